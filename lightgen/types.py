@@ -1,0 +1,104 @@
+"""Words that every layer shares: the shape legend, noise families, small result objects, protocols.
+
+Shape legend (suffix variables where it helps: `ids_BN`, `logits_BNV`):
+
+    B batch            C image channels        H W pixels           h w token grid
+    N = h * w tokens   V codebook size         K ids the network reads (V, or V + 1 where MASK = id V)
+    D width            S sampling steps        U unrolls
+
+Images are float in [-1, 1] inside the library and uint8 at its edges. Logits are always over V.
+`time` is in [0, 1] and 1 means all noise. `progress` is in [0, 1] and 1 means sampling is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol, TypedDict
+
+import torch
+from torch import Tensor
+
+Grid = tuple[int, int]
+"""Rows and columns of a token grid, (h, w)."""
+
+
+class NoiseFamily(Enum):
+    """What a process destroys tokens with; a sampler runs only on networks of a family it accepts."""
+
+    UNIFORM = "uniform"
+    ABSORBING = "absorbing"
+    MASK_REPLACE = "mask-and-replace"
+    CAUSAL = "causal"
+
+
+class Batch(TypedDict, total=False):
+    """What data loaders yield. Either `image` or `ids` is there."""
+
+    image: Tensor
+    """(B, C, H, W) uint8."""
+    ids: Tensor
+    """(B, h, w) int64 token ids from a cache."""
+    label: Tensor
+    """(B,) int64 class ids."""
+    index: Tensor
+    """(B,) int64, the position of each picture in its split: stable across runs and batch sizes."""
+
+
+class Denoise(Protocol):
+    """What a process trains: a network with its condition bound. See also `lightgen.denoiser`."""
+
+    def __call__(self, ids_BN: Tensor, time: Tensor | None = None) -> Tensor:
+        """Logits (B, N, V) of the clean ids, given noisy ids (B, N) and time (B,)."""
+        ...
+
+    def parameters(self) -> Iterable[Tensor]:
+        """The tensors that the loss is differentiated by."""
+        ...
+
+
+@dataclass(frozen=True)
+class LossOutput:
+    """A scalar `loss` to call `backward` on, and detached scalars worth logging."""
+
+    loss: Tensor
+    metrics: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What happened while sampling a batch of B pictures."""
+
+    evaluations: Tensor
+    """(B,) network evaluations spent on each picture."""
+    changed: Tensor
+    """(S, B) tokens that each step changed."""
+    rows: list[int]
+    """Rows of the batch that each step evaluated; falls as pictures finish."""
+    finished: Tensor
+    """(B,) True where the picture stopped by itself before the last step."""
+    seconds: float
+    """Wall time of the loop."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A sampler's result: ids (B, N) in [0, V), and its trace."""
+
+    ids: Tensor
+    trace: Trace
+
+
+OnStep = Callable[[int, Tensor], None]
+"""Called as `on_step(step, ids_BN)` after each step with the whole batch, finished pictures included."""
+
+
+def to_unit(images: Tensor) -> Tensor:
+    """uint8 images in [0, 255] to float images in [-1, 1]."""
+    return images.to(torch.get_default_dtype()).div_(127.5).sub_(1.0)
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """Float images in [-1, 1] to uint8, rounding to nearest. The only place where lightgen quantises."""
+    return images.float().clamp(-1, 1).add(1).mul_(127.5).round_().to(torch.uint8)
