@@ -8,8 +8,7 @@ A component remembers the arguments it was made with, so `describe` turns it int
 checkpoint can carry, and `build` turns that back into the component without executing anything foreign.
 """
 
-from __future__ import annotations
-
+# No postponed annotations here: jsonargparse evaluates them in the module of a dataclass that inherits them.
 import dataclasses
 import difflib
 import importlib
@@ -18,9 +17,7 @@ import pkgutil
 from abc import ABC
 from importlib.metadata import entry_points
 from types import ModuleType
-from typing import Any, ClassVar
-
-from typing_extensions import Self
+from typing import Any, ClassVar, Self
 
 ENTRY_POINTS = "lightgen.components"
 PACKAGES = (

@@ -1,0 +1,58 @@
+"""`lightgen fit | validate | test | predict`: Lightning's own command line, on lightgen's modules and data."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.cli import LightningCLI
+
+from lightgen.callbacks.interrupt import SaveOnInterrupt
+from lightgen.cli.configs import with_located_configs
+from lightgen.cli.parser import Parser
+
+TRAINER_DEFAULTS: dict[str, Any] = {
+    # lightgen's loaders divide the data among ranks themselves, so that no picture is counted twice.
+    "use_distributed_sampler": False,
+    "max_steps": 100_000,
+    "max_epochs": -1,
+    "num_sanity_val_steps": 0,
+}
+
+
+class CLI(LightningCLI):
+    """LightningCLI with lightgen's parser; the checkpoint gets the resolved config."""
+
+    def before_instantiate_classes(self) -> None:
+        path = self.config[self.subcommand].get("ckpt_path")
+        if path and path not in ("last", "best") and not os.path.isfile(path):  # noqa: PTH113
+            raise ValueError(f"no checkpoint at {path}")
+
+    def after_instantiate_classes(self) -> None:
+        parser = self._parser(self.subcommand)
+        self.model.resolved_config = parser.dump(self.config[self.subcommand], skip_none=False)
+
+
+def main(args: list[str]) -> int:
+    """Run one of Lightning's subcommands, `args[0]`."""
+    # Alone here, so that a run under DDP, which starts this command again on each rank, does not depend on the caller.
+    sys.argv = [sys.argv[0], *args]
+    torch.set_float32_matmul_precision("high")
+    interrupt = SaveOnInterrupt()
+    CLI(
+        LightningModule,
+        LightningDataModule,
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        parser_class=Parser,
+        trainer_class=Trainer,
+        trainer_defaults={**TRAINER_DEFAULTS, "callbacks": [interrupt]},
+        auto_configure_optimizers=False,
+        save_config_kwargs={"overwrite": True},
+        seed_everything_default=0,
+        args=with_located_configs(args),
+    )
+    return 130 if interrupt.interrupted else 0

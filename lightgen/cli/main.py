@@ -1,0 +1,92 @@
+"""The `lightgen` command: finds the subcommand, runs it, and turns mistakes into one line."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+COMMANDS = {
+    "fit": ("fit", "train a tokenizer or a prior from YAML; resumes with --ckpt_path"),
+    "validate": ("fit", "score a checkpoint on the validation split"),
+    "test": ("fit", "score a checkpoint on the test split"),
+    "predict": ("fit", "ids of pictures (tokenizer) or pictures (prior), through Lightning's predict loop"),
+    "sample": ("sample", "make pictures from a prior's checkpoint, with any sampler that fits it"),
+    "reconstruct": ("reconstruct", "send pictures through a tokenizer: side-by-side sheet, PSNR, SSIM, codebook usage"),
+    "demo": ("demo", "the whole job on emoji in a quarter of an hour: train, sample, score, report"),
+    "list": ("list", "every component by kind, with its source paper"),
+}
+EPILOG = """\
+examples:
+  lightgen demo --out demo
+  lightgen fit --config emoji64-tokenizer.yaml
+  lightgen fit --config emoji64.yaml --model.tokenizer runs/emoji64-tokenizer/last.ckpt
+  lightgen sample --ckpt_path runs/emoji64/last.ckpt --sampler SUNDAE --sampler.steps 50 --out samples
+
+`lightgen COMMAND --help` explains a command. A config is looked up in this folder, then among the shipped ones.
+Add --debug to any command to see the traceback of an error; `--print_shtab bash` (or zsh) prints tab completion."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0, 1 (failed), 2 (wrong input) or 130 (interrupted)."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in args
+    args = [a for a in args if a != "--debug"]
+    if not args or args[0] not in COMMANDS:
+        return _top_level(args)
+    try:
+        command = importlib.import_module(f"lightgen.cli.{COMMANDS[args[0]][0]}")
+        return int(command.main(args) or 0)
+    except KeyboardInterrupt:
+        return _say("interrupted", 130)
+    except Exception as error:
+        if debug:
+            raise
+        # A ValueError is a user's mistake; anything else is ours, or the machine's.
+        message = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, ValueError):
+            return _say(message, 2)
+        return _say(f"{type(error).__name__}: {message} (add --debug for the traceback)", 1)
+
+
+def run() -> None:
+    """The console entry point."""
+    sys.exit(main())
+
+
+def _top_level(args: list[str]) -> int:
+    parser = top_level_parser()
+    if args and not args[0].startswith("-"):
+        import difflib
+
+        near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(COMMANDS)}"
+        return _say(f"no command {args[0]!r}; {hint}", 2)
+    if args and args[0].startswith("--print_shtab"):
+        completion = importlib.import_module("lightgen.cli.completion")
+        return int(completion.main(args))
+    parser.parse_args(args)
+    parser.print_help()
+    return 0
+
+
+def top_level_parser() -> argparse.ArgumentParser:
+    """Names the commands; imports nothing heavy."""
+    from lightgen import __version__
+
+    commands = "\n".join(f"  {name:<12} {text}" for name, (_, text) in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="lightgen",
+        usage="lightgen COMMAND [options]",
+        description=f"Image generation on discrete tokens: one prior, many samplers.\n\ncommands:\n{commands}",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"lightgen {__version__}")
+    return parser
+
+
+def _say(message: str, code: int) -> int:
+    print(f"lightgen: {message}", file=sys.stderr)
+    return code

@@ -1,0 +1,55 @@
+"""Types of the optimizer and schedule arguments, and the usual schedule."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+
+OptimizerFactory = Callable[[Iterable[Tensor]], Optimizer]
+SchedulerFactory = Callable[[Optimizer], LRScheduler]
+
+
+class WarmupCosine(LambdaLR):
+    """Linear warm-up, then half a cosine down to a fraction of the peak (Loshchilov and Hutter, 2017, arXiv 1608.03983).
+
+    Args:
+        optimizer: its learning rate is the peak.
+        warmup_steps: batches until the peak.
+        total_steps: batches until the end of the cosine; None stays at the peak.
+        final_fraction: of the peak, at the end, in [0, 1].
+
+    Raises:
+        ValueError: if `total_steps` is not above `warmup_steps`.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        warmup_steps: int = 0,
+        total_steps: int | None = None,
+        final_fraction: float = 0.0,
+    ) -> None:
+        if total_steps is not None and total_steps <= warmup_steps:
+            raise ValueError(f"total_steps must be above warmup_steps ({warmup_steps}), not {total_steps}")
+
+        def factor(step: int) -> float:
+            if step < warmup_steps:
+                return (step + 1) / (warmup_steps + 1)
+            if total_steps is None:
+                return 1.0
+            progress = min(1.0, (step - warmup_steps) / (total_steps - warmup_steps))
+            return final_fraction + (1 - final_fraction) * (1 + math.cos(math.pi * progress)) / 2
+
+        super().__init__(optimizer, factor)
+
+
+def configure(optimizer: Optimizer, scheduler: SchedulerFactory | None) -> Any:
+    """What Lightning's `configure_optimizers` returns; schedules advance every batch."""
+    if scheduler is None:
+        return optimizer
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler(optimizer), "interval": "step"}}

@@ -1,0 +1,156 @@
+"""Training of a prior, stage two."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+
+from lightgen.checkpoint import KEY, pack, restore
+from lightgen.functional.random import Noise, Stream
+from lightgen.modules.optim import OptimizerFactory, SchedulerFactory, configure
+from lightgen.networks.base import Network, NetworkFactory
+from lightgen.prior import Prior
+from lightgen.processes.base import ProcessFactory
+from lightgen.registry import Component
+from lightgen.samplers.base import Sampler
+from lightgen.tokenizers.base import Tokenizer
+from lightgen.types import Batch, LossOutput, to_unit
+from lightgen.warps import Warps
+
+
+class PriorModule(LightningModule, Component):
+    """Trains a network on the ids of a frozen tokenizer, by any process.
+
+    Args:
+        tokenizer: a tokenizer, or the path of a checkpoint that `lightgen fit` wrote while training one.
+        network: the network's class and options; its sizes follow from the tokenizer and the process.
+        process: the process's class and options.
+        sampler: the sampler used for previews and stored as the checkpoint's default; it can be swapped at any time.
+        warps: temperature, top-k and top-p that go with it.
+        num_classes: of the data's labels; 0 trains without classes.
+        label_dropout: probability that a picture's class is hidden in training, which guidance needs.
+        optimizer: called with the network's parameters.
+        scheduler: called with the optimizer; advances every batch.
+        seed: of the corruption; the same seed repeats a training run to the bit.
+
+    Raises:
+        ValueError: if the tokenizer's checkpoint cannot be read, or parts do not fit each other.
+    """
+
+    kind: ClassVar[str] = "module"
+    source: ClassVar[str] = "McKinney and Willcocks, 2022, arXiv 2206.12351"
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer | str,
+        network: NetworkFactory,
+        process: ProcessFactory,
+        sampler: Sampler,
+        warps: Warps | None = None,
+        num_classes: int = 0,
+        label_dropout: float = 0.1,
+        optimizer: OptimizerFactory = torch.optim.AdamW,
+        scheduler: SchedulerFactory | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if not 0 <= label_dropout <= 1:
+            raise ValueError(f"label_dropout must be in [0, 1], not {label_dropout}")
+        if isinstance(tokenizer, str):
+            tokenizer = load_tokenizer(tokenizer)
+        made_process = process(tokenizer.vocab_size)
+        made_network = network(made_process.num_ids, tokenizer.vocab_size, tokenizer.grid, num_classes)
+        self.prior = Prior(tokenizer, made_network, made_process, sampler, warps)
+        self.label_dropout = label_dropout
+        self.optimizer = optimizer
+        self.scheduler = scheduler
+        self.seed = seed
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        ids_BN = self.ids(batch)
+        first = self.global_rank * len(ids_BN)
+        noise = Noise.of(self.seed, len(ids_BN), first, self.device).fold(self._batches_done())
+        output = self.loss(ids_BN, self._hide(batch.get("label"), noise), noise)
+        self.log("train/loss", output.loss.detach(), prog_bar=True)
+        self.log_dict({f"train/{name}": value for name, value in output.metrics.items()})
+        return output.loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self._evaluate("val", batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self._evaluate("test", batch)
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """uint8 pictures, one for each row of the batch, numbered by its `index` (see also `lightgen sample`)."""
+        return self.prior.decode(self.prior.sample_ids(Noise(self.seed, batch["index"])).ids)
+
+    @torch.no_grad()
+    def ids(self, batch: Batch) -> Tensor:
+        """Ids (B, N) of a batch, which holds them already or holds images."""
+        ids = batch["ids"].long() if "ids" in batch else self.prior.tokenizer.encode(to_unit(batch["image"]))
+        return ids.flatten(1)
+
+    def loss(self, ids_BN: Tensor, label_B: Tensor | None, noise: Noise) -> LossOutput:
+        """The process's loss on clean ids (B, N)."""
+        return self.prior.process.loss(_Conditioned(self.prior.network, label_B), ids_BN, noise)
+
+    def configure_optimizers(self) -> Any:
+        return configure(self.optimizer(self.prior.network.parameters()), self.scheduler)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint[KEY] = pack(self.prior, "prior.")
+
+    def _evaluate(self, split: str, batch: Batch) -> None:
+        ids_BN = self.ids(batch)
+        label = batch.get("label") if self.prior.network.num_classes else None
+        output = self.loss(ids_BN, label, Noise(self.seed, batch["index"]))
+        scalars = {"loss": output.loss, **output.metrics}
+        self.log_dict(
+            {f"{split}/{name}": value for name, value in scalars.items()},
+            prog_bar=True, sync_dist=True, on_epoch=True, batch_size=len(ids_BN),
+        )  # fmt: skip
+
+    def _batches_done(self) -> int:
+        return self.trainer.fit_loop.epoch_loop.total_batch_idx
+
+    def _hide(self, label_B: Tensor | None, noise: Noise) -> Tensor | None:
+        num_classes = self.prior.network.num_classes
+        if num_classes == 0 or label_B is None:
+            return None
+        hidden = noise.uniform(0, Stream.CONDITION, 1).squeeze(1) < self.label_dropout
+        return label_B.masked_fill(hidden, num_classes)
+
+
+class _Conditioned(nn.Module):
+    """The network with a batch's labels bound: what a process trains."""
+
+    def __init__(self, network: Network, label_B: Tensor | None) -> None:
+        super().__init__()
+        self.network = network
+        self.label_B = label_B
+
+    def forward(self, ids_BN: Tensor, time: Tensor | None = None) -> Tensor:
+        logits: Tensor = self.network(ids_BN, time, self.label_B)
+        return logits
+
+
+def load_tokenizer(path: str) -> Tokenizer:
+    """The tokenizer in a checkpoint.
+
+    Raises:
+        ValueError: in one line; for a missing file it says how to train one.
+    """
+    try:
+        tokenizer: Tokenizer = restore(path, "tokenizer")
+    except ValueError as error:
+        if str(error).startswith("no checkpoint"):
+            raise ValueError(
+                f"no tokenizer at {path}; train one, e.g. `lightgen fit --config ffhq256-tokenizer.yaml`, "
+                "and pass its checkpoint with --model.tokenizer"
+            ) from None
+        raise
+    return tokenizer
