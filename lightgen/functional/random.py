@@ -28,6 +28,7 @@ class Stream(IntEnum):
     REPLACE = 3
     TIME = 4
     CONDITION = 5
+    MIRROR = 6
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,9 @@ class TokenizerModule(LightningModule, Component):
         self.log(f"{split}/loss", output.loss, sync_dist=True, on_epoch=True, batch_size=len(images))
 
     def _log_usage(self, split: str) -> None:
-        self.log_dict({f"{split}/codebook_{name}": value for name, value in self.usage.compute().items()}, prog_bar=True)
+        self.log_dict(
+            {f"{split}/codebook_{name}": value for name, value in self.usage.compute().items()}, prog_bar=True
+        )
         self.usage.reset()
 
     def on_validation_epoch_end(self) -> None:

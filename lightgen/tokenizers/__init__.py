@@ -1,4 +1,4 @@
-from lightgen.tokenizers.base import Tokenizer
 from lightgen.registry import exports
+from lightgen.tokenizers.base import Tokenizer
 
 globals().update(exports(__name__, Tokenizer))

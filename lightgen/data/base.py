@@ -1,0 +1,141 @@
+"""What all image data have in common: splits, resizing, batches, resuming, a fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import abstractmethod
+from typing import ClassVar, Literal
+
+from lightning.pytorch import LightningDataModule
+from lightning.pytorch.utilities import rank_zero_info
+from torch.utils.data import DataLoader
+
+from lightgen.data.collection import Collection
+from lightgen.data.loader import TrainLoader, whole
+from lightgen.data.order import TrainOrder
+from lightgen.data.pictures import Filter, Pictures, check_filter
+from lightgen.functional.splits import split_of
+from lightgen.registry import Component
+from lightgen.types import Batch
+
+Split = Literal["train", "val", "test"]
+
+
+class ImageData(LightningDataModule, Component):
+    """Pictures in three splits. A subclass says where they come from.
+
+    Args:
+        image_size: (H, W), or one number for squares. Pictures are resized to cover it and cropped at the centre.
+        channels: 3 for colour, 1 for grey.
+        batch_size: per rank.
+        num_workers: processes that read; 0 reads in the training process.
+        resize: the filter, antialiased; scores depend on it.
+        mirror: show each training picture mirrored in half of the epochs.
+        val_fraction, test_fraction: of the pictures, chosen by their identity.
+        seed: of splits, order and mirroring.
+
+    Raises:
+        ValueError: if an argument is out of range, or the data are not there.
+    """
+
+    kind: ClassVar[str] = "data"
+    in_memory: ClassVar[bool] = False
+    """Whether decoded pictures are kept: for data sets that fit."""
+
+    def __init__(
+        self,
+        image_size: int | tuple[int, int],
+        channels: int = 3,
+        batch_size: int = 32,
+        num_workers: int = 0,
+        resize: Filter = "lanczos",
+        mirror: bool = False,
+        val_fraction: float = 0.05,
+        test_fraction: float = 0.05,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        check_filter(resize)
+        if channels not in (1, 3):
+            raise ValueError(f"channels must be 1 or 3, not {channels}")
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+        if not (val_fraction >= 0 and test_fraction >= 0 and val_fraction + test_fraction < 1):
+            raise ValueError(f"val_fraction and test_fraction must leave something to train on, not {val_fraction} and "
+                             f"{test_fraction}")  # fmt: skip
+        self.image_size = (image_size, image_size) if isinstance(image_size, int) else (image_size[0], image_size[1])
+        self.channels, self.batch_size, self.num_workers = channels, batch_size, num_workers
+        self.resize: Filter = resize
+        self.mirror, self.seed = mirror, seed
+        self.val_fraction, self.test_fraction = val_fraction, test_fraction
+        self._collection: Collection | None = None
+        self._splits: dict[str, Pictures] = {}
+
+    @abstractmethod
+    def collect(self) -> Collection:
+        """Find the pictures.
+
+        Raises:
+            ValueError: in one line that says what to install or what to put where.
+        """
+
+    @property
+    def collection(self) -> Collection:
+        """All pictures, found once."""
+        if self._collection is None:
+            self._collection = self.collect()
+        return self._collection
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes, in the order of their ids; empty without labels."""
+        return list(self.collection.class_names)
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen hex digits that name the pictures, their split and how they are resized."""
+        how = [self.image_size, self.channels, self.resize, self.val_fraction, self.test_fraction, self.seed]
+        digest = hashlib.sha256(json.dumps([how, sorted(self.collection.identities)]).encode())
+        return digest.hexdigest()[:16]
+
+    def dataset(self, split: Split) -> Pictures:
+        """One split."""
+        if not self._splits:
+            rows: dict[str, list[int]] = {"train": [], "val": [], "test": []}
+            for i, identity in enumerate(self.collection.identities):
+                fixed = self.collection.fixed[i] if self.collection.fixed else None
+                rows[fixed or split_of(identity, self.val_fraction, self.test_fraction, self.seed)].append(i)
+            self._splits = {name: self._pictures(numbers) for name, numbers in rows.items()}
+        return self._splits[split]
+
+    def setup(self, stage: str) -> None:
+        counts = ", ".join(f"{len(self.dataset(s))} {s}" for s in ("train", "val", "test"))  # type: ignore[arg-type]
+        rank_zero_info(f"{type(self).__name__}: {counts} pictures (fingerprint {self.fingerprint})")
+
+    def train_dataloader(self) -> TrainLoader:
+        dataset = self.dataset("train")
+        order = TrainOrder(len(dataset), self.batch_size, self.seed, *self._ranks(), mirror=self.mirror)
+        return TrainLoader(dataset, order, self.num_workers)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        return self._loader("val")
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        return self._loader("test")
+
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        return self._loader("test")
+
+    def _loader(self, split: Split) -> DataLoader[Batch]:
+        rank, world_size = self._ranks()
+        # Without padding: no picture is counted twice in a score.
+        numbers = list(range(rank, len(self.dataset(split)), world_size))
+        batches = [numbers[i : i + self.batch_size] for i in range(0, len(numbers), self.batch_size)]
+        return DataLoader(self.dataset(split), batch_sampler=batches, num_workers=self.num_workers, collate_fn=whole)
+
+    def _ranks(self) -> tuple[int, int]:
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+    def _pictures(self, rows: list[int]) -> Pictures:
+        return Pictures(self.collection, rows, self.image_size, self.channels, self.resize, self.in_memory)

@@ -1,0 +1,42 @@
+"""A training loader that resumes in the middle of an epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch.utils.data import DataLoader, Dataset
+
+from lightgen.data.order import TrainOrder
+from lightgen.types import Batch
+
+
+def whole(batch: Batch) -> Batch:
+    """Collate nothing: data sets fetch whole batches."""
+    return batch
+
+
+class TrainLoader(DataLoader[Batch]):
+    """Follows a `TrainOrder`; Lightning stores its state in checkpoints and gives it back."""
+
+    def __init__(self, dataset: Dataset[Batch], order: TrainOrder, num_workers: int) -> None:
+        super().__init__(dataset, batch_sampler=order, num_workers=num_workers, collate_fn=whole)
+        self.order = order
+        self.taken = order.first_batch
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        # A generator, so that the order is read when the epoch begins and not when the iterator is made.
+        self.taken = self.order.first_batch
+        for batch in super().__iter__():
+            self.taken += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """The epoch, and how many of its batches were taken."""
+        return {"epoch": self.order.epoch, "taken": self.taken}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on after the batches that were taken."""
+        finished = state["taken"] >= len(self.order)
+        self.order.epoch = state["epoch"] + int(finished)
+        self.order.first_batch = self.taken = 0 if finished else state["taken"]

@@ -1,0 +1,117 @@
+"""One split of a collection as a data set of uint8 tensors."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from lightgen.data.collection import Collection
+from lightgen.types import Batch
+
+Filter = Literal["lanczos", "bicubic", "bilinear", "box"]
+Key = tuple[int, bool]
+"""A picture's number in its split, and whether to mirror it."""
+
+CORRUPT_LIMIT = 0.01
+
+
+class Pictures(Dataset[Batch]):
+    """Pictures by number, resized and cropped; a batch is fetched in one call.
+
+    Args:
+        collection: where the pictures are.
+        rows: which of them belong to this split.
+        size: (H, W).
+        channels: 1 or 3.
+        resize: Pillow's filter, which is antialiased.
+        keep: keep decoded pictures in memory.
+    """
+
+    def __init__(
+        self, collection: Collection, rows: list[int], size: tuple[int, int], channels: int, resize: Filter, keep: bool
+    ) -> None:
+        self.collection, self.rows, self.size, self.channels, self.resize = collection, rows, size, channels, resize
+        self.labels = None if collection.labels is None else torch.tensor([collection.labels[i] for i in rows])
+        self.kept: dict[int, Tensor] | None = {} if keep else None
+        self.corrupt: dict[int, str] = {}
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, key: int | Key) -> Batch:
+        batch = self.__getitems__([key])
+        return Batch(**{name: value[0] for name, value in batch.items()})  # type: ignore[typeddict-item, index]
+
+    def __getitems__(self, keys: list[int] | list[Key] | list[int | Key]) -> Batch:
+        pairs = [key if isinstance(key, tuple) else (key, False) for key in keys]
+        numbers = torch.tensor([number for number, _ in pairs])
+        images = torch.stack(
+            [self._picture(number).flip(-1) if flip else self._picture(number) for number, flip in pairs]
+        )
+        batch = Batch(image=images, index=numbers)
+        if self.labels is not None:
+            batch["label"] = self.labels[numbers]
+        return batch
+
+    def images(self, limit: int | None = None) -> Tensor:
+        """(n, C, H, W) uint8: the first pictures, or all."""
+        return self.__getitems__(list(range(min(limit or len(self), len(self)))))["image"]
+
+    def _picture(self, number: int) -> Tensor:
+        if self.kept is not None and number in self.kept:
+            return self.kept[number]
+        for step in range(len(self)):
+            # A picture that cannot be read is replaced by the next one that can.
+            candidate = (number + step) % len(self)
+            if candidate in self.corrupt:
+                continue
+            try:
+                picture = to_tensor(self.collection.open(self.rows[candidate]), self.size, self.channels, self.resize)
+            except (OSError, ValueError, SyntaxError) as error:
+                self._report(candidate, error)
+                continue
+            if self.kept is not None:
+                self.kept[number] = picture
+            return picture
+        raise ValueError("no picture of this split can be read")
+
+    def _report(self, number: int, error: Exception) -> None:
+        name = self.collection.identities[self.rows[number]]
+        self.corrupt[number] = name
+        warnings.warn(f"corrupt picture skipped: {name} ({error})", stacklevel=2)
+        refuse_corrupt(list(self.corrupt.values()), len(self))
+
+
+def refuse_corrupt(names: list[str], total: int) -> None:
+    """Give up when too much of a data set is damaged.
+
+    Raises:
+        ValueError: if more than 1 % of the pictures are corrupt.
+    """
+    if len(names) > CORRUPT_LIMIT * total:
+        raise ValueError(f"{len(names)} of {total} pictures are corrupt, more than 1 %: {', '.join(names[:3])} ...")
+
+
+def to_tensor(image: Image.Image, size: tuple[int, int], channels: int, resize: Filter) -> Tensor:
+    """uint8 (C, H, W): upright, on white where transparent, resized to cover the size, cropped at the centre."""
+    image = ImageOps.exif_transpose(image)
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    image = image.convert("L" if channels == 1 else "RGB")
+    if image.size != size[::-1]:
+        image = ImageOps.fit(image, size[::-1], getattr(Image.Resampling, resize.upper()))
+    array = np.asarray(image)
+    return torch.from_numpy(array[None].copy() if channels == 1 else array.transpose(2, 0, 1).copy())
+
+
+def check_filter(resize: str) -> None:
+    """Raises ValueError for a filter that there is not."""
+    if resize not in get_args(Filter):
+        raise ValueError(f"resize must be one of {', '.join(get_args(Filter))}, not {resize}")

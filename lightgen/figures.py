@@ -1,0 +1,91 @@
+"""Pictures for people: grids, sheets, animations and curves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import Tensor
+
+from lightgen.functional.files import atomic
+
+GAP = 2
+
+
+def grid(images: Tensor | Sequence[Tensor], columns: int | None = None) -> Tensor:
+    """One uint8 picture (C, H, W) of many (n, C, H, W), row by row, on white; nearly square by default."""
+    images = torch.stack(list(images))
+    n, c, h, w = images.shape
+    columns = columns or math.ceil(math.sqrt(n))
+    rows = math.ceil(n / columns)
+    sheet = torch.full((c, rows * (h + GAP) - GAP, columns * (w + GAP) - GAP), 255, dtype=torch.uint8)
+    for i, image in enumerate(images.cpu()):
+        top, left = i // columns * (h + GAP), i % columns * (w + GAP)
+        sheet[:, top : top + h, left : left + w] = image
+    return sheet
+
+
+def side_by_side(originals: Tensor, reconstructions: Tensor, columns: int = 8) -> Tensor:
+    """One uint8 picture of pairs: a row of originals, under it the row of their reconstructions."""
+    rows: list[Tensor] = []
+    for original, reconstruction in zip(originals.split(columns), reconstructions.split(columns), strict=True):
+        blank = torch.full((columns - len(original), *original.shape[1:]), 255, dtype=torch.uint8)
+        rows += [original.cpu(), blank, reconstruction.cpu(), blank]
+    return grid(torch.cat(rows), columns)
+
+
+def save_png(image: Tensor, path: Path) -> None:
+    """Write a uint8 picture (C, H, W)."""
+    with atomic(path) as temporary:
+        _pil(image).save(temporary)
+
+
+def read_png(path: Path) -> Tensor:
+    """A uint8 picture (C, H, W) as `save_png` wrote it."""
+    array = np.array(Image.open(path))
+    return torch.from_numpy(array[None] if array.ndim == 2 else array.transpose(2, 0, 1))
+
+
+def save_gif(frames: Sequence[Tensor], path: Path, milliseconds: int = 120, rest: int = 2000) -> None:
+    """Write uint8 pictures (C, H, W) as an endless animation that rests on the last frame."""
+    first, *others = [_pil(frame) for frame in frames]
+    durations = [milliseconds] * len(others) + [rest]
+    with atomic(path) as temporary:
+        first.save(temporary, save_all=True, append_images=others, duration=durations, loop=0)
+
+
+def save_curve(
+    steps: Sequence[int], scores: Sequence[float], path: Path, score_name: str, title: str,
+    lines: dict[str, float] | None = None,
+) -> None:  # fmt: skip
+    """Write the figure of a score over steps (log axis), with named horizontal lines to compare with."""
+    figure = Figure(figsize=(6.4, 4.0), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.plot(steps, scores, marker="o", color="#0b6bcb", linewidth=2)
+    for step, score in zip(steps, scores, strict=True):
+        axes.annotate(f"{score:.3g}", (step, score), textcoords="offset points", xytext=(0, 8), ha="center", fontsize=8)
+    for name, level in (lines or {}).items():
+        axes.axhline(level, color="#888888", linestyle="--", linewidth=1)
+        axes.annotate(f"{name}: {level:.3g}", (steps[0], level), textcoords="offset points", xytext=(0, 4), fontsize=8,
+                      color="#555555")  # fmt: skip
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(list(steps), [str(s) for s in steps])
+    axes.set_xlabel("network evaluations")
+    axes.set_ylabel(score_name)
+    axes.set_ylim(bottom=0)
+    axes.set_title(title, loc="left", fontsize=10)
+    axes.spines[["top", "right"]].set_visible(False)
+    with atomic(path) as temporary:
+        figure.savefig(temporary)
+
+
+def _pil(image: Tensor) -> Image.Image:
+    array = image.cpu().numpy()
+    return Image.fromarray(array[0] if len(array) == 1 else array.transpose(1, 2, 0))

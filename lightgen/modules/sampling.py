@@ -1,0 +1,68 @@
+"""Sampling through Lightning's predict loop, so that devices and nodes share the work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lightning.pytorch import LightningModule
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from lightgen.functional.random import Noise
+from lightgen.prior import Prior
+from lightgen.samplers.base import Sampler
+from lightgen.types import OnStep
+from lightgen.warps import Warps
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """A batch of results: which pictures they are, the pictures, and what they cost."""
+
+    index: Tensor
+    """(B,) the number of each picture."""
+    images: Tensor
+    """(B, C, H, W) uint8."""
+    evaluations: Tensor
+    """(B,) network evaluations."""
+
+
+class SamplingModule(LightningModule):
+    """Predicts picture number i for each index i of the batch.
+
+    Args:
+        prior: what to sample.
+        sampler, warps: in place of the prior's own.
+        label: a class for all pictures; None draws classes at random.
+        seed: of the pictures.
+        on_batch: makes an `on_step` for each batch, e.g. to move a progress bar.
+    """
+
+    def __init__(
+        self,
+        prior: Prior,
+        sampler: Sampler | None = None,
+        warps: Warps | None = None,
+        label: int | None = None,
+        seed: int = 0,
+        on_batch: Callable[[Tensor], OnStep] | None = None,
+    ) -> None:
+        super().__init__()
+        self.prior = prior
+        self.sampler = sampler or prior.sampler
+        self.warps = warps or prior.warps
+        self.label = label
+        self.seed = seed
+        self.on_batch = on_batch
+
+    def predict_step(self, batch: Tensor, batch_idx: int) -> Pictures:
+        noise = Noise(self.seed, batch)
+        on_step = self.on_batch(batch) if self.on_batch else None
+        sample = self.prior.sample_ids(noise, self.sampler, self.warps, self.label, on_step=on_step)
+        return Pictures(batch, self.prior.decode(sample.ids), sample.trace.evaluations)
+
+
+def indices(num_images: int, batch_size: int) -> DataLoader[int]:
+    """Picture numbers 0 to num_images - 1; Lightning divides them among ranks without repeats."""
+    return DataLoader(range(num_images), batch_size=batch_size)  # type: ignore[arg-type]

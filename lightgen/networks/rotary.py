@@ -1,0 +1,52 @@
+"""Rotary positions on a grid: half of each head turns with the row, half with the column.
+
+Su et al., 2021, "RoFormer", arXiv 2104.09864, in the "pixel" form that McKinney and Willcocks, 2022,
+arXiv 2206.12351, use: positions span [-1, 1] on each axis whatever its length. Every head is rotated.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from lightgen.types import Grid
+
+
+class Rotary(nn.Module):
+    """Rotates queries and keys by their place on the grid.
+
+    Args:
+        grid: (h, w).
+        dim_head: width of a head, divisible by 4.
+
+    Raises:
+        ValueError: if `dim_head` is not divisible by 4.
+    """
+
+    cos: Tensor
+    sin: Tensor
+
+    def __init__(self, grid: Grid, dim_head: int) -> None:
+        super().__init__()
+        if dim_head % 4:
+            raise ValueError(f"dim_head must be divisible by 4 for two axes of rotary positions, not {dim_head}")
+        h, w = grid
+        rows, columns = _angles(h, dim_head // 4), _angles(w, dim_head // 4)
+        angles = torch.cat([rows[:, None].expand(h, w, -1), columns[None].expand(h, w, -1)], dim=-1)
+        angles = angles.reshape(h * w, 1, dim_head // 2)
+        self.register_buffer("cos", angles.cos(), persistent=False)
+        self.register_buffer("sin", angles.sin(), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Rotate (B, N, heads, dim_head); channel c of the first half is paired with channel c of the second."""
+        a, b = x.float().chunk(2, dim=-1)
+        return torch.cat([a * self.cos - b * self.sin, a * self.sin + b * self.cos], dim=-1).type_as(x)
+
+
+def _angles(length: int, num_frequencies: int) -> Tensor:
+    """(length, num_frequencies); the highest frequency turns half a circle from one position to the next."""
+    position = torch.linspace(-1, 1, length) if length > 1 else torch.zeros(1)
+    frequency = torch.linspace(1.0, max(1.0, length / 2), num_frequencies) * math.pi
+    return position[:, None] * frequency

@@ -1,0 +1,35 @@
+"""Where a number comes from: versions, git state, machine."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from pathlib import Path
+
+import torch
+
+import lightgen
+
+
+def provenance() -> dict[str, str]:
+    """What must be known, besides the arguments, to make a result again."""
+    return {
+        "lightgen": lightgen.__version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "git": git_state(),
+        "device": torch.cuda.get_device_name()
+        if torch.cuda.is_available()
+        else f"cpu, {torch.get_num_threads()} threads",
+    }
+
+
+def git_state() -> str:
+    """The commit of the checkout that lightgen runs from, with `-dirty` if it was changed; "installed" elsewhere."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    root = Path(lightgen.__file__).parent.parent
+    try:
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "installed"
+    return done.stdout.strip() if (root / "pyproject.toml").is_file() else "installed"
