@@ -1,0 +1,6 @@
+from lightgen.callbacks.checkpoints import Checkpoints
+from lightgen.callbacks.generation import Generation
+from lightgen.callbacks.interrupt import SaveOnInterrupt
+from lightgen.callbacks.reconstructions import Reconstructions
+
+__all__ = ["Checkpoints", "Generation", "Reconstructions", "SaveOnInterrupt"]

@@ -1,0 +1,5 @@
+from lightgen.modules.optim import WarmupCosine
+from lightgen.modules.prior import PriorModule
+from lightgen.modules.tokenizer import TokenizerModule
+
+__all__ = ["PriorModule", "TokenizerModule", "WarmupCosine"]

@@ -1,0 +1,82 @@
+"""What a prior makes, seen and scored at every validation."""
+
+from __future__ import annotations
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from lightgen.data.base import ImageData
+from lightgen.data.tokens import CachedTokens
+from lightgen.figures import grid
+from lightgen.functional.random import Noise
+from lightgen.metrics.features import FeatureNetwork
+from lightgen.metrics.generation import GenerationScores
+from lightgen.modules.prior import PriorModule
+
+GRID_LIMIT = 64
+
+
+class Generation(Callback):
+    """Samples at every validation, logs a grid, and scores the pictures against the held-out ones.
+
+    List it before a weight-averaging callback: then it sees the averaged weights.
+
+    Args:
+        num_images: how many to sample, on all ranks together.
+        batch_size: per rank.
+        features: the network to score through; None only looks.
+        every_n_validations: how often.
+        seed: of the pictures; the same pictures at every validation show progress best.
+    """
+
+    def __init__(
+        self,
+        num_images: int = 64,
+        batch_size: int = 32,
+        features: FeatureNetwork | None = None,
+        every_n_validations: int = 1,
+        seed: int = 0,
+    ) -> None:
+        if num_images < 1:
+            raise ValueError(f"num_images must be at least 1, not {num_images}")
+        self.num_images = num_images
+        self.batch_size = batch_size
+        self.features = features
+        self.every_n_validations = every_n_validations
+        self.seed = seed
+        self.validations = 0
+
+    @torch.no_grad()
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.validations += 1
+        if self.validations % self.every_n_validations or not isinstance(pl_module, PriorModule):
+            return
+        rank, world_size = trainer.global_rank, trainer.world_size
+        ours = torch.arange(rank, self.num_images, world_size, device=pl_module.device)
+        fake = [self._sample(pl_module, index) for index in ours.split(self.batch_size)]
+        if trainer.is_global_zero and isinstance(trainer.logger, TensorBoardLogger):
+            shown = grid(torch.cat(fake)[:GRID_LIMIT])
+            trainer.logger.experiment.add_image("val/samples", shown, trainer.global_step)
+        if self.features is not None:
+            self._score(trainer, pl_module, fake, self.features)
+
+    def _sample(self, module: PriorModule, index: torch.Tensor) -> torch.Tensor:
+        return module.prior.decode(module.prior.sample_ids(Noise(self.seed, index)).ids)
+
+    def _score(
+        self, trainer: Trainer, module: PriorModule, fake: list[torch.Tensor], features: FeatureNetwork
+    ) -> None:
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        pictures = data.pictures if isinstance(data, CachedTokens) else data
+        if not isinstance(pictures, ImageData):
+            return
+        held_out = pictures.dataset("val")
+        scores = GenerationScores(features).to(module.device)
+        ours = list(range(trainer.global_rank, len(held_out), trainer.world_size))
+        for start in range(0, len(ours), self.batch_size):
+            images = held_out.__getitems__(ours[start : start + self.batch_size])["image"]
+            scores.update(images.to(module.device), real=True)
+        for images in fake:
+            scores.update(images, real=False)
+        module.log_dict({f"val/{name}": value.float() for name, value in scores.compute().items()})

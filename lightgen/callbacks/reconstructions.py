@@ -1,0 +1,32 @@
+"""What a tokenizer makes of pictures, in TensorBoard."""
+
+from __future__ import annotations
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from lightgen.data.base import ImageData
+from lightgen.figures import side_by_side
+from lightgen.types import to_uint8, to_unit
+
+
+class Reconstructions(Callback):
+    """Logs held-out pictures above their reconstructions at every validation.
+
+    Args:
+        num_images: how many.
+    """
+
+    def __init__(self, num_images: int = 16) -> None:
+        self.num_images = num_images
+
+    @torch.no_grad()
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        data, logger = trainer.datamodule, trainer.logger  # type: ignore[attr-defined]
+        if not trainer.is_global_zero or not isinstance(logger, TensorBoardLogger) or not isinstance(data, ImageData):
+            return
+        images = data.dataset("val").images(self.num_images)
+        tokenizer = pl_module.tokenizer
+        reconstructions = to_uint8(tokenizer.decode(tokenizer.encode(to_unit(images).to(pl_module.device))))
+        logger.experiment.add_image("val/reconstructions", side_by_side(images, reconstructions), trainer.global_step)
