@@ -24,9 +24,8 @@ def main() -> None:
         forward = partial(network, torch.randint(1024, (batch, 256)))
         work = flops(forward)
         seconds, product_seconds = best_seconds(forward, product)
-        print(
-            f"{batch:5d} {work / 1e9:7.2f} {seconds * 1e3:7.1f}   {work / seconds / (product_flops / product_seconds):.2f}"
-        )
+        share = work / seconds / (product_flops / product_seconds)
+        print(f"{batch:5d} {work / 1e9:7.2f} {seconds * 1e3:7.1f}   {share:.2f}")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from torch import Tensor
 from lightgen.functional.files import atomic
 
 GAP = 2
+"""White pixels between the pictures of a grid."""
+BLUE, GREY = "#0b6bcb", "#666666"
 
 
 def grid(images: Tensor | Sequence[Tensor], columns: int | None = None) -> Tensor:
@@ -33,6 +35,7 @@ def grid(images: Tensor | Sequence[Tensor], columns: int | None = None) -> Tenso
 
 def side_by_side(originals: Tensor, reconstructions: Tensor, columns: int = 8) -> Tensor:
     """One uint8 picture of pairs: a row of originals, under it the row of their reconstructions."""
+    columns = min(columns, len(originals))
     rows: list[Tensor] = []
     for original, reconstruction in zip(originals.split(columns), reconstructions.split(columns), strict=True):
         blank = torch.full((columns - len(original), *original.shape[1:]), 255, dtype=torch.uint8)
@@ -48,7 +51,8 @@ def save_png(image: Tensor, path: Path) -> None:
 
 def read_png(path: Path) -> Tensor:
     """A uint8 picture (C, H, W) as `save_png` wrote it."""
-    array = np.array(Image.open(path))
+    with Image.open(path) as image:
+        array = np.array(image)
     return torch.from_numpy(array[None] if array.ndim == 2 else array.transpose(2, 0, 1))
 
 
@@ -65,25 +69,40 @@ def save_curve(
     lines: dict[str, float] | None = None,
 ) -> None:  # fmt: skip
     """Write the figure of a score over steps (log axis), with named horizontal lines to compare with."""
-    figure = Figure(figsize=(6.4, 4.0), dpi=150, layout="constrained")
+    figure = Figure(figsize=(7.2, 4.0), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    axes.plot(steps, scores, marker="o", color="#0b6bcb", linewidth=2)
+    lines = lines or {}
+    # Unbiased scores of good pictures may lie below zero.
+    lowest, highest = min(0.0, *scores, *lines.values()), max(0.0, *scores, *lines.values())
+    margin = 0.08 * (highest - lowest)
+    axes.set_ylim(lowest - margin if lowest < 0 else 0, highest + margin)
+    axes.plot(steps, scores, marker="o", color=BLUE, linewidth=2)
     for step, score in zip(steps, scores, strict=True):
         axes.annotate(f"{score:.3g}", (step, score), textcoords="offset points", xytext=(0, 8), ha="center", fontsize=8)
-    for name, level in (lines or {}).items():
-        axes.axhline(level, color="#888888", linestyle="--", linewidth=1)
-        axes.annotate(f"{name}: {level:.3g}", (steps[0], level), textcoords="offset points", xytext=(0, 4), fontsize=8,
-                      color="#555555")  # fmt: skip
+    heights = _spread(list(lines.values()), 0.7 * margin)
+    for (name, level), height in zip(lines.items(), heights, strict=True):
+        axes.axhline(level, color=GREY, linestyle="--", linewidth=1, zorder=1)
+        axes.annotate(f"{name} {level:.3g}", (1.01, height), xycoords=("axes fraction", "data"), va="center",
+                      fontsize=8, color=GREY)  # fmt: skip
     axes.set_xscale("log", base=2)
     axes.set_xticks(list(steps), [str(s) for s in steps])
     axes.set_xlabel("network evaluations")
     axes.set_ylabel(score_name)
-    axes.set_ylim(bottom=0)
     axes.set_title(title, loc="left", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
     with atomic(path) as temporary:
         figure.savefig(temporary)
+
+
+def _spread(levels: list[float], gap: float) -> list[float]:
+    """The levels, raised where needed to lie at least `gap` apart."""
+    heights: dict[int, float] = {}
+    floor = -math.inf
+    for i in sorted(range(len(levels)), key=levels.__getitem__):
+        heights[i] = max(levels[i], floor)
+        floor = heights[i] + gap
+    return [heights[i] for i in range(len(levels))]
 
 
 def _pil(image: Tensor) -> Image.Image:

@@ -64,9 +64,7 @@ class Generation(Callback):
     def _sample(self, module: PriorModule, index: torch.Tensor) -> torch.Tensor:
         return module.prior.decode(module.prior.sample_ids(Noise(self.seed, index)).ids)
 
-    def _score(
-        self, trainer: Trainer, module: PriorModule, fake: list[torch.Tensor], features: FeatureNetwork
-    ) -> None:
+    def _score(self, trainer: Trainer, module: PriorModule, fake: list[torch.Tensor], features: FeatureNetwork) -> None:
         data = trainer.datamodule  # type: ignore[attr-defined]
         pictures = data.pictures if isinstance(data, CachedTokens) else data
         if not isinstance(pictures, ImageData):

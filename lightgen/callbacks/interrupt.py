@@ -11,7 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 
 class SaveOnInterrupt(Callback):
-    """On Ctrl-C (or SIGTERM), finish the batch, save a checkpoint, say where, and stop; a second Ctrl-C stops at once."""
+    """On Ctrl-C or SIGTERM: finish the batch, save a checkpoint, say where, stop. A second Ctrl-C stops at once."""
 
     def __init__(self) -> None:
         self.interrupted = False

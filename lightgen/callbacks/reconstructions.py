@@ -8,6 +8,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from lightgen.data.base import ImageData
 from lightgen.figures import side_by_side
+from lightgen.modules.tokenizer import TokenizerModule
 from lightgen.types import to_uint8, to_unit
 
 
@@ -24,9 +25,10 @@ class Reconstructions(Callback):
     @torch.no_grad()
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         data, logger = trainer.datamodule, trainer.logger  # type: ignore[attr-defined]
-        if not trainer.is_global_zero or not isinstance(logger, TensorBoardLogger) or not isinstance(data, ImageData):
+        if not (isinstance(pl_module, TokenizerModule) and isinstance(data, ImageData) and trainer.is_global_zero):
             return
-        images = data.dataset("val").images(self.num_images)
-        tokenizer = pl_module.tokenizer
+        if not isinstance(logger, TensorBoardLogger):
+            return
+        images, tokenizer = data.dataset("val").images(self.num_images), pl_module.tokenizer
         reconstructions = to_uint8(tokenizer.decode(tokenizer.encode(to_unit(images).to(pl_module.device))))
         logger.experiment.add_image("val/reconstructions", side_by_side(images, reconstructions), trainer.global_step)

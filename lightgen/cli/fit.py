@@ -27,13 +27,16 @@ class CLI(LightningCLI):
     """LightningCLI with lightgen's parser; the checkpoint gets the resolved config."""
 
     def before_instantiate_classes(self) -> None:
-        path = self.config[self.subcommand].get("ckpt_path")
+        config = self.config[str(self.subcommand)]
+        # A checkpoint of lightgen holds nothing but data; others are refused.
+        config["weights_only"] = True
+        path = config.get("ckpt_path")
         if path and path not in ("last", "best") and not os.path.isfile(path):  # noqa: PTH113
             raise ValueError(f"no checkpoint at {path}")
 
     def after_instantiate_classes(self) -> None:
-        parser = self._parser(self.subcommand)
-        self.model.resolved_config = parser.dump(self.config[self.subcommand], skip_none=False)
+        command = str(self.subcommand)
+        self.model.resolved_config = self._parser(command).dump(self.config[command], skip_none=False)
 
 
 def main(args: list[str]) -> int:

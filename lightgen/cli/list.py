@@ -33,5 +33,7 @@ def _summary(component: type[Component]) -> str:
 
 
 def _noise(component: type[Component]) -> str:
-    families = getattr(component, "accepts", None) or {getattr(component, "family", None)} - {None}
+    families = set(getattr(component, "accepts", ()))
+    if hasattr(component, "family"):
+        families.add(component.family)
     return ", ".join(sorted(f.value for f in families))

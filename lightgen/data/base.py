@@ -20,6 +20,7 @@ from lightgen.registry import Component
 from lightgen.types import Batch
 
 Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
 class ImageData(LightningDataModule, Component):
@@ -45,7 +46,7 @@ class ImageData(LightningDataModule, Component):
 
     def __init__(
         self,
-        image_size: int | tuple[int, int],
+        image_size: int | tuple[int, int] = 256,
         channels: int = 3,
         batch_size: int = 32,
         num_workers: int = 0,
@@ -110,7 +111,7 @@ class ImageData(LightningDataModule, Component):
         return self._splits[split]
 
     def setup(self, stage: str) -> None:
-        counts = ", ".join(f"{len(self.dataset(s))} {s}" for s in ("train", "val", "test"))  # type: ignore[arg-type]
+        counts = ", ".join(f"{len(self.dataset(split))} {split}" for split in SPLITS)
         rank_zero_info(f"{type(self).__name__}: {counts} pictures (fingerprint {self.fingerprint})")
 
     def train_dataloader(self) -> TrainLoader:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from PIL import Image
 
 from lightgen.data.base import ImageData
 from lightgen.data.collection import Collection
-from lightgen.data.pictures import Filter
 
 VENDORS = ("Goog", "Twtr")
 """Noto Emoji (Apache-2.0) and Twemoji (CC-BY-4.0)."""
@@ -28,8 +27,8 @@ class Emoji(ImageData):
     Variants of an emoji (vendor, skin tone, gender) stay on one side of the split.
 
     Args:
-        image_size, channels, batch_size, num_workers, resize, mirror, val_fraction, test_fraction, seed: see `ImageData`.
         skin_tones: also use the variants with skin tones.
+        **kwargs: see `ImageData`.
 
     Raises:
         ValueError: if the package with the pictures is not installed.
@@ -41,19 +40,13 @@ class Emoji(ImageData):
     def __init__(
         self,
         image_size: int | tuple[int, int] = 64,
-        channels: int = 3,
-        batch_size: int = 32,
-        num_workers: int = 0,
-        resize: Filter = "lanczos",
         mirror: bool = True,
         val_fraction: float = 0.1,
         test_fraction: float = 0.0,
-        seed: int = 0,
         skin_tones: bool = False,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            image_size, channels, batch_size, num_workers, resize, mirror, val_fraction, test_fraction, seed
-        )
+        super().__init__(image_size, mirror=mirror, val_fraction=val_fraction, test_fraction=test_fraction, **kwargs)
         self.skin_tones = skin_tones
 
     def collect(self) -> EmojiCollection:

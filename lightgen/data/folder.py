@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import warnings
 import zipfile
+from io import BytesIO
 from pathlib import Path, PurePosixPath
-from typing import ClassVar
+from typing import IO, Any, ClassVar
 
 from PIL import Image
 
 from lightgen.data.base import ImageData
 from lightgen.data.collection import Collection
-from lightgen.data.pictures import Filter, refuse_corrupt
+from lightgen.data.pictures import refuse_corrupt
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp"))
 
@@ -22,8 +22,8 @@ class ImageFolder(ImageData):
 
     Args:
         root: the folder or .zip.
-        image_size, channels, batch_size, num_workers, resize, mirror, val_fraction, test_fraction, seed: see `ImageData`.
         labels: take the first subfolder's name as the class.
+        **kwargs: see `ImageData`.
 
     Raises:
         ValueError: if there are no pictures, or more than 1 % of them are corrupt.
@@ -31,23 +31,8 @@ class ImageFolder(ImageData):
 
     source: ClassVar[str] = "your own pictures"
 
-    def __init__(
-        self,
-        root: str,
-        image_size: int | tuple[int, int] = 256,
-        channels: int = 3,
-        batch_size: int = 32,
-        num_workers: int = 0,
-        resize: Filter = "lanczos",
-        mirror: bool = True,
-        val_fraction: float = 0.05,
-        test_fraction: float = 0.05,
-        seed: int = 0,
-        labels: bool = False,
-    ) -> None:
-        super().__init__(
-            image_size, channels, batch_size, num_workers, resize, mirror, val_fraction, test_fraction, seed
-        )
+    def __init__(self, root: str, labels: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.root = Path(root)
         self.labels = labels
         if not self.root.exists():
@@ -68,7 +53,7 @@ class _Files:
     def names(self) -> list[str]:
         return [p.relative_to(self.root).as_posix() for p in self.root.rglob("*") if p.is_file()]
 
-    def read(self, name: str) -> io.BufferedIOBase:
+    def read(self, name: str) -> IO[bytes]:
         return (self.root / name).open("rb")
 
 
@@ -80,10 +65,10 @@ class _Zip(_Files):
         except zipfile.BadZipFile:
             raise ValueError(f"{self.root} is neither a folder nor a .zip file") from None
 
-    def read(self, name: str) -> io.BufferedIOBase:
+    def read(self, name: str) -> IO[bytes]:
         # Opened anew each time: an open archive cannot be shared by worker processes.
         with zipfile.ZipFile(self.root) as archive:
-            return io.BytesIO(archive.read(name))
+            return BytesIO(archive.read(name))
 
 
 class _Folder(Collection):

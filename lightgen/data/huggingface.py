@@ -9,7 +9,6 @@ from PIL import Image
 
 from lightgen.data.base import ImageData
 from lightgen.data.collection import Collection
-from lightgen.data.pictures import Filter
 
 
 class HuggingFaceImages(ImageData):
@@ -17,10 +16,10 @@ class HuggingFaceImages(ImageData):
 
     Args:
         path: a name on the hub, or a folder.
-        image_size, channels, batch_size, num_workers, resize, mirror, val_fraction, test_fraction, seed: see `ImageData`.
         split: the data set's split to take pictures from; lightgen's own splits are made within it.
         image_column: the column of pictures.
         label_column: a column of class ids; None for no labels.
+        **kwargs: see `ImageData`.
 
     Raises:
         ValueError: if the package `datasets`, the data set or a column is missing.
@@ -31,22 +30,12 @@ class HuggingFaceImages(ImageData):
     def __init__(
         self,
         path: str,
-        image_size: int | tuple[int, int] = 256,
-        channels: int = 3,
-        batch_size: int = 32,
-        num_workers: int = 0,
-        resize: Filter = "lanczos",
-        mirror: bool = True,
-        val_fraction: float = 0.05,
-        test_fraction: float = 0.05,
-        seed: int = 0,
         split: str = "train",
         image_column: str = "image",
         label_column: str | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            image_size, channels, batch_size, num_workers, resize, mirror, val_fraction, test_fraction, seed
-        )
+        super().__init__(**kwargs)
         self.path, self.split = path, split
         self.image_column, self.label_column = image_column, label_column
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from PIL import Image
 
 from lightgen.data.base import ImageData
 from lightgen.data.collection import Collection
-from lightgen.data.pictures import Filter
 from lightgen.functional.splits import split_of
 
 FASHION_MNIST = "/usr/share/datasets/fashion-mnist"
@@ -23,7 +22,7 @@ class IDXImages(ImageData):
 
     Args:
         root: folder of the four IDX files, gzipped or not.
-        image_size, channels, batch_size, num_workers, resize, mirror, val_fraction, seed: see `ImageData`.
+        **kwargs: see `ImageData`.
 
     Raises:
         ValueError: if the files are not there.
@@ -33,18 +32,9 @@ class IDXImages(ImageData):
     in_memory = True
 
     def __init__(
-        self,
-        root: str = FASHION_MNIST,
-        image_size: int | tuple[int, int] = 28,
-        channels: int = 1,
-        batch_size: int = 32,
-        num_workers: int = 0,
-        resize: Filter = "lanczos",
-        mirror: bool = False,
-        val_fraction: float = 0.05,
-        seed: int = 0,
+        self, root: str = FASHION_MNIST, image_size: int | tuple[int, int] = 28, channels: int = 1, **kwargs: Any
     ) -> None:
-        super().__init__(image_size, channels, batch_size, num_workers, resize, mirror, val_fraction, 0.0, seed)
+        super().__init__(image_size, channels, **kwargs)
         self.root = Path(root)
 
     def collect(self) -> Collection:
@@ -73,7 +63,7 @@ def _read(root: Path, name: str) -> np.ndarray:
     """An IDX file of bytes: magic 0 0 8 rank, the sizes as big-endian int32, the values."""
     for path in (root / name, root / f"{name}.gz"):
         if path.is_file():
-            data = (gzip.open if path.suffix == ".gz" else open)(path, "rb").read()
+            data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
             rank = data[3] if len(data) > 4 else 0
             shape = np.frombuffer(data, ">i4", rank, 4)
             if data[:3] != b"\0\0\x08" or len(data) != 4 + 4 * rank + int(shape.prod()):

@@ -3,41 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from PIL import Image, ImageDraw
 
 from lightgen.data.base import ImageData
 from lightgen.data.collection import Collection
-from lightgen.data.pictures import Filter
 
 
 class SyntheticImages(ImageData):
     """One coloured shape on a coloured ground; the shape is the label. Needs no files.
 
     Args:
-        image_size, channels, batch_size, num_workers, resize, mirror, val_fraction, test_fraction, seed: see `ImageData`.
         num_images: in all splits together.
+        **kwargs: see `ImageData`.
     """
 
     source: ClassVar[str] = "drawn by lightgen"
 
-    def __init__(
-        self,
-        image_size: int | tuple[int, int] = 32,
-        channels: int = 3,
-        batch_size: int = 32,
-        num_workers: int = 0,
-        resize: Filter = "lanczos",
-        mirror: bool = False,
-        val_fraction: float = 0.1,
-        test_fraction: float = 0.1,
-        seed: int = 0,
-        num_images: int = 1000,
-    ) -> None:
-        super().__init__(
-            image_size, channels, batch_size, num_workers, resize, mirror, val_fraction, test_fraction, seed
-        )
+    def __init__(self, image_size: int | tuple[int, int] = 32, num_images: int = 1000, **kwargs: Any) -> None:
+        super().__init__(image_size, **kwargs)
         self.num_images = num_images
 
     def collect(self) -> Collection:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from lightgen.checkpoint import fingerprint, restore
-from lightgen.data.base import ImageData, Split
+from lightgen.data.base import SPLITS, ImageData, Split
 from lightgen.data.loader import TrainLoader, whole
 from lightgen.data.order import TrainOrder
 from lightgen.functional.files import atomic
@@ -22,7 +22,6 @@ from lightgen.registry import Component
 from lightgen.tokenizers.base import Tokenizer
 from lightgen.types import Batch, to_unit
 
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
 ENCODE_BATCH = 64
 
 

@@ -23,7 +23,8 @@ def sequential_mean(terms: Terms, parameters: Iterable[Tensor], count: int) -> T
     scaled = torch.is_autocast_enabled() and torch.get_autocast_dtype("cuda") == torch.float16
     if not wanted or not torch.is_grad_enabled() or scaled:
         return torch.stack(list(terms())).mean()
-    return _SequentialMean.apply(terms, count, *wanted)  # type: ignore[no-untyped-call]
+    mean: Tensor = _SequentialMean.apply(terms, count, *wanted)
+    return mean
 
 
 class _SequentialMean(torch.autograd.Function):

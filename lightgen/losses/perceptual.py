@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics.functional.image.lpips import _LPIPS
 
-from lightgen.functional.weights import timm_model
+from lightgen.functional.weights import normalisation, timm_model
 from lightgen.registry import Component
 
 
@@ -67,10 +67,9 @@ class FeatureDistance(Perceptual):
 
     def __init__(self, model: str = "tf_efficientnet_lite0", checkpoint_path: str | None = None) -> None:
         self.network = timm_model(model, checkpoint_path, features_only=True)
-        config = self.network.pretrained_cfg
+        mean, std, _ = normalisation(self.network)
         # Images come in [-1, 1], the model's mean and deviation are for [0, 1].
-        self.mean = torch.tensor(config["mean"]).view(3, 1, 1) * 2 - 1
-        self.std = torch.tensor(config["std"]).view(3, 1, 1) * 2
+        self.mean, self.std = mean * 2 - 1, std * 2
 
     def distance(self, a: Tensor, b: Tensor) -> Tensor:
         mean, std = self.mean.to(a), self.std.to(a)

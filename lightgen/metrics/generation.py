@@ -11,16 +11,20 @@ from torchmetrics.utilities import dim_zero_cat
 
 from lightgen.functional.distances import frechet_distance, kernel_distance, manifold_scores
 from lightgen.metrics.features import FeatureNetwork
+from lightgen.registry import describe
 
 
 class GenerationScores(Metric):
-    """Frechet distance, KID, precision, recall, density and coverage, from features that are computed once.
+    """Frechet distance, KID with its standard error, precision, recall, density and coverage.
 
-    Only features are kept and gathered over ranks, never pictures.
+    All come from features that are computed once. Only features are kept and gathered over ranks, never pictures.
 
     Args:
         features: the network that pictures are compared through.
         k: neighbours in the manifold scores.
+
+    Raises:
+        ValueError: in `compute`, if there are no more than k real or generated pictures.
     """
 
     real: list[Tensor]
@@ -31,6 +35,7 @@ class GenerationScores(Metric):
         super().__init__()
         self.features = features
         self.k = k
+        self.counts = (0, 0)
         self.add_state("real", [], dist_reduce_fx="cat")
         self.add_state("fake", [], dist_reduce_fx="cat")
 
@@ -38,14 +43,27 @@ class GenerationScores(Metric):
         """Add uint8 pictures (B, C, H, W), real or generated."""
         (self.real if real else self.fake).append(self.features(images))
 
+    def sync(self, *args: Any, **kwargs: Any) -> None:
+        """Gather over ranks; a rank that saw no picture takes part with none."""
+        for features in (self.real, self.fake):
+            if isinstance(features, list) and not features:
+                # torchmetrics would send a vector where the other ranks send a matrix.
+                features.append(torch.empty(0, self.features.dim, device=self.device))
+        super().sync(*args, **kwargs)
+
     def compute(self) -> dict[str, Tensor]:
         """Scores by name; those of another network than Inception are not called FID."""
+        if not (len(self.real) and len(self.fake)):
+            raise ValueError("both real and generated pictures are needed for scores")
         real, fake = dim_zero_cat(self.real), dim_zero_cat(self.fake)
+        self.counts = len(real), len(fake)
         name = self.features.name
+        kernel = kernel_distance(real, fake)
         scores = manifold_scores(real, fake, self.k)
         return {
             "FID" if name == "inception" else f"FD({name})": frechet_distance(real, fake),
-            f"KID({name})": kernel_distance(real, fake),
+            f"KID({name})": kernel.value,
+            f"KID({name}) standard error": kernel.standard_error,
             "precision": scores.precision,
             "recall": scores.recall,
             "density": scores.density,
@@ -53,12 +71,15 @@ class GenerationScores(Metric):
         }
 
     def protocol(self) -> dict[str, Any]:
-        """What must be known to compare these numbers with others."""
+        """What must be known to compare the numbers of the last `compute` with others."""
+        num_real, num_fake = self.counts
         return {
-            "features": self.features.name,
-            "num_real": sum(map(len, self.real)),
-            "num_fake": sum(map(len, self.fake)),
+            "features": describe(self.features),
+            "resize": self.features.resize,
+            "num_real": num_real,
+            "num_fake": num_fake,
             "k": self.k,
+            "ball": "closed",
             "quantisation": "round to uint8",
             "torch": torch.__version__,
         }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from torch import Tensor
 from torch.optim import Optimizer
@@ -15,7 +14,9 @@ SchedulerFactory = Callable[[Optimizer], LRScheduler]
 
 
 class WarmupCosine(LambdaLR):
-    """Linear warm-up, then half a cosine down to a fraction of the peak (Loshchilov and Hutter, 2017, arXiv 1608.03983).
+    """Linear warm-up, then half a cosine down to a fraction of the peak.
+
+    Loshchilov and Hutter, 2017, arXiv 1608.03983.
 
     Args:
         optimizer: its learning rate is the peak.
@@ -46,10 +47,3 @@ class WarmupCosine(LambdaLR):
             return final_fraction + (1 - final_fraction) * (1 + math.cos(math.pi * progress)) / 2
 
         super().__init__(optimizer, factor)
-
-
-def configure(optimizer: Optimizer, scheduler: SchedulerFactory | None) -> Any:
-    """What Lightning's `configure_optimizers` returns; schedules advance every batch."""
-    if scheduler is None:
-        return optimizer
-    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler(optimizer), "interval": "step"}}

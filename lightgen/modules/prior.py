@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
-from lightgen.checkpoint import KEY, pack, restore
+from lightgen.checkpoint import restore
 from lightgen.functional.random import Noise, Stream
-from lightgen.modules.optim import OptimizerFactory, SchedulerFactory, configure
+from lightgen.modules.base import TrainingModule
+from lightgen.modules.optim import OptimizerFactory, SchedulerFactory
 from lightgen.networks.base import Network, NetworkFactory
 from lightgen.prior import Prior
 from lightgen.processes.base import ProcessFactory
-from lightgen.registry import Component
 from lightgen.samplers.base import Sampler
 from lightgen.tokenizers.base import Tokenizer
 from lightgen.types import Batch, LossOutput, to_unit
 from lightgen.warps import Warps
 
 
-class PriorModule(LightningModule, Component):
+class PriorModule(TrainingModule):
     """Trains a network on the ids of a frozen tokenizer, by any process.
 
     Args:
@@ -40,7 +39,7 @@ class PriorModule(LightningModule, Component):
         ValueError: if the tokenizer's checkpoint cannot be read, or parts do not fit each other.
     """
 
-    kind: ClassVar[str] = "module"
+    product: ClassVar[str] = "prior"
     source: ClassVar[str] = "McKinney and Willcocks, 2022, arXiv 2206.12351"
 
     def __init__(
@@ -56,7 +55,7 @@ class PriorModule(LightningModule, Component):
         scheduler: SchedulerFactory | None = None,
         seed: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(optimizer, scheduler)
         if not 0 <= label_dropout <= 1:
             raise ValueError(f"label_dropout must be in [0, 1], not {label_dropout}")
         if isinstance(tokenizer, str):
@@ -65,8 +64,6 @@ class PriorModule(LightningModule, Component):
         made_network = network(made_process.num_ids, tokenizer.vocab_size, tokenizer.grid, num_classes)
         self.prior = Prior(tokenizer, made_network, made_process, sampler, warps)
         self.label_dropout = label_dropout
-        self.optimizer = optimizer
-        self.scheduler = scheduler
         self.seed = seed
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -98,12 +95,6 @@ class PriorModule(LightningModule, Component):
         """The process's loss on clean ids (B, N)."""
         return self.prior.process.loss(_Conditioned(self.prior.network, label_B), ids_BN, noise)
 
-    def configure_optimizers(self) -> Any:
-        return configure(self.optimizer(self.prior.network.parameters()), self.scheduler)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint[KEY] = pack(self.prior, "prior.")
-
     def _evaluate(self, split: str, batch: Batch) -> None:
         ids_BN = self.ids(batch)
         label = batch.get("label") if self.prior.network.num_classes else None
@@ -115,7 +106,7 @@ class PriorModule(LightningModule, Component):
         )  # fmt: skip
 
     def _batches_done(self) -> int:
-        return self.trainer.fit_loop.epoch_loop.total_batch_idx
+        return int(self.trainer.fit_loop.epoch_loop.total_batch_idx)
 
     def _hide(self, label_B: Tensor | None, noise: Noise) -> Tensor | None:
         num_classes = self.prior.network.num_classes

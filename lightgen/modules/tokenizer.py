@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor
 from torchmetrics.image import PeakSignalNoiseRatio, StructuralSimilarityIndexMeasure
 
-from lightgen.checkpoint import KEY, pack
 from lightgen.losses.reconstruction import ReconstructionLoss
 from lightgen.metrics.codebook import CodebookUsage
-from lightgen.modules.optim import OptimizerFactory, SchedulerFactory, configure
-from lightgen.registry import Component
+from lightgen.modules.base import TrainingModule
+from lightgen.modules.optim import OptimizerFactory, SchedulerFactory
 from lightgen.tokenizers.vqgan import VQGAN
 from lightgen.types import Batch, to_unit
 
 
-class TokenizerModule(LightningModule, Component):
+class TokenizerModule(TrainingModule):
     """Trains a VQ-GAN to reconstruct pictures through its codebook.
 
     Args:
@@ -29,7 +27,7 @@ class TokenizerModule(LightningModule, Component):
         scheduler: called with the optimizer; advances every batch.
     """
 
-    kind: ClassVar[str] = "module"
+    product: ClassVar[str] = "tokenizer"
     source: ClassVar[str] = "Esser et al., 2021, arXiv 2012.09841"
 
     def __init__(
@@ -40,12 +38,10 @@ class TokenizerModule(LightningModule, Component):
         optimizer: OptimizerFactory = torch.optim.Adam,
         scheduler: SchedulerFactory | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(optimizer, scheduler)
         self.tokenizer = tokenizer
         self.reconstruction_loss = loss or ReconstructionLoss()
         self.codebook_weight = codebook_weight
-        self.optimizer = optimizer
-        self.scheduler = scheduler
         self.psnr = PeakSignalNoiseRatio(data_range=(-1.0, 1.0), dim=(1, 2, 3))
         self.ssim = StructuralSimilarityIndexMeasure(data_range=(-1.0, 1.0))
         self.usage = CodebookUsage(tokenizer.vocab_size)
@@ -69,12 +65,6 @@ class TokenizerModule(LightningModule, Component):
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Ids (B, h, w) of a batch of pictures."""
         return self.tokenizer.encode(to_unit(batch["image"]))
-
-    def configure_optimizers(self) -> Any:
-        return configure(self.optimizer(self.tokenizer.parameters()), self.scheduler)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint[KEY] = pack(self.tokenizer, "tokenizer.")
 
     def _evaluate(self, split: str, batch: Batch) -> None:
         images = to_unit(batch["image"])

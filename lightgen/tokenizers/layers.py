@@ -76,6 +76,6 @@ def middle(channels: int) -> nn.Sequential:
     )
 
 
-def channels_last(module: nn.Module) -> nn.Module:
+def channels_last(module: nn.Sequential) -> nn.Sequential:
     """Lay out convolution weights as channels-last, which is the faster order on CPUs and tensor cores."""
-    return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return module.to(memory_format=torch.channels_last)

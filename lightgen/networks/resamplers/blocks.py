@@ -1,4 +1,4 @@
-"""The block map: which k positions of the fine grid belong to one coarse cell. Written once, used by every resampler."""
+"""The block map: which k positions of the fine grid belong to one coarse cell."""
 
 from __future__ import annotations
 

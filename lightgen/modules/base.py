@@ -1,0 +1,48 @@
+"""What both training modules share: their optimizer, and a checkpoint that needs nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from lightgen.checkpoint import KEY, pack
+from lightgen.modules.optim import OptimizerFactory, SchedulerFactory
+from lightgen.registry import Component
+
+
+class TrainingModule(LightningModule, Component):
+    """Trains a product, which its checkpoints hold in a form that `lightgen.load` can rebuild.
+
+    Args:
+        optimizer: called with the parameters to train.
+        scheduler: called with the optimizer; advances every batch.
+    """
+
+    kind: ClassVar[str] = "module"
+    product: ClassVar[str]
+    """The attribute that is trained, e.g. `"prior"`."""
+
+    resolved_config: str | None = None
+    """The YAML of the run, where there is one."""
+
+    def __init__(self, optimizer: OptimizerFactory, scheduler: SchedulerFactory | None) -> None:
+        super().__init__()
+        self.optimizer = optimizer
+        self.scheduler = scheduler
+
+    def trained_parameters(self) -> Iterable[Tensor]:
+        """What the optimizer is given."""
+        return (p for p in self.parameters() if p.requires_grad)
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self.optimizer(self.trained_parameters())
+        if self.scheduler is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.scheduler(optimizer), "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        entry = pack(getattr(self, self.product), f"{self.product}.")
+        checkpoint[KEY] = {**entry, "config": self.resolved_config}
