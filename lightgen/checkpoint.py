@@ -20,7 +20,7 @@ def pack(component: Component, prefix: str) -> dict[str, Any]:
     """The entry that makes a checkpoint self-contained: what to build, and where its weights are in `state_dict`."""
     return {
         "version": lightgen.__version__,
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "component": describe(component),
         "prefix": prefix,
     }

@@ -15,7 +15,7 @@ def provenance() -> dict[str, str]:
     """What must be known, besides the arguments, to make a result again."""
     return {
         "lightgen": lightgen.__version__,
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "python": platform.python_version(),
         "git": git_state(),
         "device": device(),

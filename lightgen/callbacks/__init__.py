@@ -1,6 +1,6 @@
 from lightgen.callbacks.checkpoints import Checkpoints
 from lightgen.callbacks.generation import Generation
-from lightgen.callbacks.interrupt import SaveOnInterrupt
+from lightgen.callbacks.interrupt import StopOnInterrupt
 from lightgen.callbacks.reconstructions import Reconstructions
 
-__all__ = ["Checkpoints", "Generation", "Reconstructions", "SaveOnInterrupt"]
+__all__ = ["Checkpoints", "Generation", "Reconstructions", "StopOnInterrupt"]

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
+from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+log = logging.getLogger(__name__)
+
 
 class Checkpoints(ModelCheckpoint):
-    """Keeps `last.ckpt` in the run's folder (`trainer.default_root_dir`), and the best by a monitored value.
+    """Keeps the newest state of a run as `last.ckpt` in its folder (`trainer.default_root_dir`).
+
+    The last batch is always saved, also when a run is stopped early or interrupted.
 
     Args:
         every_n_train_steps: how often.
-        monitor: a logged value, e.g. `val/loss`; None keeps the last only.
-        mode: whether the monitored value should be small (`min`) or large (`max`).
     """
 
-    def __init__(self, every_n_train_steps: int = 1000, monitor: str | None = None, mode: str = "min") -> None:
+    def __init__(self, every_n_train_steps: int = 1000) -> None:
         super().__init__(
-            filename="best" if monitor else "last",
-            monitor=monitor,
-            mode=mode,
-            save_last=True if monitor else None,
-            save_top_k=1,
+            filename="last",
             every_n_train_steps=every_n_train_steps,
             save_on_train_epoch_end=False,
             enable_version_counter=False,
@@ -33,9 +33,16 @@ class Checkpoints(ModelCheckpoint):
         self.dirpath = str(Path(trainer.default_root_dir))
         super().setup(trainer, pl_module, stage)
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        super().on_train_end(trainer, pl_module)
-        path = Path(self.dirpath or ".") / "last.ckpt"
-        trainer.save_checkpoint(path)
-        if trainer.is_global_zero:
-            print(f"saved {path}")
+    def on_train_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
+        super().on_train_batch_end(trainer, *args, **kwargs)
+        # Here and not at the end of training, where Lightning counts a cut-off epoch as a whole one.
+        if trainer.should_stop or trainer.global_step == trainer.max_steps:
+            path = last_checkpoint(trainer)
+            if self._last_global_step_saved != trainer.global_step or not path.is_file():
+                trainer.save_checkpoint(path)
+            log.info(f"saved {path}")
+
+
+def last_checkpoint(trainer: Trainer) -> Path:
+    """Where a run keeps its newest state."""
+    return Path(trainer.default_root_dir) / "last.ckpt"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import signal
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from lightgen.callbacks.checkpoints import last_checkpoint
 
-class SaveOnInterrupt(Callback):
-    """On Ctrl-C or SIGTERM: finish the batch, save a checkpoint, say where, stop. A second Ctrl-C stops at once."""
+log = logging.getLogger(__name__)
+
+
+class StopOnInterrupt(Callback):
+    """On Ctrl-C or SIGTERM: finish the batch, let `Checkpoints` save it, stop. A second Ctrl-C stops at once."""
 
     def __init__(self) -> None:
         self.interrupted = False
@@ -23,15 +27,10 @@ class SaveOnInterrupt(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
         # Every rank must agree, or those without the signal would wait for ever.
-        if not trainer.strategy.reduce_boolean_decision(self.interrupted, all=False):
-            return
-        self.interrupted = True
-        folder = Path(trainer.log_dir or trainer.default_root_dir)
-        path = folder / "interrupted.ckpt"
-        trainer.save_checkpoint(path)
-        if trainer.is_global_zero:
-            print(f"\ninterrupted at step {trainer.global_step}; go on with --ckpt_path {path}", flush=True)
-        trainer.should_stop = True
+        if trainer.strategy.reduce_boolean_decision(self.interrupted, all=False):
+            self.interrupted = trainer.should_stop = True
+            resume = f"--ckpt_path {last_checkpoint(trainer)}"
+            log.info(f"interrupted at step {trainer.global_step}; go on with {resume}")
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         for number, handler in self._previous.items():

@@ -8,9 +8,11 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.cli import LightningCLI
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from lightgen.callbacks.interrupt import SaveOnInterrupt
+from lightgen.callbacks.checkpoints import Checkpoints
+from lightgen.callbacks.interrupt import StopOnInterrupt
+from lightgen.callbacks.progress import StepProgress
 from lightgen.cli.configs import with_located_configs
 from lightgen.cli.parser import Parser
 
@@ -20,14 +22,20 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     "max_steps": 100_000,
     "max_epochs": -1,
     "num_sanity_val_steps": 0,
+    "enable_model_summary": False,
 }
 
 
 class CLI(LightningCLI):
     """LightningCLI with lightgen's parser; the checkpoint gets the resolved config."""
 
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_lightning_class_args(Checkpoints, "checkpoints")
+
     def before_instantiate_classes(self) -> None:
         config = self.config[str(self.subcommand)]
+        if config["trainer"]["enable_progress_bar"] is not False and self.subcommand == "fit":
+            self.trainer_defaults["callbacks"].append(StepProgress())
         # A checkpoint of lightgen holds nothing but data; others are refused.
         config["weights_only"] = True
         path = config.get("ckpt_path")
@@ -44,7 +52,7 @@ def main(args: list[str]) -> int:
     # Alone here, so that a run under DDP, which starts this command again on each rank, does not depend on the caller.
     sys.argv = [sys.argv[0], *args]
     torch.set_float32_matmul_precision("high")
-    interrupt = SaveOnInterrupt()
+    interrupt = StopOnInterrupt()
     CLI(
         LightningModule,
         LightningDataModule,

@@ -3,40 +3,24 @@
 from __future__ import annotations
 
 import re
-import warnings
 from typing import Any, NoReturn
 
 from lightning.pytorch.cli import LightningArgumentParser
 
+from lightgen.cli.output import set_up_output
 from lightgen.registry import components, discover, suggestion
-
-# Lightning's tips and other people's deprecations are no use to somebody who reads lightgen's output.
-NOISE = (
-    ".*does not have many workers.*",
-    ".*LightningCLI's args parameter.*",
-    ".*isinstance.treespec, LeafSpec.*",
-    ".*is smaller than the logging interval.*",
-    ".*exists and is not empty.*",
-    ".*Discarding init_args.*",
-)
 
 
 class Parser(LightningArgumentParser):
     """Raises ValueError, in one line, where jsonargparse would print several and exit."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        quiet()
+        set_up_output()
         discover()
         super().__init__(*args, **kwargs)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         raise ValueError(one_line(message)) from ex
-
-
-def quiet() -> None:
-    """Silence the warnings that nobody can act on."""
-    for message in NOISE:
-        warnings.filterwarnings("ignore", message)
 
 
 def one_line(message: str) -> str:

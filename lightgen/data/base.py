@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from abc import abstractmethod
 from typing import ClassVar, Literal
 
 from lightning.pytorch import LightningDataModule
-from lightning.pytorch.utilities import rank_zero_info
 from torch.utils.data import DataLoader
 
 from lightgen.data.collection import Collection
@@ -18,6 +18,8 @@ from lightgen.data.pictures import Filter, Pictures, check_filter
 from lightgen.functional.splits import split_of
 from lightgen.registry import Component
 from lightgen.types import Batch
+
+log = logging.getLogger(__name__)
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -112,7 +114,7 @@ class ImageData(LightningDataModule, Component):
 
     def setup(self, stage: str) -> None:
         counts = ", ".join(f"{len(self.dataset(split))} {split}" for split in SPLITS)
-        rank_zero_info(f"{type(self).__name__}: {counts} pictures (fingerprint {self.fingerprint})")
+        log.info(f"{type(self).__name__}: {counts} pictures (fingerprint {self.fingerprint})")
 
     def train_dataloader(self) -> TrainLoader:
         dataset = self.dataset("train")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
-from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -21,6 +21,8 @@ from lightgen.functional.files import atomic
 from lightgen.registry import Component
 from lightgen.tokenizers.base import Tokenizer
 from lightgen.types import Batch, to_unit
+
+log = logging.getLogger(__name__)
 
 ENCODE_BATCH = 64
 
@@ -54,7 +56,7 @@ class CachedTokens(LightningDataModule, Component):
             path = self._path(split)
             if not path.is_file():
                 dataset = self.pictures.dataset(split)
-                rank_zero_info(f"encoding {len(dataset)} {split} pictures to {path}")
+                log.info(f"encoding {len(dataset)} {split} pictures to {path}")
                 with atomic(path) as temporary:
                     np.save(temporary, self._encode(split))
         if not (self.folder / "cache.json").is_file():

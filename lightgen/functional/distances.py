@@ -44,7 +44,8 @@ def kernel_distance(real: Tensor, fake: Tensor) -> KernelDistance:
 
     Binkowski et al., 2018, arXiv 1801.01401, without their subsets. The squared standard error is the variance of the
     first-order projection of the U-statistic, 4 (var a / n + var b / m) with
-    a_i = mean_j k(x_i, x_j) - mean_j k(x_i, y_j) and b likewise. It is cautious where both sets have nearly one distribution.
+    a_i = mean_j k(x_i, x_j) - mean_j k(x_i, y_j) and b likewise. It is cautious where both sets have nearly one
+    distribution.
 
     Raises:
         ValueError: if a set has fewer than two vectors, or dimensions differ.

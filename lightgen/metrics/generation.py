@@ -53,8 +53,6 @@ class GenerationScores(Metric):
 
     def compute(self) -> dict[str, Tensor]:
         """Scores by name; those of another network than Inception are not called FID."""
-        if not (len(self.real) and len(self.fake)):
-            raise ValueError("both real and generated pictures are needed for scores")
         real, fake = dim_zero_cat(self.real), dim_zero_cat(self.fake)
         self.counts = len(real), len(fake)
         name = self.features.name
@@ -81,5 +79,5 @@ class GenerationScores(Metric):
             "k": self.k,
             "ball": "closed",
             "quantisation": "round to uint8",
-            "torch": torch.__version__,
+            "torch": str(torch.__version__),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -11,6 +12,8 @@ from torch import Tensor
 from lightgen.checkpoint import KEY, pack
 from lightgen.modules.optim import OptimizerFactory, SchedulerFactory
 from lightgen.registry import Component
+
+log = logging.getLogger(__name__)
 
 
 class TrainingModule(LightningModule, Component):
@@ -32,6 +35,10 @@ class TrainingModule(LightningModule, Component):
         super().__init__()
         self.optimizer = optimizer
         self.scheduler = scheduler
+
+    def on_fit_start(self) -> None:
+        count = sum(p.numel() for p in self.trained_parameters())
+        log.info(f"{type(getattr(self, self.product)).__name__}: {count / 1e6:.2f} M parameters to train")
 
     def trained_parameters(self) -> Iterable[Tensor]:
         """What the optimizer is given."""

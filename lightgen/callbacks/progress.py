@@ -1,0 +1,74 @@
+"""One bar for a whole training run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ProgressBar
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+
+class StepProgress(ProgressBar):
+    """Batches done of all batches, the time left, and the newest losses; validation shows as a second bar."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.progress: Progress | None = None
+        self.training, self.validation = TaskID(0), TaskID(1)
+        self.enabled = True
+
+    def disable(self) -> None:
+        self.enabled = False
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        columns = (
+            TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn(),
+            TextColumn("left"), TimeRemainingColumn(elapsed_when_finished=True), _Values(),
+        )  # fmt: skip
+        self.progress = Progress(*columns, disable=not self.enabled, speed_estimate_period=120)
+        total = trainer.max_steps if trainer.max_steps > 0 else trainer.estimated_stepping_batches
+        self.training = self.progress.add_task("training", total=total, completed=trainer.global_step)
+        self.validation = self.progress.add_task("validating", visible=False)
+        self.progress.start()
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        if self.progress is not None:
+            self.progress.update(self.training, completed=trainer.global_step, values=trainer.progress_bar_metrics)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.progress is not None:
+            total = trainer.num_val_batches[0] if trainer.num_val_batches else None
+            self.progress.reset(self.validation, total=total, visible=True)
+
+    def on_validation_batch_end(self, trainer: Trainer, *args: Any) -> None:
+        if self.progress is not None:
+            self.progress.advance(self.validation)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.progress is not None:
+            self.progress.update(self.validation, visible=False)
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if self.progress is not None:
+            self.progress.stop()
+            self.progress = None
+
+
+class _Values(ProgressColumn):
+    """The logged values that ask for a place in the bar."""
+
+    def render(self, task: Task) -> Text:
+        values = task.fields.get("values", {})
+        return Text("  ".join(f"{name} {value:.4g}" for name, value in values.items() if name != "v_num"))

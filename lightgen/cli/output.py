@@ -1,0 +1,50 @@
+"""What commands say: lightgen's own lines on rank zero, and none of the chatter of the libraries below it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+
+from lightning.fabric.utilities.rank_zero import _get_rank
+
+# Lightning's tips and other people's deprecations are no use to somebody who reads lightgen's output.
+NOISE = (
+    ".*does not have many workers.*",
+    ".*LightningCLI's args parameter.*",
+    ".*isinstance.treespec, LeafSpec.*",
+    ".*is smaller than the logging interval.*",
+    ".*exists and is not empty.*",
+    ".*Discarding init_args.*",
+    ".*is supported for historical reasons.*",
+    ".*module.s. in eval mode at the start of training.*",
+    ".*across ranks.*sync_dist=True.*",
+    ".*resuming from a checkpoint that ended before the epoch ended.*",
+    ".*Found keys that are in the model state dict but not in the checkpoint.*",
+)
+
+
+class _Lines(logging.StreamHandler):
+    """Looks up stderr at every line, because progress bars replace it while they are shown."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
+
+
+def set_up_output() -> None:
+    """Show lightgen's messages, warnings in one line, and nothing else."""
+    for message in NOISE:
+        warnings.filterwarnings("ignore", message)
+    warnings.showwarning = _one_line
+    for library in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+    logger = logging.getLogger("lightgen")
+    logger.setLevel(logging.WARNING if _get_rank() else logging.INFO)
+    logger.propagate = False
+    if not logger.handlers:
+        logger.addHandler(_Lines())
+
+
+def _one_line(message: Warning | str, *args: object, **kwargs: object) -> None:
+    print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
