@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from lightgen.callbacks.checkpoints import Checkpoints
@@ -53,17 +53,40 @@ def main(args: list[str]) -> int:
     sys.argv = [sys.argv[0], *args]
     torch.set_float32_matmul_precision("high")
     interrupt = StopOnInterrupt()
-    CLI(
+    make(CLI, with_located_configs(args), interrupt)
+    return 130 if interrupt.interrupted else 0
+
+
+def make(kind: type[CLI], args: list[str], *callbacks: Callback) -> CLI:
+    """Parse the arguments and run the subcommand."""
+    return kind(
         LightningModule,
         LightningDataModule,
         subclass_mode_model=True,
         subclass_mode_data=True,
         parser_class=Parser,
         trainer_class=Trainer,
-        trainer_defaults={**TRAINER_DEFAULTS, "callbacks": [interrupt]},
+        trainer_defaults={**TRAINER_DEFAULTS, "callbacks": list(callbacks)},
         auto_configure_optimizers=False,
         save_config_kwargs={"overwrite": True},
         seed_everything_default=0,
-        args=with_located_configs(args),
+        args=args,
     )
-    return 130 if interrupt.interrupted else 0
+
+
+def grammar() -> dict[str, LightningArgumentParser]:
+    """The parser of each subcommand, without running anything."""
+    try:
+        make(_Grammar, ["fit"])
+    except _Parsed as parsed:
+        return parsed.args[0]
+    raise AssertionError("LightningCLI did not parse its arguments")
+
+
+class _Parsed(Exception):
+    """Carries the parsers out of LightningCLI, whose constructor would go on to train."""
+
+
+class _Grammar(CLI):
+    def parse_arguments(self, parser: LightningArgumentParser, args: object) -> None:
+        raise _Parsed(self._subcommand_parsers)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
-
 from rich.console import Console
 from rich.table import Table
 
+from lightgen.cli.plain import PlainParser
 from lightgen.registry import Component, components
 
 
 def main(args: list[str]) -> int:
     """Print every component, or those of one kind."""
     kinds = sorted({c.kind for c in components()})
-    parser = argparse.ArgumentParser(prog="lightgen list", description="Every component that a config can name.")
+    parser = PlainParser(prog="lightgen list", description="Every component that a config can name.")
     parser.add_argument("kind", nargs="?", help=f"one of {', '.join(kinds)}; all if not given")
     kind = parser.parse_args(args[1:]).kind
     if kind is not None and kind not in kinds:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from lightgen.callbacks.writer import PictureWriter, picture_name
 from lightgen.cli.configs import with_located_configs
+from lightgen.cli.early import early_value, is_given
 from lightgen.cli.parser import Parser
 from lightgen.cli.progress import progress_bar
 from lightgen.figures import grid, read_png, save_gif, save_png
@@ -53,7 +53,8 @@ def parser() -> Parser:
 def main(args: list[str]) -> int:
     """Sample and write pictures; `args[0]` is the command's name."""
     arguments = with_located_configs(args[1:])
-    made, prior = parser(), checkpoint_of(arguments)
+    made, path = parser(), early_value(arguments, "--ckpt_path")
+    prior = load(path) if path is not None else None
     if prior is not None:
         made.set_defaults(own_defaults(prior, arguments))
     parsed = made.parse_args(arguments)
@@ -68,21 +69,13 @@ def main(args: list[str]) -> int:
     return 0
 
 
-def checkpoint_of(arguments: list[str]) -> Prior | None:
-    """The prior that the command line names, so that its own sampler can be the default."""
-    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    early.add_argument("--ckpt_path")
-    path = early.parse_known_args(arguments)[0].ckpt_path
-    return None if path is None or {"-h", "--help"} & set(arguments) else load(path)
-
-
 def own_defaults(prior: Prior, arguments: list[str]) -> dict[str, Any]:
     """The checkpoint's sampler and warps as defaults.
 
     Not the sampler's, if another is named: its steps would silently carry over.
     """
     defaults = {f"warps.{name}": value for name, value in describe(prior.warps)["arguments"].items()}
-    if not any(a == "--sampler" or a.startswith("--sampler=") for a in arguments):
+    if not is_given(arguments, "--sampler"):
         own = describe(prior.sampler)
         defaults["sampler"] = {"class_path": own["name"], "init_args": own["arguments"]}
     return defaults

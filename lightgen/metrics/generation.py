@@ -14,6 +14,30 @@ from lightgen.metrics.features import FeatureNetwork
 from lightgen.registry import describe
 
 
+def generation_scores(real: Tensor, fake: Tensor, name: str, k: int = 3) -> dict[str, Tensor]:
+    """Scores by name of generated features (m, d) against real ones (n, d).
+
+    Args:
+        real, fake: features of the pictures.
+        name: of the feature network; a score through another network than Inception is not called FID.
+        k: neighbours in the manifold scores.
+
+    Raises:
+        ValueError: if there are no more than k real or generated pictures.
+    """
+    kernel = kernel_distance(real, fake)
+    scores = manifold_scores(real, fake, k)
+    return {
+        "FID" if name == "inception" else f"FD({name})": frechet_distance(real, fake),
+        f"KID({name})": kernel.value,
+        f"KID({name}) standard error": kernel.standard_error,
+        "precision": scores.precision,
+        "recall": scores.recall,
+        "density": scores.density,
+        "coverage": scores.coverage,
+    }
+
+
 class GenerationScores(Metric):
     """Frechet distance, KID with its standard error, precision, recall, density and coverage.
 
@@ -52,21 +76,10 @@ class GenerationScores(Metric):
         super().sync(*args, **kwargs)
 
     def compute(self) -> dict[str, Tensor]:
-        """Scores by name; those of another network than Inception are not called FID."""
+        """Scores by name, as `generation_scores`."""
         real, fake = dim_zero_cat(self.real), dim_zero_cat(self.fake)
         self.counts = len(real), len(fake)
-        name = self.features.name
-        kernel = kernel_distance(real, fake)
-        scores = manifold_scores(real, fake, self.k)
-        return {
-            "FID" if name == "inception" else f"FD({name})": frechet_distance(real, fake),
-            f"KID({name})": kernel.value,
-            f"KID({name}) standard error": kernel.standard_error,
-            "precision": scores.precision,
-            "recall": scores.recall,
-            "density": scores.density,
-            "coverage": scores.coverage,
-        }
+        return generation_scores(real, fake, self.features.name, self.k)
 
     def protocol(self) -> dict[str, Any]:
         """What must be known to compare the numbers of the last `compute` with others."""

@@ -1,0 +1,3 @@
+from lightgen.bench.baselines import independent_tokens
+
+__all__ = ["independent_tokens"]

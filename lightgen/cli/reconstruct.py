@@ -1,0 +1,109 @@
+"""`lightgen reconstruct`: pictures through a tokenizer and back, seen and measured."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torchmetrics.image import PeakSignalNoiseRatio, StructuralSimilarityIndexMeasure
+
+from lightgen.checkpoint import KEY, read, restore
+from lightgen.cli.configs import with_located_configs
+from lightgen.cli.early import early_value, is_given
+from lightgen.cli.parser import Parser
+from lightgen.cli.progress import progress_bar
+from lightgen.data.base import ImageData, Split
+from lightgen.figures import save_png, side_by_side
+from lightgen.functional.files import save_json
+from lightgen.metrics.codebook import CodebookUsage
+from lightgen.provenance import provenance
+from lightgen.tokenizers.base import Tokenizer
+from lightgen.types import to_uint8, to_unit
+
+SHEET = 32
+
+
+def parser() -> Parser:
+    """The arguments of `lightgen reconstruct`."""
+    made = Parser(prog="lightgen reconstruct", description="Send pictures through a tokenizer and back.")
+    made.add_argument("--config", action="config", help="a YAML file with any of these options")
+    made.add_argument("--ckpt_path", type=str, required=True, help="checkpoint of a tokenizer or of a prior")
+    made.add_subclass_arguments(ImageData, "data", required=False, help="default: the data it was trained on")
+    made.add_argument("--split", type=Split, default="val", help="which part of the data")
+    made.add_argument("--num_images", type=int | None, default=None, help="only so many; default: all of the split")
+    made.add_argument("--batch_size", type=int, default=32, help="pictures at a time")
+    made.add_argument("--out", type=Path, required=True, help="folder for reconstructions.png and scores.json")
+    return made
+
+
+def main(args: list[str]) -> int:
+    """Reconstruct and measure; `args[0]` is the command's name."""
+    arguments = with_located_configs(args[1:])
+    made, path = parser(), early_value(arguments, "--ckpt_path")
+    if path is not None and not is_given(arguments, "--data"):
+        made.set_defaults({"data": own_data(path)})
+    parsed = made.parse_args(arguments)
+    if parsed.batch_size < 1 or (parsed.num_images or 1) < 1:
+        raise ValueError("batch_size and num_images must be at least 1")
+    data = made.instantiate_classes(parsed).data
+    run(tokenizer_in(parsed.ckpt_path), data, parsed)
+    return 0
+
+
+def own_data(path: str) -> dict[str, Any] | None:
+    """The pictures that a checkpoint was trained on, as its config describes them."""
+    config = read(path)[KEY]["config"]
+    data: dict[str, Any] | None = yaml.safe_load(config)["data"] if config else None
+    if data and "data" in data.get("init_args", {}):
+        data = data["init_args"]["data"]
+    return data
+
+
+def tokenizer_in(path: str) -> Tokenizer:
+    """The tokenizer of a checkpoint of either stage."""
+    kind = read(path)[KEY]["component"]["kind"]
+    tokenizer: Tokenizer = restore(path, "prior").tokenizer if kind == "prior" else restore(path, "tokenizer")
+    return tokenizer
+
+
+@torch.no_grad()
+def run(tokenizer: Tokenizer, data: ImageData, parsed: Any) -> None:
+    """Measure, write the sheet and the record."""
+    if data.image_size != tokenizer.image_size:
+        raise ValueError(
+            f"the tokenizer is for pictures of {tokenizer.image_size}, not {data.image_size}; see --data.image_size"
+        )
+    pictures = data.dataset(parsed.split)
+    num = min(parsed.num_images or len(pictures), len(pictures))
+    if num == 0:
+        raise ValueError(f"there are no pictures in the {parsed.split} split")
+    psnr = PeakSignalNoiseRatio(data_range=(-1.0, 1.0), dim=(1, 2, 3))
+    ssim = StructuralSimilarityIndexMeasure(data_range=(-1.0, 1.0))
+    usage = CodebookUsage(tokenizer.vocab_size)
+    sheet: list[torch.Tensor] = []
+    with progress_bar(f"reconstructing {num} pictures", math.ceil(num / parsed.batch_size)) as advance:
+        for start in range(0, num, parsed.batch_size):
+            images = pictures.__getitems__(list(range(start, min(start + parsed.batch_size, num))))["image"]
+            ids = tokenizer.encode(to_unit(images))
+            # What is measured is what people get to see: rounded to 8 bits.
+            decoded = to_uint8(tokenizer.decode(ids))
+            psnr.update(to_unit(decoded), to_unit(images))
+            ssim.update(to_unit(decoded), to_unit(images))
+            usage.update(ids)
+            if start < SHEET:
+                sheet.append(torch.stack([images, decoded]))
+            advance(1)
+    originals, reconstructions = torch.cat(sheet, 1)[:, :SHEET]
+    save_png(side_by_side(originals, reconstructions), parsed.out / "reconstructions.png")
+    scores = {"psnr": float(psnr.compute()), "ssim": float(ssim.compute()),  # type: ignore[arg-type]
+              **{f"codebook_{name}": float(value) for name, value in usage.compute().items()}}  # fmt: skip
+    record = {"ckpt_path": parsed.ckpt_path, "split": parsed.split, "num_images": num, **scores,
+              "data": data.fingerprint, **provenance()}  # fmt: skip
+    save_json(record, parsed.out / "scores.json")
+    print(
+        f"{num} pictures: PSNR {scores['psnr']:.2f} dB, SSIM {scores['ssim']:.3f}, "
+        f"{scores['codebook_usage']:.0%} of {tokenizer.vocab_size} codes used: {parsed.out / 'reconstructions.png'}"
+    )
