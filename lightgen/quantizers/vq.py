@@ -67,5 +67,5 @@ class VQ(Quantizer):
         return Quantized(quantized, ids.long(), loss.sum())
 
     def lookup(self, ids: Tensor) -> Tensor:
-        codes: Tensor = self.implementation.get_codes_from_indices(ids)
+        codes: Tensor = self.implementation.codebook[ids]
         return codes.movedim(-1, 1)

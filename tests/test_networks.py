@@ -1,0 +1,99 @@
+"""The hourglass and the flat transformer."""
+
+import pytest
+import torch
+
+from lightgen.networks import Hourglass, Transformer
+from lightgen.networks.resamplers import AttentionResampler, LinearResampler, NaiveResampler
+from lightgen.networks.rotary import Rotary
+
+K, V, GRID = 12, 11, (4, 8)
+SMALL = {"dim": 16, "heads": 2, "dim_head": 8}
+NETWORKS = {
+    "flat": lambda: Transformer(K, V, GRID, 3, depth=2, **SMALL),
+    "attention": lambda: Hourglass(K, V, GRID, 3, depth=(1, 2, 1), **SMALL),
+    "linear": lambda: Hourglass(K, V, GRID, 3, depth=(1, 2, 1), resampler=LinearResampler(), **SMALL),
+    "naive": lambda: Hourglass(K, V, GRID, 3, depth=(1, 2, 1), resampler=NaiveResampler(), **SMALL),
+    "1-D": lambda: Hourglass(K, V, GRID, 3, depth=(1, 2, 1), resampler=AttentionResampler(axes=1), **SMALL),
+    "as released": lambda: Hourglass(
+        K, V, GRID, 3, depth=(1, 2, 1), resampler=AttentionResampler(1, LinearResampler(2)), **SMALL
+    ),
+    "nested": lambda: Hourglass(K, V, GRID, 3, depth=(1, (1, 2, 1), 1), factors=((2, 2), (1, 2)), **SMALL),
+}
+
+
+def ids(batch=2, seed=0):
+    return torch.randint(K, (batch, GRID[0] * GRID[1]), generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_parameter_gets_a_gradient(name):
+    torch.manual_seed(0)
+    network = NETWORKS[name]()
+    logits = network(ids(8), None, torch.arange(8) % 4)
+    assert logits.shape == (8, 32, V)
+    (logits * torch.randn_like(logits)).sum().backward()
+    # Ids and classes that the batch lacks have no gradient in their own rows.
+    assert [n for n, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0] == []
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_rows_of_a_batch_do_not_see_each_other(name):
+    network = NETWORKS[name]().eval()
+    batch, label = ids(3), torch.tensor([0, 1, 2])
+    alone = torch.cat([network(batch[i : i + 1], None, label[i : i + 1]) for i in range(3)])
+    torch.testing.assert_close(network(batch, None, label), alone)
+
+
+def test_every_position_sees_every_other():
+    torch.manual_seed(0)
+    network = NETWORKS["nested"]()
+    embedded = network.token(ids(1)).detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(network.body(embedded)[0, 0].square().sum(), embedded)
+    assert (gradient[0].abs().sum(-1) > 0).all()
+
+
+def test_no_label_means_the_null_class():
+    network = NETWORKS["attention"]().eval()
+    null = torch.full((2,), 3)
+    torch.testing.assert_close(network(ids()), network(ids(), None, null))
+    assert not torch.allclose(network(ids()), network(ids(), None, torch.zeros_like(null)))
+
+
+def test_the_valley_is_coarse():
+    network = NETWORKS["nested"]()
+    assert network.level.valley.grid == (2, 4)
+    assert network.level.valley.valley.rotary.cos.shape[0] == 2 * 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"depth": (1, 2)}, "depth must be"),
+        ({"depth": (1, 2, 1), "factors": ()}, "one pair for each valley"),
+        ({"depth": (1, (1, 1, 1), 1), "factors": ((2, 2),)}, "one pair for each valley"),
+        ({"depth": (1, 2, 1), "factors": ((2, 2), (2, 2))}, "one pair for each valley"),
+        ({"depth": (1, 2, 1), "factors": ((3, 2),)}, "cannot be divided"),
+        ({"depth": (1, 2, 1), "dim_head": 6}, "divisible by 4"),
+    ],
+)
+def test_bad_shapes(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Hourglass(K, V, GRID, 0, dim=16, **arguments)
+
+
+def test_rotary_turns_every_head_and_keeps_lengths():
+    rotary, x = Rotary((3, 5), 8), torch.randn(1, 15, 4, 8)
+    turned = rotary(x)
+    torch.testing.assert_close(turned.norm(dim=-1), x.norm(dim=-1))
+    assert ((turned - x).abs().amax((0, 1, 3)) > 0.1).all()
+
+
+def test_rotary_products_depend_on_the_displacement_only():
+    rotary = Rotary((4, 6), 16)
+    q, k = torch.randn(16), torch.randn(16)
+    same = [rotary(v.expand(1, 24, 1, 16))[0, :, 0].view(4, 6, 16) for v in (q, k)]
+    products = torch.einsum("abd,efd->abef", *same)
+    torch.testing.assert_close(products[1, 2, 2, 4], products[0, 1, 1, 3])
+    torch.testing.assert_close(products[3, 5, 1, 0], products[2, 5, 0, 0])
+    assert not torch.allclose(products[0, 0, 0, 1], products[0, 0, 1, 0])
