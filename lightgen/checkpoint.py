@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,10 @@ def read(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(f"no checkpoint at {path}")
     try:
-        contents = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # torch wonders about pickles that it is about to refuse.
+            warnings.simplefilter("ignore")
+            contents = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         if "Unsupported global" in str(error) or "WeightsUnpickler" in str(error):
             raise ValueError(f"{path} carries pickled code and was refused; nothing in it was executed") from None

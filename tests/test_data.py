@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from pictures import folder, idx, picture
+from PIL import Image
 
 from lightgen.data import Emoji, HuggingFaceImages, IDXImages, ImageFolder, SyntheticImages
 from lightgen.data.base import SPLITS

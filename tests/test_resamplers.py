@@ -100,7 +100,7 @@ def test_naive_pair_keeps_what_is_constant_on_blocks(axes):
 
 
 def test_attention_in_1d_on_2d_pools_reads_strangers():
-    """The pairing of the code released with the paper, kept for ablation: cell 1 pools one block, attends to another."""
+    """The pairing of the released code, kept for ablation: cell 1 pools one block and attends to another."""
     torch.manual_seed(0)
     released = AttentionResampler(axes=1, base=LinearResampler(axes=2))
     fine = tokens().requires_grad_()

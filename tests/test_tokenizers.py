@@ -22,7 +22,7 @@ def test_quantized_latents_are_those_of_the_ids(name):
     quantizer.eval()
     quantized = quantizer(latent(quantizer.dim, 1))
     assert quantized.ids.shape == (3, 4, 6)
-    assert 0 <= quantized.ids.min() and quantized.ids.max() < quantizer.vocab_size
+    assert quantized.ids.min() >= 0 and quantized.ids.max() < quantizer.vocab_size
     torch.testing.assert_close(quantizer.lookup(quantized.ids), quantized.latent)
 
 
@@ -82,11 +82,19 @@ def test_vq_trains_alike_whatever_the_global_generator():
     assert torch.equal(*books)
 
 
-@pytest.mark.parametrize(("patch", "multipliers", "grid"), [(1, (1, 2, 2), (4, 6)), (4, (1,), (4, 6)), (2, (1, 1), (4, 6))])
+@pytest.mark.parametrize(
+    ("patch", "multipliers", "grid"), [(1, (1, 2, 2), (4, 6)), (4, (1,), (4, 6)), (2, (1, 1), (4, 6))]
+)
 def test_vqgan_shapes(patch, multipliers, grid):
     torch.manual_seed(0)
     vqgan = VQGAN(
-        FSQ((4, 4)), (16, 24), width=8, multipliers=multipliers, num_res_blocks=1, attention_resolutions=(8,), patch=patch
+        FSQ((4, 4)),
+        (16, 24),
+        width=8,
+        multipliers=multipliers,
+        num_res_blocks=1,
+        attention_resolutions=(8,),
+        patch=patch,
     )
     images = torch.rand(2, 3, 16, 24) * 2 - 1
     reconstruction, quantized = vqgan(images)

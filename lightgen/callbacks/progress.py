@@ -17,6 +17,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 
@@ -67,8 +68,12 @@ class StepProgress(ProgressBar):
 
 
 class _Values(ProgressColumn):
-    """The logged values that ask for a place in the bar."""
+    """The logged values that ask for a place in the bar, as far as the line goes."""
+
+    def __init__(self) -> None:
+        super().__init__(Column(no_wrap=True, overflow="ellipsis"))
 
     def render(self, task: Task) -> Text:
         values = task.fields.get("values", {})
-        return Text("  ".join(f"{name} {value:.4g}" for name, value in values.items() if name != "v_num"))
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in values.items() if name != "v_num")
+        return Text(shown, no_wrap=True, overflow="ellipsis")

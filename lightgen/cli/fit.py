@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Any
 
@@ -13,6 +12,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightgen.callbacks.checkpoints import Checkpoints
 from lightgen.callbacks.interrupt import StopOnInterrupt
 from lightgen.callbacks.progress import StepProgress
+from lightgen.checkpoint import read
 from lightgen.cli.configs import with_located_configs
 from lightgen.cli.parser import Parser
 
@@ -32,15 +32,19 @@ class CLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_lightning_class_args(Checkpoints, "checkpoints")
 
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        super().parse_arguments(parser, args)
+        config = self.config[str(self.config["subcommand"])]
+        # A checkpoint of lightgen holds nothing but data; others are refused, before Lightning looks at them.
+        config["weights_only"] = True
+        path = config.get("ckpt_path")
+        if path and path not in ("last", "best"):
+            read(path)
+
     def before_instantiate_classes(self) -> None:
         config = self.config[str(self.subcommand)]
         if config["trainer"]["enable_progress_bar"] is not False and self.subcommand == "fit":
             self.trainer_defaults["callbacks"].append(StepProgress())
-        # A checkpoint of lightgen holds nothing but data; others are refused.
-        config["weights_only"] = True
-        path = config.get("ckpt_path")
-        if path and path not in ("last", "best") and not os.path.isfile(path):  # noqa: PTH113
-            raise ValueError(f"no checkpoint at {path}")
 
     def after_instantiate_classes(self) -> None:
         command = str(self.subcommand)
@@ -88,5 +92,5 @@ class _Parsed(Exception):
 
 
 class _Grammar(CLI):
-    def parse_arguments(self, parser: LightningArgumentParser, args: object) -> None:
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         raise _Parsed(self._subcommand_parsers)

@@ -1,0 +1,5 @@
+"""`python -m lightgen`."""
+
+from lightgen.cli.main import run
+
+run()

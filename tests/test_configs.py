@@ -1,0 +1,108 @@
+"""Every shipped config runs through the real command line, at a shrunken size."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from pictures import folder, idx
+
+from lightgen.cli.configs import shipped
+from lightgen.cli.main import main
+from lightgen.figures import read_png
+
+NAMES = sorted(p.name for p in shipped().glob("*.yaml"))
+TOKENIZERS = [n for n in NAMES if n.endswith("-tokenizer.yaml")]
+PRIORS = [n for n in NAMES if n not in TOKENIZERS]
+TINY = ("tiny.yaml", "tiny-tokenizer.yaml")
+SHORT = {
+    "trainer.max_steps": 2, "trainer.val_check_interval": 2, "trainer.limit_val_batches": 1,
+    "trainer.enable_progress_bar": "false",
+}  # fmt: skip
+SMALL = {"model.network.dim": 16, "model.network.heads": 2, "model.network.dim_head": 8}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory) -> Path:
+    """A folder with pictures of every kind, and room for checkpoints."""
+    root = tmp_path_factory.mktemp("world")
+    folder(root / "pictures")
+    idx(root / "idx")
+    return root
+
+
+def fit(config: str, root: Path, options: dict) -> Path:
+    flags = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    assert main(["fit", "--config", config, "--trainer.default_root_dir", str(root), *flags]) == 0
+    return root / "last.ckpt"
+
+
+def pictures(config: str, world: Path) -> dict:
+    """Options for small pictures."""
+    text = yaml.safe_load((shipped() / config).read_text())
+    if config in TINY:
+        return {}
+    if "IDX" in text["data"]["class_path"]:
+        return {"data.root": world / "idx", "data.num_workers": 0, "data.batch_size": 2, "data.val_fraction": 0.3}
+    if config.startswith("emoji"):
+        nested = "data.data" if text["data"]["class_path"] == "CachedTokens" else "data"
+        return {f"{nested}.image_size": 16}
+    size = {"data.image_size": 64, "data.batch_size": 2, "data.num_workers": 0, "data.val_fraction": 0.3}
+    return {"data.root": world / "pictures", **size}
+
+
+def trained_tokenizer(config: str, world: Path) -> Path:
+    """The checkpoint of a shrunken run of a tokenizer's config."""
+    root = world / config
+    if not (root / "last.ckpt").exists():
+        size = {"model.tokenizer.width": 8, "model.tokenizer.image_size": 16 if config.startswith("emoji") else 64}
+        fit(config, root, {**SHORT, **pictures(config, world), **({} if config in TINY else size)})
+    return root / "last.ckpt"
+
+
+@pytest.mark.parametrize("config", TOKENIZERS)
+def test_tokenizer(config, world, capsys):
+    checkpoint = trained_tokenizer(config, world)
+    capsys.readouterr()
+    out = world / f"{config}-out"
+    assert main(["reconstruct", "--ckpt_path", str(checkpoint), "--out", str(out), "--num_images", "4"]) == 0
+    scores = json.loads((out / "scores.json").read_text())
+    assert scores["psnr"] > 0 and 0 < scores["codebook_usage"] <= 1 and scores["num_images"] == 4
+    assert "PSNR" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("config", PRIORS)
+def test_prior(config, world):
+    text = yaml.safe_load((shipped() / config).read_text())
+    options = {**SHORT, **pictures(config, world), **SMALL}
+    if isinstance(text["model"]["init_args"]["tokenizer"], str):
+        stage_one = Path(text["model"]["init_args"]["tokenizer"]).parent.name + ".yaml"
+        assert stage_one in TOKENIZERS
+        options["model.tokenizer"] = trained_tokenizer(stage_one, world)
+    if text["data"]["class_path"] == "CachedTokens":
+        options |= {"data.tokenizer": options["model.tokenizer"], "data.root": world / "cache"}
+    checkpoint = fit(config, world / config, options)
+    out = world / f"{config}-out"
+    args = ["sample", "--ckpt_path", str(checkpoint), "--out", str(out), "--num_images", "2", "--sampler.steps", "2"]
+    assert main(args) == 0
+    assert read_png(out / "000001.png").ndim == 3
+    record = json.loads((out / "samples.json").read_text())
+    own = text["model"]["init_args"]["sampler"]["init_args"]
+    assert record["sampler"]["arguments"] == {**own, "steps": 2}
+    assert record["warps"]["arguments"] == text["model"]["init_args"]["warps"]
+
+
+@pytest.mark.parametrize("config", NAMES)
+def test_a_config_says_how_to_run_it_and_spells_out_every_argument(config):
+    """An overlay silently inherits what it leaves out, so shipped samplers leave nothing out."""
+    text = (shipped() / config).read_text()
+    assert f"lightgen fit --config {config}" in text.split("seed_everything")[0]
+    from lightgen.registry import describe, find
+
+    model = yaml.safe_load(text)["model"]["init_args"]
+    for kind in ("sampler", "process"):
+        if kind in model:
+            cls = find(kind, model[kind]["class_path"])
+            needed = {"vocab_size": 4} if kind == "process" else {}
+            arguments = describe(cls(**needed, **model[kind]["init_args"]))["arguments"]
+            assert set(arguments) - set(needed) == set(model[kind]["init_args"])

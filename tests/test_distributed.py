@@ -1,0 +1,55 @@
+"""Two processes give the numbers and the pictures of one."""
+
+import csv
+import os
+import subprocess
+import sys
+
+import pytest
+
+TWO = ["--trainer.strategy", "ddp", "--trainer.devices", "2", "--trainer.accelerator", "cpu"]
+
+
+def lightgen(*args):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "lightgen", *map(str, args)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def metrics(root):
+    (path,) = root.rglob("metrics.csv")
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
+    return {name: float(row[name]) for row in rows for name in row if name.startswith("val/") and row[name]}
+
+
+@pytest.mark.parametrize("stage", ["tokenizer", "prior"])
+def test_training_and_validation(tmp_path, runs, stage):
+    config = "tiny.yaml" if stage == "prior" else "tiny-tokenizer.yaml"
+    more = ["--model.tokenizer", runs / "tokenizer" / "last.ckpt"] if stage == "prior" else []
+    common = ["--config", config, *more, "--trainer.enable_progress_bar", "false"]
+    found = []
+    for devices in ([], TWO):
+        root = tmp_path / f"validate{len(devices)}"
+        logger = ["--trainer.logger", "lightning.pytorch.loggers.CSVLogger", "--trainer.logger.save_dir", root]
+        lightgen("validate", *common, *logger, "--ckpt_path", runs / stage / "last.ckpt", *devices)
+        found.append(metrics(root))
+    one, two = found
+    assert set(one) >= ({"val/psnr", "val/ssim", "val/loss"} if stage == "tokenizer" else {"val/loss", "val/accuracy"})
+    assert two == pytest.approx(one, rel=1e-4)
+    root = tmp_path / "fit"
+    lightgen("fit", *common, "--trainer.default_root_dir", root, "--trainer.max_steps", 4,
+             "--trainer.val_check_interval", 2, *TWO)  # fmt: skip
+    assert (root / "last.ckpt").is_file()
+
+
+def test_sampling(tmp_path, runs):
+    for name, more in (("one", []), ("two", TWO)):
+        lightgen("sample", "--ckpt_path", runs / "prior" / "last.ckpt", "--num_images", 7, "--batch_size", 2,
+                 "--out", tmp_path / name, *more)  # fmt: skip
+    files = sorted(p.name for p in (tmp_path / "one").glob("*.png"))
+    assert len(files) == 8 and files == sorted(p.name for p in (tmp_path / "two").glob("*.png"))
+    for name in files:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name

@@ -1,0 +1,83 @@
+"""Imports point one way, and heavy things are imported where they are needed."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import lightgen
+
+ROOT = Path(lightgen.__file__).parent
+LAYERS = [
+    {"types", "registry"},
+    {"functional"},
+    {"warps"},
+    {"denoiser"},
+    {"quantizers", "networks", "processes"},
+    {"tokenizers", "samplers", "losses", "metrics"},
+    {"checkpoint", "figures", "provenance"},
+    {"prior"},
+    {"data", "modules"},
+    {"callbacks", "bench"},
+    {"cli"},
+]
+RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
+LIGHTNING = {"data", "modules", "callbacks", "bench", "cli"}
+
+
+def imports(path):
+    """Modules that a file imports, as dotted names."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def files():
+    for path in sorted(ROOT.rglob("*.py")):
+        part = path.relative_to(ROOT).parts[0].removesuffix(".py")
+        if part not in ("__init__", "__main__"):
+            yield part, path
+
+
+def test_imports_point_one_way():
+    wrong = []
+    for part, path in files():
+        for name in imports(path):
+            other = name.split(".")[1] if name.startswith("lightgen.") else None
+            if other in RANK and RANK[other] > RANK[part]:
+                wrong.append(f"{path.relative_to(ROOT)} imports {name}")
+    assert wrong == []
+
+
+def test_samplers_know_no_networks_processes_or_tokenizers():
+    known = {name for part, path in files() if part == "samplers" for name in imports(path)}
+    assert not [n for n in known if n.startswith(("lightgen.networks", "lightgen.processes", "lightgen.tokenizers"))]
+
+
+def test_lightning_and_jsonargparse_stay_in_their_layers():
+    for part, path in files():
+        for name in imports(path):
+            assert name.split(".")[0] != "lightning" or part in LIGHTNING, path
+            assert name.split(".")[0] != "jsonargparse" or part == "cli", path
+
+
+def test_help_imports_nothing_heavy():
+    code = """
+import sys
+from lightgen.cli.main import main
+try:
+    main(["--help"])
+except SystemExit:
+    print("torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert lines[-1] == "False" and len(lines) < 40
+    for command in ("fit", "validate", "test", "predict", "sample", "reconstruct", "demo", "list"):
+        assert any(line.strip().startswith(command) for line in lines)
+
+
+def test_files_are_short():
+    assert [str(p) for _, p in files() if len(p.read_text().splitlines()) > 350] == []

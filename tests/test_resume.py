@@ -1,0 +1,58 @@
+"""A killed run, resumed, ends with the weights of an unbroken one; Ctrl-C loses nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+STEPS = 300
+COMMAND = [
+    sys.executable, "-m", "lightgen", "fit", "--config", "tiny.yaml", "--trainer.max_steps", str(STEPS),
+    "--checkpoints.every_n_train_steps", "7", "--trainer.val_check_interval", "100",
+]  # fmt: skip
+
+
+def start(root, tokenizer, *more):
+    args = [*COMMAND, "--trainer.default_root_dir", str(root), "--model.tokenizer", str(tokenizer), *more]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(args, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+
+
+def finish(process):
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return out + err
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory, tokenizer_checkpoint):
+    root = tmp_path_factory.mktemp("unbroken")
+    finish(start(root, tokenizer_checkpoint))
+    return torch.load(root / "last.ckpt", weights_only=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_resumed_weights_are_those_of_an_unbroken_run(tmp_path, tokenizer_checkpoint, unbroken, number):
+    process = start(tmp_path, tokenizer_checkpoint)
+    last = tmp_path / "last.ckpt"
+    while not last.is_file() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=300)
+    stopped_at = torch.load(last, weights_only=True)["global_step"]
+    assert 0 < stopped_at < STEPS
+    if number == signal.SIGINT:
+        assert process.returncode == 130
+        assert f"interrupted at step {stopped_at}" in err and f"--ckpt_path {last}" in err and f"saved {last}" in err
+        assert "Traceback" not in err
+    finish(start(tmp_path, tokenizer_checkpoint, "--ckpt_path", str(last)))
+    resumed = torch.load(last, weights_only=True)
+    assert resumed["global_step"] == unbroken["global_step"] == STEPS
+    for part in ("state_dict", "current_model_state"):
+        assert resumed[part].keys() == unbroken[part].keys()
+        for name, tensor in unbroken[part].items():
+            assert torch.equal(resumed[part][name], tensor), (part, name)
