@@ -56,12 +56,12 @@ def import_all(package: ModuleType) -> None:
         importlib.import_module(info.name)
 
 
-def exports(package_name: str, base: type[Component]) -> dict[str, Any]:
-    """The classes of kind `base` that the modules of a package define, by name: what its `__init__` re-exports."""
+def exports(package_name: str) -> dict[str, Any]:
+    """The component classes that the modules of a package define, by name: what its `__init__` re-exports."""
     package = importlib.import_module(package_name)
     import_all(package)
     inside = package_name + "."
-    return {c.__name__: c for c in (base, *_subclasses(base)) if c.__module__.startswith(inside)}
+    return {c.__name__: c for c in _subclasses(Component) if c.__module__.startswith(inside)}
 
 
 def components(kind: str | None = None) -> list[type[Component]]:

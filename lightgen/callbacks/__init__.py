@@ -1,6 +1,7 @@
 from lightgen.callbacks.checkpoints import Checkpoints
 from lightgen.callbacks.generation import Generation
 from lightgen.callbacks.interrupt import StopOnInterrupt
+from lightgen.callbacks.progress import StepProgress
 from lightgen.callbacks.reconstructions import Reconstructions
 
-__all__ = ["Checkpoints", "Generation", "Reconstructions", "StopOnInterrupt"]
+__all__ = ["Checkpoints", "Generation", "Reconstructions", "StepProgress", "StopOnInterrupt"]

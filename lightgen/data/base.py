@@ -12,7 +12,7 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
 from lightgen.data.collection import Collection
-from lightgen.data.loader import TrainLoader, whole
+from lightgen.data.loader import TrainLoader, shares, whole
 from lightgen.data.order import TrainOrder
 from lightgen.data.pictures import Filter, Pictures, check_filter
 from lightgen.functional.splits import split_of
@@ -131,10 +131,7 @@ class ImageData(LightningDataModule, Component):
         return self._loader("test")
 
     def _loader(self, split: Split) -> DataLoader[Batch]:
-        rank, world_size = self._ranks()
-        # Without padding: no picture is counted twice in a score.
-        numbers = list(range(rank, len(self.dataset(split)), world_size))
-        batches = [numbers[i : i + self.batch_size] for i in range(0, len(numbers), self.batch_size)]
+        batches = shares(len(self.dataset(split)), self.batch_size, *self._ranks())
         return DataLoader(self.dataset(split), batch_sampler=batches, num_workers=self.num_workers, collate_fn=whole)
 
     def _ranks(self) -> tuple[int, int]:

@@ -16,6 +16,18 @@ def whole(batch: Any) -> Any:
     return batch
 
 
+def shares(length: int, batch_size: int, rank: int, world_size: int) -> list[list[int]]:
+    """The batches of one rank, without padding: no picture is counted twice in a score.
+
+    Raises:
+        ValueError: if a rank would be left with nothing to do.
+    """
+    if 0 < length < world_size:
+        raise ValueError(f"{length} held-out pictures are too few for {world_size} processes")
+    numbers = list(range(rank, length, world_size))
+    return [numbers[i : i + batch_size] for i in range(0, len(numbers), batch_size)]
+
+
 class TrainLoader(DataLoader[Batch]):
     """Follows a `TrainOrder`; Lightning stores its state in checkpoints and gives it back."""
 

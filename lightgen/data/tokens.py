@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from lightgen.checkpoint import fingerprint, restore
 from lightgen.data.base import SPLITS, ImageData, Split
-from lightgen.data.loader import TrainLoader, whole
+from lightgen.data.loader import TrainLoader, shares, whole
 from lightgen.data.order import TrainOrder
 from lightgen.functional.files import atomic
 from lightgen.registry import Component
@@ -101,10 +101,9 @@ class CachedTokens(LightningDataModule, Component):
         return ids
 
     def _loader(self, split: Split) -> DataLoader[Batch]:
-        rank, world_size = self._ranks()
         dataset = self.dataset(split)
-        numbers, size = range(rank, len(dataset), world_size), self.pictures.batch_size
-        batches = [[(n, False) for n in numbers[i : i + size]] for i in range(0, len(numbers), size)]
+        shared = shares(len(dataset), self.pictures.batch_size, *self._ranks())
+        batches = [[(number, False) for number in batch] for batch in shared]
         return DataLoader(dataset, batch_sampler=batches, collate_fn=whole)
 
     def _ranks(self) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from lightning.pytorch import LightningModule
 from torch import Tensor
+from torchmetrics import MeanMetric
 
 from lightgen.checkpoint import KEY, pack
 from lightgen.modules.optim import OptimizerFactory, SchedulerFactory
@@ -35,6 +36,12 @@ class TrainingModule(LightningModule, Component):
         super().__init__()
         self.optimizer = optimizer
         self.scheduler = scheduler
+        self._means: dict[str, MeanMetric] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Weight averaging copies the module. The factories refer to the whole command line, down to the handles of
+        # other processes, which cannot be copied; a copy does not train.
+        return {**super().__getstate__(), "optimizer": None, "scheduler": None, "_given": ((), {})}
 
     def on_fit_start(self) -> None:
         count = sum(p.numel() for p in self.trained_parameters())
@@ -49,6 +56,22 @@ class TrainingModule(LightningModule, Component):
         if self.scheduler is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.scheduler(optimizer), "interval": "step"}}
+
+    def add_to_mean(self, name: str, value: Tensor, num: int) -> None:
+        """Count a mean over `num` pictures towards the mean of the split, which is logged when the split is through.
+
+        Lightning's own means are wrong where ranks hold different numbers of pictures.
+        """
+        if name not in self._means:
+            self._means[name] = MeanMetric().to(self.device)
+        self._means[name].update(value, num)
+
+    def on_validation_epoch_end(self) -> None:
+        self.log_dict({name: mean.compute() for name, mean in self._means.items()}, prog_bar=True)
+        self._means.clear()
+
+    def on_test_epoch_end(self) -> None:
+        TrainingModule.on_validation_epoch_end(self)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         entry = pack(getattr(self, self.product), f"{self.product}.")

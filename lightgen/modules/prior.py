@@ -99,11 +99,8 @@ class PriorModule(TrainingModule):
         ids_BN = self.ids(batch)
         label = batch.get("label") if self.prior.network.num_classes else None
         output = self.loss(ids_BN, label, Noise(self.seed, batch["index"]))
-        scalars = {"loss": output.loss, **output.metrics}
-        self.log_dict(
-            {f"{split}/{name}": value for name, value in scalars.items()},
-            prog_bar=True, sync_dist=True, on_epoch=True, batch_size=len(ids_BN),
-        )  # fmt: skip
+        for name, value in {"loss": output.loss, **output.metrics}.items():
+            self.add_to_mean(f"{split}/{name}", value, len(ids_BN))
 
     def _batches_done(self) -> int:
         return int(self.trainer.fit_loop.epoch_loop.total_batch_idx)

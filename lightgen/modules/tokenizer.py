@@ -75,16 +75,17 @@ class TokenizerModule(TrainingModule):
             metric.update(reconstruction, images)
             self.log(f"{split}/{name}", metric, prog_bar=True, on_epoch=True)
         self.usage.update(ids)
-        self.log(f"{split}/loss", output.loss, sync_dist=True, on_epoch=True, batch_size=len(images))
-
-    def _log_usage(self, split: str) -> None:
-        self.log_dict(
-            {f"{split}/codebook_{name}": value for name, value in self.usage.compute().items()}, prog_bar=True
-        )
-        self.usage.reset()
+        self.add_to_mean(f"{split}/loss", output.loss, len(images))
 
     def on_validation_epoch_end(self) -> None:
+        super().on_validation_epoch_end()
         self._log_usage("val")
 
     def on_test_epoch_end(self) -> None:
+        super().on_test_epoch_end()
         self._log_usage("test")
+
+    def _log_usage(self, split: str) -> None:
+        usage = {f"{split}/codebook_{name}": value for name, value in self.usage.compute().items()}
+        self.log_dict(usage, prog_bar=True)
+        self.usage.reset()

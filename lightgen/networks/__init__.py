@@ -1,4 +1,3 @@
-from lightgen.networks.base import Network
 from lightgen.registry import exports
 
-globals().update(exports(__name__, Network))
+globals().update(exports(__name__))

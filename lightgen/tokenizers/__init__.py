@@ -1,4 +1,3 @@
 from lightgen.registry import exports
-from lightgen.tokenizers.base import Tokenizer
 
-globals().update(exports(__name__, Tokenizer))
+globals().update(exports(__name__))
