@@ -87,7 +87,7 @@ def save_curve(
                       fontsize=8, color=GREY)  # fmt: skip
     axes.set_xscale("log", base=2)
     axes.set_xticks(list(steps), [str(s) for s in steps])
-    axes.set_xlabel("network evaluations")
+    axes.set_xlabel("steps")
     axes.set_ylabel(score_name)
     axes.set_title(title, loc="left", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)

@@ -1,5 +1,6 @@
 """What several tests need: a trained tokenizer and a trained prior, made once by the real command line."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,9 @@ import torch
 
 from lightgen.cli.main import main
 
+# Two workers share two cores; so do the processes that tests start.
 torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(scope="session")

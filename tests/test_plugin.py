@@ -45,7 +45,7 @@ def lightgen(tmp_path):
     (info / "entry_points.txt").write_text("[lightgen.components]\noutside = outside\n")
 
     def run(*args):
-        environment = {**os.environ, "PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
+        environment = {**os.environ, "PYTHONPATH": str(site)}
         command = [sys.executable, "-m", "lightgen", *map(str, args)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, cwd=tmp_path)
         assert done.returncode == 0, done.stderr

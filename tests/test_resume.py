@@ -1,6 +1,5 @@
 """A killed run, resumed, ends with the weights of an unbroken one; Ctrl-C loses nothing."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -18,8 +17,7 @@ COMMAND = [
 
 def start(root, tokenizer, *more):
     args = [*COMMAND, "--trainer.default_root_dir", str(root), "--model.tokenizer", str(tokenizer), *more]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(args, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(args, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def finish(process):

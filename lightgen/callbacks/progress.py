@@ -35,10 +35,10 @@ class StepProgress(ProgressBar):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         columns = (
-            TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn(),
+            TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn(),
             TextColumn("left"), TimeRemainingColumn(elapsed_when_finished=True), _Values(),
         )  # fmt: skip
-        self.progress = Progress(*columns, disable=not self.enabled, speed_estimate_period=120)
+        self.progress = Progress(*columns, disable=not self.enabled, expand=True, speed_estimate_period=120)
         total = trainer.max_steps if trainer.max_steps > 0 else trainer.estimated_stepping_batches
         self.training = self.progress.add_task("training", total=total, completed=trainer.global_step)
         self.validation = self.progress.add_task("validating", visible=False)
@@ -71,7 +71,7 @@ class _Values(ProgressColumn):
     """The logged values that ask for a place in the bar, as far as the line goes."""
 
     def __init__(self) -> None:
-        super().__init__(Column(no_wrap=True, overflow="ellipsis"))
+        super().__init__(Column(no_wrap=True, overflow="ellipsis", ratio=1))
 
     def render(self, task: Task) -> Text:
         values = task.fields.get("values", {})

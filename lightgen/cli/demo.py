@@ -28,8 +28,8 @@ from lightgen.samplers.base import Sampler
 from lightgen.types import to_uint8, to_unit
 
 STEP_COUNTS = (4, 8, 16, 32, 64)
-NUM_IMAGES = 128
-BATCH = 64
+NUM_IMAGES = 96
+BATCH = 48
 SEED = 0
 
 

@@ -1,0 +1,87 @@
+"""Sampling from a prior: the same pictures in every batch, known tokens, labels, and the real command."""
+
+import json
+
+import pytest
+import torch
+from PIL import Image
+
+import lightgen
+from lightgen.cli.main import main
+from lightgen.figures import read_png
+from lightgen.functional.random import Noise
+from lightgen.warps import Warps
+
+
+@pytest.fixture(scope="module")
+def prior(prior_checkpoint):
+    return lightgen.load(prior_checkpoint)
+
+
+def test_load_gives_pictures(prior):
+    images = prior.sample(5, sampler=lightgen.samplers.SUNDAE(steps=3), seed=0)
+    assert images.shape == (5, 3, 16, 16) and images.dtype == torch.uint8
+    assert not torch.equal(images, prior.sample(5, sampler=lightgen.samplers.SUNDAE(steps=3), seed=1))
+
+
+@pytest.mark.parametrize("steps", [1, 5, 40])
+def test_picture_i_of_a_seed_is_the_same_in_batches_of_1_3_and_64(prior, steps):
+    sampler = lightgen.samplers.SUNDAE(steps, min_steps=1)
+    found = [prior.sample(7, sampler, seed=3, batch_size=size) for size in (1, 3, 64)]
+    assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
+
+
+def test_known_tokens_survive_and_the_others_are_sampled(prior):
+    noise = Noise.of(0, 4)
+    ids = noise.integers(9, 0, 16, 16)
+    known = torch.arange(16) % 3 == 0
+    out = prior.sample_ids(noise, ids_BN=ids, known_BN=known.expand(4, 16)).ids
+    assert torch.equal(out[:, known], ids[:, known]) and not torch.equal(out, ids)
+
+
+def test_labels(prior):
+    noise = Noise.of(0, 200)
+    drawn = prior.labels(None, noise)
+    assert set(drawn.tolist()) == {0, 1, 2}
+    assert prior.labels(2, noise).unique().tolist() == [2]
+    with pytest.raises(ValueError, match=r"label must be in \[0, 2\]"):
+        prior.labels(9, noise)
+
+
+def test_sample_command_writes_what_load_samples(prior, prior_checkpoint, tmp_path, capsys):
+    args = ["sample", "--ckpt_path", str(prior_checkpoint), "--num_images", "5", "--batch_size", "2", "--seed", "4"]
+    swap = ["--sampler", "SUNDAE", "--sampler.steps", "6", "--warps.temperature", "0.5", "--label", "1", "--animate"]
+    assert main([*args, *swap, "--out", str(tmp_path)]) == 0
+    expected = prior.sample(5, lightgen.samplers.SUNDAE(6), Warps(0.5), seed=4, label=1)
+    for i in range(5):
+        assert torch.equal(read_png(tmp_path / f"{i:06d}.png"), expected[i])
+    record = json.loads((tmp_path / "samples.json").read_text())
+    assert record["sampler"]["arguments"]["steps"] == 6 and record["sampler"]["arguments"]["min_steps"] == 10
+    assert record["warps"]["arguments"]["temperature"] == 0.5
+    assert (record["seed"], record["label"], record["evaluations"]) == (4, 1, [6] * 5)
+    assert record["seconds"] > 0 and {"torch", "lightgen", "git"} <= record.keys()
+    with Image.open(tmp_path / "steps.gif") as animation:
+        assert animation.n_frames == 7
+    assert "6.0 network evaluations" in capsys.readouterr().out
+
+
+def test_own_sampler_is_the_default_and_its_steps_can_be_changed(prior_checkpoint, tmp_path):
+    assert main(["sample", "--ckpt_path", str(prior_checkpoint), "--num_images", "1", "--out", str(tmp_path)]) == 0
+    own = json.loads((tmp_path / "samples.json").read_text())["sampler"]["arguments"]
+    assert (own["steps"], own["min_steps"]) == (4, 2)
+
+
+def test_a_sampler_swap_takes_in_every_command(prior_checkpoint, tokenizer_checkpoint, tmp_path):
+    """Lightning would merge a checkpoint's hyperparameters over the command line, had they been saved."""
+    root = tmp_path / "run"
+    args = ["--config", "tiny.yaml", "--model.tokenizer", str(tokenizer_checkpoint), "--trainer.enable_progress_bar",
+            "false", "--ckpt_path", str(prior_checkpoint)]  # fmt: skip
+    more = ["--trainer.max_steps", "22", "--trainer.default_root_dir", str(root), "--model.sampler.steps", "9"]
+    assert main(["fit", *args, *more]) == 0
+    assert lightgen.load(root / "last.ckpt").sampler.steps == 9
+
+
+def test_the_checkpoint_holds_the_config_of_its_run(prior_checkpoint):
+    contents = torch.load(prior_checkpoint, weights_only=True)
+    assert "class_path: lightgen.modules.PriorModule" in contents["lightgen"]["config"].replace("prior.", "")
+    assert "default_root_dir" in contents["lightgen"]["config"]
