@@ -1,33 +1,33 @@
 """A SUNDAE training step with U = 2 over two plain cross-entropy steps with the same optimizer: time and peak memory.
 
-Width 256, depth 2-6-2, 16x16 grid, V = 1024, batch 8:
+Width 256, depth 2-6-2, 16x16 grid, V = 1024, batch 8 and 32:
 
     python benchmarks/train_step.py
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import resource
 from collections.abc import Callable
+from itertools import accumulate
 
 import torch
 from timing import best_seconds
 from torch.nn.functional import cross_entropy
+from torch.profiler import ProfilerActivity, profile
 
 from lightgen.functional.random import Noise
 from lightgen.networks.hourglass import Hourglass
 from lightgen.processes.sundae import SUNDAE
 
-BATCH = 8
+BATCHES = (8, 32)
 
 
-def steps() -> dict[str, Callable[[], None]]:
+def steps(batch: int) -> dict[str, Callable[[], None]]:
     """One optimizer step of each kind, on one network."""
     torch.manual_seed(0)
     network = Hourglass(1024, 1024, (16, 16), dim=256, depth=(2, 6, 2))
     optimizer = torch.optim.AdamW(network.parameters())
-    ids, process, noise = torch.randint(1024, (BATCH, 256)), SUNDAE(1024, num_unrolls=2), Noise.of(0, BATCH)
+    ids, process, noise = torch.randint(1024, (batch, 256)), SUNDAE(1024, num_unrolls=2), Noise.of(0, batch)
 
     def update() -> None:
         optimizer.step()
@@ -52,25 +52,27 @@ def steps() -> dict[str, Callable[[], None]]:
     return {"one plain pass": one_pass, "two plain passes": two_passes, "SUNDAE, U = 2": unrolled}
 
 
-def peak_mib(name: str) -> float:
-    """Peak memory of a process that does nothing but a few such steps, less what it needs before the first."""
-    step = steps()[name]
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for _ in range(3):
+def peak_mib(step: Callable[[], None]) -> float:
+    """Most memory in tensors during a step beyond that before it."""
+    step()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         step()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    events = [e for e in profiler.profiler.kineto_results.events() if e.name() == "[memory]"]
+    live = accumulate(e.nbytes() for e in sorted(events, key=lambda e: e.start_ns()))
+    return max(live) / 2**20
 
 
 def main() -> None:
-    made = steps()
-    seconds = dict(zip(made, best_seconds(*made.values()), strict=True))
-    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        memory = {name: pool.apply(peak_mib, (name,)) for name in made}
-    print("step                    ms   peak MiB")
-    for name in made:
-        print(f"{name:18s} {seconds[name] * 1e3:7.1f} {memory[name]:10.0f}")
-    print(f"time, U = 2 over two plain passes: {seconds['SUNDAE, U = 2'] / seconds['two plain passes']:.3f}")
-    print(f"peak memory, U = 2 over one plain pass: {memory['SUNDAE, U = 2'] / memory['one plain pass']:.3f}")
+    print("batch   step                    ms   peak MiB")
+    for batch in BATCHES:
+        made = steps(batch)
+        seconds = dict(zip(made, best_seconds(*made.values()), strict=True))
+        memory = {name: peak_mib(step) for name, step in made.items()}
+        for name in made:
+            print(f"{batch:5d}   {name:18s} {seconds[name] * 1e3:7.1f} {memory[name]:10.0f}")
+        time = seconds["SUNDAE, U = 2"] / seconds["two plain passes"]
+        peak = memory["SUNDAE, U = 2"] / memory["one plain pass"]
+        print(f"{batch:5d}   U = 2: time over two plain passes {time:.3f}, peak memory over one plain pass {peak:.3f}")
 
 
 if __name__ == "__main__":

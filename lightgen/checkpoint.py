@@ -75,6 +75,20 @@ def restore(path: str | Path, kind: str) -> Any:
     return component.eval()
 
 
+def load_tokenizer(path: str) -> Any:
+    """The tokenizer in a checkpoint of stage one.
+
+    Raises:
+        ValueError: as `restore`; for a missing file it says how to train one.
+    """
+    if not Path(path).is_file():
+        raise ValueError(
+            f"no tokenizer at {path}; train one, e.g. `lightgen fit --config ffhq256-tokenizer.yaml`, "
+            "and give its checkpoint with --model.tokenizer"
+        )
+    return restore(path, "tokenizer")
+
+
 def fingerprint(module: nn.Module) -> str:
     """Sixteen hex digits that name a module's weights; equal weights have equal names."""
     digest = hashlib.sha256()

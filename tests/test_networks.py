@@ -63,7 +63,7 @@ def test_no_label_means_the_null_class():
 def test_the_valley_is_coarse():
     network = NETWORKS["nested"]()
     assert network.level.valley.grid == (2, 4)
-    assert network.level.valley.valley.rotary.cos.shape[0] == 2 * 2
+    assert len(network.level.valley.valley.rotary.rotation) == 2 * 2
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from lightgen.checkpoint import fingerprint, restore
+from lightgen.checkpoint import fingerprint, load_tokenizer
 from lightgen.data.base import SPLITS, ImageData, Split
 from lightgen.data.loader import TrainLoader, shares, whole
 from lightgen.data.order import TrainOrder
@@ -47,7 +47,7 @@ class CachedTokens(LightningDataModule, Component):
     def __init__(self, data: ImageData, tokenizer: str, root: str = "runs/token-cache") -> None:
         super().__init__()
         self.pictures = data
-        self.tokenizer: Tokenizer = restore(tokenizer, "tokenizer")
+        self.tokenizer: Tokenizer = load_tokenizer(tokenizer)
         self.folder = Path(root) / f"{fingerprint(self.tokenizer)}-{data.fingerprint}"
 
     def prepare_data(self) -> None:

@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from lightgen.checkpoint import restore
+from lightgen.checkpoint import load_tokenizer
 from lightgen.functional.random import Noise, Stream
 from lightgen.modules.base import TrainingModule
 from lightgen.modules.optim import OptimizerFactory, SchedulerFactory
@@ -58,11 +58,10 @@ class PriorModule(TrainingModule):
         super().__init__(optimizer, scheduler)
         if not 0 <= label_dropout <= 1:
             raise ValueError(f"label_dropout must be in [0, 1], not {label_dropout}")
-        if isinstance(tokenizer, str):
-            tokenizer = load_tokenizer(tokenizer)
-        made_process = process(tokenizer.vocab_size)
-        made_network = network(made_process.num_ids, tokenizer.vocab_size, tokenizer.grid, num_classes)
-        self.prior = Prior(tokenizer, made_network, made_process, sampler, warps)
+        coder: Tokenizer = load_tokenizer(tokenizer) if isinstance(tokenizer, str) else tokenizer
+        made_process = process(coder.vocab_size)
+        made_network = network(made_process.num_ids, coder.vocab_size, coder.grid, num_classes)
+        self.prior = Prior(coder, made_network, made_process, sampler, warps)
         self.label_dropout = label_dropout
         self.seed = seed
 
@@ -124,21 +123,3 @@ class _Conditioned(nn.Module):
     def forward(self, ids_BN: Tensor, time: Tensor | None = None) -> Tensor:
         logits: Tensor = self.network(ids_BN, time, self.label_B)
         return logits
-
-
-def load_tokenizer(path: str) -> Tokenizer:
-    """The tokenizer in a checkpoint.
-
-    Raises:
-        ValueError: in one line; for a missing file it says how to train one.
-    """
-    try:
-        tokenizer: Tokenizer = restore(path, "tokenizer")
-    except ValueError as error:
-        if str(error).startswith("no checkpoint"):
-            raise ValueError(
-                f"no tokenizer at {path}; train one, e.g. `lightgen fit --config ffhq256-tokenizer.yaml`, "
-                "and pass its checkpoint with --model.tokenizer"
-            ) from None
-        raise
-    return tokenizer

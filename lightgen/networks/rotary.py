@@ -25,8 +25,8 @@ class Rotary(nn.Module):
         ValueError: if `dim_head` is not divisible by 4.
     """
 
-    cos: Tensor
-    sin: Tensor
+    rotation: Tensor
+    """(N, 1, dim_head / 2, 2): cosine and sine of each pair's angle."""
 
     def __init__(self, grid: Grid, dim_head: int) -> None:
         super().__init__()
@@ -36,13 +36,14 @@ class Rotary(nn.Module):
         rows, columns = _angles(h, dim_head // 4), _angles(w, dim_head // 4)
         angles = torch.cat([rows[:, None].expand(h, w, -1), columns[None].expand(h, w, -1)], dim=-1)
         angles = angles.reshape(h * w, 1, dim_head // 2)
-        self.register_buffer("cos", angles.cos(), persistent=False)
-        self.register_buffer("sin", angles.sin(), persistent=False)
+        self.register_buffer("rotation", torch.stack([angles.cos(), angles.sin()], dim=-1), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Rotate (B, N, heads, dim_head); channel c of the first half is paired with channel c of the second."""
-        a, b = x.float().chunk(2, dim=-1)
-        return torch.cat([a * self.cos - b * self.sin, a * self.sin + b * self.cos], dim=-1).type_as(x)
+        """Rotate (B, N, heads, dim_head), two neighbouring channels at a time."""
+        pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
+        # One complex product reads and writes each number once.
+        turned = torch.view_as_real(pairs * torch.view_as_complex(self.rotation.float()))
+        return turned.flatten(-2).type_as(x)
 
 
 def _angles(length: int, num_frequencies: int) -> Tensor:

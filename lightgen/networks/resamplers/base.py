@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -14,18 +14,18 @@ Factor = tuple[int, int]
 """How many rows and columns of the fine grid make one coarse cell."""
 
 
-class Down(nn.Module):
+class Down(nn.Module, ABC):
     """(B, N, D) on `grid` to (B, N / k, D) on the coarse grid."""
 
-    def forward(self, fine_BND: Tensor, grid: Grid) -> Tensor:
-        raise NotImplementedError
+    @abstractmethod
+    def forward(self, fine_BND: Tensor, grid: Grid) -> Tensor: ...
 
 
-class Up(nn.Module):
+class Up(nn.Module, ABC):
     """Coarse (B, N / k, D) and the residual (B, N, D) from before the valley to (B, N, D) on the fine `grid`."""
 
-    def forward(self, coarse_BMD: Tensor, residual_BND: Tensor, grid: Grid) -> Tensor:
-        raise NotImplementedError
+    @abstractmethod
+    def forward(self, coarse_BMD: Tensor, residual_BND: Tensor, grid: Grid) -> Tensor: ...
 
 
 class Resampler(Component):
