@@ -36,6 +36,7 @@ class Prior(nn.Module, Component):
     """
 
     kind: ClassVar[str] = "prior"
+    source: ClassVar[str] = "McKinney and Willcocks, 2022, arXiv 2206.12351"
 
     def __init__(
         self, tokenizer: Tokenizer, network: Network, process: Process, sampler: Sampler, warps: Warps | None = None

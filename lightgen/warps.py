@@ -26,6 +26,7 @@ class Warps(Component):
     """
 
     kind: ClassVar[str] = "warps"
+    source: ClassVar[str] = "Fan et al., 2018, arXiv 1805.04833; Holtzman et al., 2020, arXiv 1904.09751"
 
     temperature: float = 1.0
     temperature_end: float | None = None

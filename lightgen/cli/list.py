@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.table import Table
+from itertools import groupby
 
 from lightgen.cli.plain import PlainParser
 from lightgen.registry import Component, components
@@ -17,13 +16,13 @@ def main(args: list[str]) -> int:
     kind = parser.parse_args(args[1:]).kind
     if kind is not None and kind not in kinds:
         raise ValueError(f"no kind {kind!r}; there are {', '.join(kinds)}")
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("kind", "name", "noise", "what it is", "source"):
-        table.add_column(heading, no_wrap=heading in ("kind", "name"))
-    for component in components(kind):
-        table.add_row(component.kind, component.__name__, _noise(component), _summary(component), component.source)
-    console = Console()
-    console.print(table, width=None if console.is_terminal else 160)
+    for name, members in groupby(components(kind), key=lambda c: c.kind):
+        print(name)
+        for component in members:
+            about = "; ".join(filter(None, (_noise(component), component.source)))
+            print(f"  {component.__name__:<20}  {_summary(component)}")
+            if about:
+                print(f"  {'':<20}  ({about})")
     return 0
 
 
@@ -35,4 +34,4 @@ def _noise(component: type[Component]) -> str:
     families = set(getattr(component, "accepts", ()))
     if hasattr(component, "family"):
         families.add(component.family)
-    return ", ".join(sorted(f.value for f in families))
+    return f"{', '.join(sorted(f.value for f in families))} noise" if families else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -13,6 +14,7 @@ from torchmetrics import MeanMetric
 from lightgen.checkpoint import KEY, pack
 from lightgen.modules.optim import OptimizerFactory, SchedulerFactory
 from lightgen.registry import Component
+from lightgen.types import Batch
 
 log = logging.getLogger(__name__)
 
@@ -66,12 +68,26 @@ class TrainingModule(LightningModule, Component):
             self._means[name] = MeanMetric().to(self.device)
         self._means[name].update(value, num)
 
-    def on_validation_epoch_end(self) -> None:
+    @abstractmethod
+    def evaluate(self, split: str, batch: Batch) -> None:
+        """Count a batch of a held-out split."""
+
+    def finish(self, split: str) -> None:
+        """Log the scores of a split that is through."""
         self.log_dict({name: mean.compute() for name, mean in self._means.items()}, prog_bar=True)
         self._means.clear()
 
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self.evaluate("val", batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self.evaluate("test", batch)
+
+    def on_validation_epoch_end(self) -> None:
+        self.finish("val")
+
     def on_test_epoch_end(self) -> None:
-        TrainingModule.on_validation_epoch_end(self)
+        self.finish("test")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         entry = pack(getattr(self, self.product), f"{self.product}.")

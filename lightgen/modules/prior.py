@@ -74,12 +74,6 @@ class PriorModule(TrainingModule):
         self.log_dict({f"train/{name}": value for name, value in output.metrics.items()})
         return output.loss
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        self._evaluate("val", batch)
-
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        self._evaluate("test", batch)
-
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """uint8 pictures, one for each row of the batch, numbered by its `index` (see also `lightgen sample`)."""
         return self.prior.decode(self.prior.sample_ids(Noise(self.seed, batch["index"])).ids)
@@ -94,7 +88,7 @@ class PriorModule(TrainingModule):
         """The process's loss on clean ids (B, N)."""
         return self.prior.process.loss(_Conditioned(self.prior.network, label_B), ids_BN, noise)
 
-    def _evaluate(self, split: str, batch: Batch) -> None:
+    def evaluate(self, split: str, batch: Batch) -> None:
         ids_BN = self.ids(batch)
         label = batch.get("label") if self.prior.network.num_classes else None
         output = self.loss(ids_BN, label, Noise(self.seed, batch["index"]))

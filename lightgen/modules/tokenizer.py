@@ -56,17 +56,11 @@ class TokenizerModule(TrainingModule):
         self.log("train/codebook", quantized.loss.detach())
         return loss
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        self._evaluate("val", batch)
-
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        self._evaluate("test", batch)
-
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Ids (B, h, w) of a batch of pictures."""
         return self.tokenizer.encode(to_unit(batch["image"]))
 
-    def _evaluate(self, split: str, batch: Batch) -> None:
+    def evaluate(self, split: str, batch: Batch) -> None:
         images = to_unit(batch["image"])
         ids = self.tokenizer.encode(images)
         reconstruction = self.tokenizer.decode(ids)
@@ -77,15 +71,8 @@ class TokenizerModule(TrainingModule):
         self.usage.update(ids)
         self.add_to_mean(f"{split}/loss", output.loss, len(images))
 
-    def on_validation_epoch_end(self) -> None:
-        super().on_validation_epoch_end()
-        self._log_usage("val")
-
-    def on_test_epoch_end(self) -> None:
-        super().on_test_epoch_end()
-        self._log_usage("test")
-
-    def _log_usage(self, split: str) -> None:
+    def finish(self, split: str) -> None:
+        super().finish(split)
         usage = {f"{split}/codebook_{name}": value for name, value in self.usage.compute().items()}
         self.log_dict(usage, prog_bar=True)
         self.usage.reset()

@@ -1,0 +1,31 @@
+"""`lightgen list`, and the help of every command."""
+
+import pytest
+
+from lightgen.cli.main import main
+from lightgen.registry import components
+
+
+def test_list_shows_every_component_with_what_it_is(capsys):
+    assert main(["list"]) == 0
+    shown = capsys.readouterr().out
+    for component in components():
+        assert f"  {component.__name__} " in shown
+        assert (component.__doc__ or "").strip() and component.source, component
+    assert main(["list", "sampler"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "sampler" and "SUNDAE" in lines[1] and "uniform noise; McKinney" in lines[2]
+
+
+@pytest.mark.parametrize("command", ["fit", "sample", "reconstruct", "demo", "list"])
+def test_help(command, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([command, "--help"])
+    assert end.value.code == 0
+    assert "usage: " in capsys.readouterr().out
+
+
+def test_completion(capsys):
+    assert main(["--print_shtab", "bash"]) == 0
+    script = capsys.readouterr().out
+    assert "--ckpt_path" in script and "reconstruct" in script and len(script) < 100_000
