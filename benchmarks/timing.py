@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 Call = Callable[[], object]
 
 
-def best_seconds(*calls: Call, rounds: int = 5, at_least: float = 0.05) -> list[float]:
+def best_seconds(*calls: Call, rounds: int = 4, at_least: float = 0.05) -> list[float]:
     """The shortest time of each call.
 
     The calls take turns, so that a machine that slows down for a while slows all of them; short calls are repeated.
