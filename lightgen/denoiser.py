@@ -7,6 +7,7 @@ from copy import copy
 
 from torch import Tensor
 
+from lightgen.types import Grid, Reverse
 from lightgen.warps import Warps
 
 NetworkLike = Callable[[Tensor, Tensor | None, Tensor | None], Tensor]
@@ -20,12 +21,23 @@ class Denoiser:
         network: `(ids_BN, time_B, label_B) -> logits_BNV`.
         label_B: (B,) class ids, or None.
         warps: applied to the logits of every call.
+        grid: (h, w) of the tokens, for samplers that go by position.
+        process: what the network was trained with, for samplers that step back in time.
     """
 
-    def __init__(self, network: NetworkLike, label_B: Tensor | None = None, warps: Warps | None = None) -> None:
+    def __init__(
+        self,
+        network: NetworkLike,
+        label_B: Tensor | None = None,
+        warps: Warps | None = None,
+        grid: Grid | None = None,
+        process: Reverse | None = None,
+    ) -> None:
         self.network = network
         self.label_B = label_B
         self.warps = warps or Warps()
+        self.grid = grid
+        self.process = process
         self.evaluations = 0
         """Network evaluations of each row so far."""
 

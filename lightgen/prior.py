@@ -14,6 +14,7 @@ from lightgen.denoiser import Denoiser
 from lightgen.functional.random import Noise, Stream
 from lightgen.networks.base import Network
 from lightgen.processes.base import Process
+from lightgen.processes.diffusion import Diffusion
 from lightgen.registry import Component
 from lightgen.samplers.base import Sampler, require_fit
 from lightgen.tokenizers.base import Tokenizer
@@ -105,7 +106,8 @@ class Prior(nn.Module, Component):
         start_BN = self.process.initial(h * w, noise)
         if ids_BN is not None:
             start_BN = ids_BN if known_BN is None else torch.where(known_BN, ids_BN, start_BN)
-        denoiser = Denoiser(self.network, self.labels(label, noise), warps or self.warps)
+        process = self.process if isinstance(self.process, Diffusion) else None
+        denoiser = Denoiser(self.network, self.labels(label, noise), warps or self.warps, (h, w), process)
         return sampler(denoiser, start_BN, known_BN, noise, on_step)
 
     @torch.no_grad()

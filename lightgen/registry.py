@@ -93,7 +93,9 @@ def describe(value: Any) -> Any:
     """A component (or dataclass, or container of them) as plain data: dicts, lists, numbers, strings."""
     if isinstance(value, Component):
         args, kwargs = value._given
-        bound = inspect.signature(type(value)).bind(*args, **kwargs)
+        # Of a class without a constructor, the signature would be that of `__new__`.
+        bare = type(value).__init__ is object.__init__
+        bound = inspect.signature((lambda: None) if bare else type(value)).bind(*args, **kwargs)
         bound.apply_defaults()
         arguments = {name: describe(argument) for name, argument in bound.arguments.items()}
         return {"kind": value.kind, "name": type(value).__name__, "arguments": arguments}

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol, TypedDict
+from typing import Any, Protocol, TypedDict
 
 import torch
 from torch import Tensor
@@ -55,6 +55,14 @@ class Denoise(Protocol):
 
     def parameters(self) -> Iterable[Tensor]:
         """The tensors that the loss is differentiated by."""
+        ...
+
+
+class Reverse(Protocol):
+    """What a sampler needs of a diffusion process: the step back in time."""
+
+    def reverse(self, logits_BNV: Tensor, ids_BN: Tensor, time: float, earlier: float, noise: Any, step: int) -> Tensor:
+        """Draw ids (B, N) at an earlier time, given those at `time` and logits (B, N, V) of the clean ids."""
         ...
 
 

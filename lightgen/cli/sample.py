@@ -76,9 +76,17 @@ def own_defaults(prior: Prior, arguments: list[str]) -> dict[str, Any]:
     """
     defaults = {f"warps.{name}": value for name, value in describe(prior.warps)["arguments"].items()}
     if not is_given(arguments, "--sampler"):
-        own = describe(prior.sampler)
-        defaults["sampler"] = {"class_path": own["name"], "init_args": own["arguments"]}
+        defaults["sampler"] = as_config(describe(prior.sampler))
     return defaults
+
+
+def as_config(description: Any) -> Any:
+    """A description of components in the words of YAML."""
+    if not isinstance(description, dict):
+        return description
+    if description.keys() == {"kind", "name", "arguments"}:
+        return {"class_path": description["name"], "init_args": as_config(description["arguments"])}
+    return {name: as_config(value) for name, value in description.items()}
 
 
 def run(prior: Prior, sampler: Sampler, warps: Warps, parsed: Any, trainer: Trainer) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 _MASK = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15
+_GOLDEN_RATIO = (5**0.5 - 1) / 2
 _MULTIPLIERS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 
 
@@ -29,6 +30,8 @@ class Stream(IntEnum):
     TIME = 4
     CONDITION = 5
     MIRROR = 6
+    CHOICE = 7
+    ORDER = 8
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,14 @@ class Noise:
         bits = _mix(rows[:, None] + position)
         # 23 bits at their midpoints: exact in float32, and u * total < total for every total > 0.
         return bits.bitwise_and_((1 << 23) - 1).to(torch.float32).add_(0.5).mul_(2.0**-23)
+
+    def spread(self, step: int, stream: int) -> Tensor:
+        """(B,) float32 in [0, 1): uniform for each picture, and evenly spread over pictures with consecutive numbers.
+
+        An additive sequence with the golden ratio (low discrepancy); still a function of the picture alone.
+        """
+        offset = Noise(self.seed, torch.zeros_like(self.index[:1])).uniform(step, stream, 1).squeeze(1).double()
+        return ((offset + self.index * _GOLDEN_RATIO) % 1).float().clamp_max(1 - 2.0**-24)
 
     def integers(self, step: int, stream: int, num: int, high: int) -> Tensor:
         """(B, num) int64, uniform in [0, high); the bias is below high * 2**-23."""

@@ -15,13 +15,14 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from lightgen.functional.categorical import draw
+from lightgen.functional.diffusion import Level
 from lightgen.functional.random import Noise, Stream
 from lightgen.functional.sequential import sequential_mean
-from lightgen.processes.base import Process
+from lightgen.processes.diffusion import Diffusion
 from lightgen.types import Denoise, LossOutput, NoiseFamily
 
 
-class SUNDAE(Process):
+class SUNDAE(Diffusion):
     """Corrupt a random share of the tokens with random codes, then learn to undo it, and to undo one's own attempts.
 
     Args:
@@ -41,15 +42,9 @@ class SUNDAE(Process):
             raise ValueError(f"num_unrolls must be at least 1, not {num_unrolls}")
         self.num_unrolls = num_unrolls
 
-    def corrupt(self, ids_BN: Tensor, time_B: Tensor, noise: Noise) -> Tensor:
+    def level(self, time_B: Tensor) -> Level:
         """Each token becomes a uniformly random code with probability `time` (which may be the same code)."""
-        num = ids_BN.shape[1]
-        replaced = noise.uniform(0, Stream.CORRUPT, num) < time_B[:, None]
-        return torch.where(replaced, noise.integers(0, Stream.REPLACE, num, self.vocab_size), ids_BN)
-
-    def initial(self, num_tokens: int, noise: Noise) -> Tensor:
-        """Uniformly random codes."""
-        return noise.integers(0, Stream.REPLACE, num_tokens, self.vocab_size)
+        return Level(1 - time_B, torch.zeros_like(time_B))
 
     def loss(self, denoise: Denoise, ids_BN: Tensor, noise: Noise) -> LossOutput:
         """Mean over U unrolls of the cross-entropy of all tokens, in nats per token (arXiv 2112.06749, eq. 6).

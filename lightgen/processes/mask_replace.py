@@ -1,0 +1,42 @@
+"""Mask-and-replace diffusion: some tokens turn into MASK, some into random codes.
+
+Gu et al., 2022, "Vector quantized diffusion model for text-to-image synthesis", arXiv 2111.14822.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from lightgen.functional.diffusion import Level
+from lightgen.processes.variational import Variational
+from lightgen.types import NoiseFamily
+
+
+class MaskReplace(Variational):
+    """At time t a share t of the tokens is destroyed, most of it by MASK.
+
+    Args:
+        vocab_size, num_steps, auxiliary: see `Variational`.
+        mask_share: of what is destroyed, in (0, 1); the rest becomes random codes.
+
+    Raises:
+        ValueError: if an argument is out of range.
+    """
+
+    family: ClassVar[NoiseFamily] = NoiseFamily.MASK_REPLACE
+    source: ClassVar[str] = "Gu et al., 2022, arXiv 2111.14822"
+
+    def __init__(self, vocab_size: int, num_steps: int = 100, auxiliary: float = 0.01, mask_share: float = 0.9) -> None:
+        super().__init__(vocab_size, num_steps, auxiliary)
+        if not 0 < mask_share < 1:
+            raise ValueError(f"mask_share must be in (0, 1), not {mask_share}")
+        self.mask_share = mask_share
+
+    @property
+    def num_ids(self) -> int:
+        return self.vocab_size + 1
+
+    def level(self, time_B: Tensor) -> Level:
+        return Level(1 - time_B, self.mask_share * time_B)

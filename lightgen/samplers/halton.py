@@ -1,0 +1,39 @@
+"""Halton: tokens are written in a low-discrepancy order, so that those of one step lie far apart.
+
+Besnier et al., 2025, "Halton scheduler for masked generative image transformer", arXiv 2503.17076.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from lightgen.denoiser import Denoiser
+from lightgen.functional.orders import halton_rank
+from lightgen.functional.random import Stream
+from lightgen.samplers.base import State
+from lightgen.samplers.unmasking import Unmasking
+from lightgen.schedules import Arccos, Schedule
+
+
+class Halton(Unmasking):
+    """Write the tokens in the order of the 2-D Halton sequence.
+
+    Args:
+        steps: S.
+        randomize: start the order elsewhere for each picture.
+        schedule: share still masked; None is the arccosine.
+    """
+
+    source: ClassVar[str] = "Besnier et al., 2025, arXiv 2503.17076"
+
+    def __init__(self, steps: int = 32, randomize: bool = False, schedule: Schedule | None = None) -> None:
+        super().__init__(steps, schedule or Arccos())
+        self.randomize = randomize
+
+    def score(self, state: State, denoise: Denoiser, proposal: Tensor, logits: Tensor, step: int) -> Tensor:
+        rank, num = halton_rank(denoise.grid).to(proposal.device), proposal.shape[1]
+        if self.randomize:
+            rank = (rank + state.noise.integers(0, Stream.ORDER, 1, num)) % num
+        return -rank.double().expand_as(proposal)

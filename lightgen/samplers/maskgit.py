@@ -1,0 +1,43 @@
+"""MaskGIT: confidence decoding.
+
+Chang et al., 2022, "MaskGIT: Masked generative image transformer", arXiv 2202.04200, section 3.2.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from lightgen.denoiser import Denoiser
+from lightgen.functional.random import Stream
+from lightgen.samplers.base import State
+from lightgen.samplers.unmasking import Unmasking
+from lightgen.schedules import Cosine, Schedule
+
+
+class MaskGIT(Unmasking):
+    """Write the tokens that the network is most sure of, with annealed Gumbel noise on that confidence.
+
+    Args:
+        steps: S.
+        choice_temperature: of the noise at the first step; it falls linearly to 0 at the last.
+        schedule: share still masked; None is the cosine.
+
+    Raises:
+        ValueError: if the temperature is below 0.
+    """
+
+    source: ClassVar[str] = "Chang et al., 2022, arXiv 2202.04200"
+
+    def __init__(self, steps: int = 12, choice_temperature: float = 4.5, schedule: Schedule | None = None) -> None:
+        super().__init__(steps, schedule or Cosine())
+        if choice_temperature < 0:
+            raise ValueError(f"choice_temperature must be at least 0, not {choice_temperature}")
+        self.choice_temperature = choice_temperature
+
+    def score(self, state: State, denoise: Denoiser, proposal: Tensor, logits: Tensor, step: int) -> Tensor:
+        confidence = logits.gather(-1, proposal.unsqueeze(-1)).squeeze(-1) - logits.logsumexp(-1)
+        # float64: the usual float32 form cuts the tail of large values off.
+        gumbel = state.noise.uniform(step, Stream.CHOICE, proposal.shape[1]).double().log_().neg_().log_().neg_()
+        return confidence + self.choice_temperature * (1 - (step + 1) / self.steps) * gumbel

@@ -1,0 +1,34 @@
+"""Order-agnostic decoding: tokens are written in a random order.
+
+Hoogeboom et al., 2022, "Autoregressive diffusion models", arXiv 2110.02037. With as many steps as tokens every token is
+drawn given all before it, so that a perfect network samples its distribution exactly.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from lightgen.denoiser import Denoiser
+from lightgen.functional.random import Stream
+from lightgen.samplers.base import State
+from lightgen.samplers.unmasking import Unmasking
+from lightgen.schedules import Power, Schedule
+
+
+class RandomOrder(Unmasking):
+    """Write the tokens in a random order, another for each picture.
+
+    Args:
+        steps: S.
+        schedule: share still masked; None is linear.
+    """
+
+    source: ClassVar[str] = "Hoogeboom et al., 2022, arXiv 2110.02037"
+
+    def __init__(self, steps: int = 16, schedule: Schedule | None = None) -> None:
+        super().__init__(steps, schedule or Power())
+
+    def score(self, state: State, denoise: Denoiser, proposal: Tensor, logits: Tensor, step: int) -> Tensor:
+        return state.noise.uniform(0, Stream.ORDER, proposal.shape[1])

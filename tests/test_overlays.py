@@ -1,0 +1,46 @@
+"""Every method's overlay trains and samples through the real command line."""
+
+import json
+
+import pytest
+import yaml
+
+from lightgen.cli.configs import shipped
+from lightgen.cli.main import main
+from lightgen.registry import describe, find
+
+OVERLAYS = sorted(p.name for p in (shipped() / "method").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_overlay(name, tokenizer_checkpoint, tmp_path):
+    root, out = tmp_path / "run", tmp_path / "out"
+    args = [
+        "fit",
+        "--config",
+        "tiny.yaml",
+        "--config",
+        f"method/{name}",
+        "--model.tokenizer",
+        str(tokenizer_checkpoint),
+    ]
+    more = ["--trainer.max_steps", "2", "--trainer.val_check_interval", "2", "--trainer.enable_progress_bar", "false"]
+    assert main([*args, *more, "--trainer.default_root_dir", str(root)]) == 0
+    assert main(["sample", "--ckpt_path", str(root / "last.ckpt"), "--num_images", "2", "--out", str(out)]) == 0
+    given = yaml.safe_load((shipped() / "method" / name).read_text())["model"]["init_args"]
+    record = json.loads((out / "samples.json").read_text())
+    assert record["sampler"]["name"] == given["sampler"]["class_path"]
+    assert record["sampler"]["arguments"].get("steps") == given["sampler"]["init_args"]["steps"]
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_overlay_spells_out_every_argument(name):
+    """What an overlay leaves out it would silently inherit from the config below it."""
+    text = (shipped() / "method" / name).read_text()
+    assert f"--config method/{name}" in text
+    given = yaml.safe_load(text)["model"]["init_args"]
+    assert given.keys() == {"process", "sampler", "warps"}
+    for kind in ("process", "sampler"):
+        cls, arguments = find(kind, given[kind]["class_path"]), given[kind]["init_args"]
+        known = describe(cls(4) if kind == "process" else cls())["arguments"]
+        assert known.keys() - {"vocab_size"} == arguments.keys()
