@@ -8,6 +8,7 @@ from lightgen.functional.random import Noise
 from lightgen.processes import Absorbing, MaskReplace, Uniform
 
 V = 3
+EVEN = torch.full((V,), 1 / V, dtype=torch.float64)
 PROCESSES = {"absorbing": Absorbing, "uniform": Uniform, "mask and replace": MaskReplace}
 
 
@@ -60,11 +61,11 @@ def test_posterior_is_bayes_rule(name, pair):
                 rows.append((mixture[clean], joint / joint.sum(), clean))
         for _, expected, clean in rows:
             one = torch.nn.functional.one_hot(torch.tensor([[clean]]), V).double()
-            found = posterior(one, torch.tensor([[noisy]]), s, t)[0, 0]
+            found = posterior(one, torch.tensor([[noisy]]), s, t, EVEN)[0, 0]
             torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-14)
         if len(rows) == V:
             expected = sum(weight * row for weight, row, _ in rows)
-            found = posterior(mixture.view(1, 1, V), torch.tensor([[noisy]]), s, t)[0, 0]
+            found = posterior(mixture.view(1, 1, V), torch.tensor([[noisy]]), s, t, EVEN)[0, 0]
             torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-14)
 
 
@@ -75,7 +76,7 @@ def test_marginals_agree(name, pair):
     s, t = (at(PROCESSES[name](V), time) for time in pair)
     for clean in range(V):
         one = torch.nn.functional.one_hot(torch.full((1, V + 1), clean), V).double()
-        found = matrix(t)[clean] @ posterior(one, torch.arange(V + 1)[None], s, t)[0].nan_to_num()
+        found = matrix(t)[clean] @ posterior(one, torch.arange(V + 1)[None], s, t, EVEN)[0].nan_to_num()
         torch.testing.assert_close(found, matrix(s)[clean], rtol=0, atol=1e-14)
 
 
