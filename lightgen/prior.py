@@ -74,9 +74,7 @@ class Prior(nn.Module, Component):
         if num_classes == 0:
             raise ValueError("guidance needs a prior with classes; this one was trained without (model.num_classes: 0)")
         if self.label_dropout == 0:
-            raise ValueError(
-                "guidance needs a prior that was trained with model.label_dropout above 0; this one was not"
-            )
+            raise ValueError("guidance needs a prior trained with model.label_dropout above 0; this one was not")
         if guidance.negative is not None and not 0 <= guidance.negative < num_classes:
             raise ValueError(f"negative must be a class in [0, {num_classes - 1}], not {guidance.negative}")
 

@@ -135,7 +135,7 @@ def to_uint8(images: Tensor) -> Tensor:
 
 
 def flatten_ids(ids: Tensor) -> Tensor:
-    """Ids (B, h, w) or (B, M, h, w) to (B, N) in raster order of their cells; the M codes of a cell follow one another."""
+    """Ids (B, h, w) or (B, M, h, w) to (B, N) in raster order of cells; the M codes of a cell follow one another."""
     return ids.flatten(1) if ids.ndim == 3 else ids.permute(0, 2, 3, 1).flatten(1)
 
 
