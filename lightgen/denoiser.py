@@ -28,6 +28,7 @@ class Denoiser:
         guidance: towards the class; needs `label_B` and `null`.
         null: the id of "no class".
         reads_time: whether the network makes use of the time.
+        critic: a second network, `(ids_BN, None, label_B) -> (B, N, 1)`: how likely each token is wrong, as a logit.
     """
 
     evaluations: Tensor
@@ -45,6 +46,7 @@ class Denoiser:
         guidance: Guidance | None = None,
         null: int | None = None,
         reads_time: bool = False,
+        critic: NetworkLike | None = None,
     ) -> None:
         self.network = network
         self.label_B = label_B
@@ -54,6 +56,7 @@ class Denoiser:
         self.guidance = guidance if label_B is not None else None
         self.null = null
         self.reads_time = reads_time
+        self.critic = critic
 
     def bind(self, rows: Tensor) -> Denoiser:
         """The denoiser for a whole batch, with its counter at zero; rows: (B,) 0 to B - 1."""
@@ -85,6 +88,17 @@ class Denoiser:
         time_A = None if time is None else torch.full((len(ids_AN),), time, device=ids_AN.device)
         return self.warps(self._guided(ids_AN, time_A, progress).float(), progress)
 
+    def critique(self, ids_AN: Tensor) -> Tensor:
+        """How likely each token is wrong, as float32 logits (A, N); costs one network evaluation.
+
+        Raises:
+            ValueError: if there is no critic.
+        """
+        if self.critic is None:
+            raise ValueError("there is no critic to ask")
+        self._count()
+        return self.critic(ids_AN, None, self.label_B).squeeze(-1).float()
+
     def _guided(self, ids_AN: Tensor, time_A: Tensor | None, progress: float) -> Tensor:
         scale = 1.0 if self.guidance is None else self.guidance(progress)
         if scale == 1.0:
@@ -100,8 +114,11 @@ class Denoiser:
         return torch.lerp(away, towards, scale)
 
     def _evaluate(self, ids: Tensor, time: Tensor | None, label: Tensor | None, branches: int = 1) -> Tensor:
-        self.evaluations.index_add_(0, self.rows, torch.full_like(self.rows, branches))
+        self._count(branches)
         return self.network(ids, time, label)
+
+    def _count(self, branches: int = 1) -> None:
+        self.evaluations.index_add_(0, self.rows, torch.full_like(self.rows, branches))
 
     def _negative(self) -> Tensor:
         """(A,) the class that guidance leads away from."""

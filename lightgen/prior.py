@@ -18,7 +18,7 @@ from lightgen.processes.base import Process
 from lightgen.registry import Component
 from lightgen.samplers.base import Sampler, require_fit
 from lightgen.tokenizers.base import Tokenizer
-from lightgen.types import Diffusing, OnStep, Sample, flatten_ids, to_uint8, to_unit, unflatten_ids
+from lightgen.types import Diffusing, NoiseFamily, OnStep, Sample, flatten_ids, to_uint8, to_unit, unflatten_ids
 from lightgen.warps import Warps
 
 
@@ -33,9 +33,10 @@ class Prior(nn.Module, Component):
         warps: used where none are given.
         guidance: used where none is given; None does without.
         label_dropout: how often the class was hidden in training; without that there is no guidance.
+        critic: clean ids to logits (B, N, 1) of whether each token is wrong, for samplers that ask for it.
 
     Raises:
-        ValueError: if the sampler does not fit the process, or guidance the training.
+        ValueError: if the sampler or the critic does not fit the process, or guidance the training.
     """
 
     kind: ClassVar[str] = "prior"
@@ -50,9 +51,12 @@ class Prior(nn.Module, Component):
         warps: Warps | None = None,
         guidance: Guidance | None = None,
         label_dropout: float = 0.0,
+        critic: Network | None = None,
     ) -> None:
         super().__init__()
-        require_fit(sampler, process.family)
+        require_fit(sampler, process.family, critic is not None)
+        if critic is not None and process.family is not NoiseFamily.ABSORBING:
+            raise ValueError(f"a critic needs a prior trained with absorbing noise, not {process.family.value} noise")
         self.tokenizer = tokenizer.eval().requires_grad_(False)
         self.network = network
         self.process = process
@@ -60,6 +64,7 @@ class Prior(nn.Module, Component):
         self.warps = warps or Warps()
         self.guidance = guidance
         self.label_dropout = label_dropout
+        self.critic = critic
         self.require_guidable(guidance)
 
     def require_guidable(self, guidance: Guidance | None) -> None:
@@ -135,7 +140,7 @@ class Prior(nn.Module, Component):
             on_step: see `Sampler`.
         """
         sampler = sampler or self.sampler
-        require_fit(sampler, self.process.family)
+        require_fit(sampler, self.process.family, self.critic is not None)
         self.require_guidable(guidance)
         start_BN = self.process.initial(self.network.num_tokens, noise)
         if ids_BN is not None:
@@ -149,6 +154,7 @@ class Prior(nn.Module, Component):
             guidance or self.guidance,
             self.network.num_classes,
             self.network.reads_time,
+            self.critic,
         )
         return sampler(denoiser, start_BN, known_BN, noise, on_step)
 

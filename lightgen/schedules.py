@@ -49,6 +49,44 @@ class Power(Schedule):
         return float(1 - progress**self.exponent)
 
 
+class Logarithmic(Schedule):
+    """-log r / log N, at most 1: most tokens in the first steps, few at the end.
+
+    Args:
+        num_tokens: N >= 2.
+
+    Raises:
+        ValueError: if `num_tokens` is below 2.
+    """
+
+    source: ClassVar[str] = "Chang et al., 2022, arXiv 2202.04200"
+
+    def __init__(self, num_tokens: int = 256) -> None:
+        self.num_tokens = _at_least_two(num_tokens)
+
+    def __call__(self, progress: float) -> float:
+        return min(1.0, math.log(1 / progress) / math.log(self.num_tokens)) if progress > 0 else 1.0
+
+
+class Exponential(Schedule):
+    """1 - N^(r - 1), divided by its value at 0: nearly all tokens in the last steps.
+
+    Args:
+        num_tokens: N >= 2.
+
+    Raises:
+        ValueError: if `num_tokens` is below 2.
+    """
+
+    source: ClassVar[str] = "Chang et al., 2022, arXiv 2202.04200"
+
+    def __init__(self, num_tokens: int = 256) -> None:
+        self.num_tokens = _at_least_two(num_tokens)
+
+    def __call__(self, progress: float) -> float:
+        return float((1 - self.num_tokens ** (progress - 1)) / (1 - 1 / self.num_tokens))
+
+
 class Arccos(Schedule):
     """2 / pi arccos(r): the opposite shape of the cosine."""
 
@@ -56,3 +94,9 @@ class Arccos(Schedule):
 
     def __call__(self, progress: float) -> float:
         return 2 / math.pi * math.acos(progress)
+
+
+def _at_least_two(num_tokens: int) -> int:
+    if num_tokens < 2:
+        raise ValueError(f"num_tokens must be at least 2, not {num_tokens}")
+    return num_tokens

@@ -1,24 +1,46 @@
 """What every sampler keeps to, on every process that it accepts; and, on cases small enough, the truth."""
 
-import itertools
+import inspect
 
 import pytest
 import torch
 from stubs import TableNetwork
 
+from lightgen.bench.joint import Joint
 from lightgen.denoiser import Denoiser
+from lightgen.functional.categorical import draw
 from lightgen.functional.orders import halton_rank
 from lightgen.functional.random import Noise
 from lightgen.processes import SUNDAE as SUNDAEProcess
 from lightgen.processes import Absorbing, MaskReplace, Uniform
 from lightgen.registry import components
-from lightgen.samplers import Ancestral, Halton, MaskGIT, RandomOrder
-from lightgen.schedules import Arccos, Cosine, Power
+from lightgen.samplers import (
+    SUNDAE,
+    Ancestral,
+    ArgmaxUnrolled,
+    Cap,
+    Confidence,
+    Halton,
+    Loop,
+    MaskGIT,
+    PredictorCorrector,
+    Purity,
+    RandomOrder,
+    ReMDM,
+    Renoise,
+    Rescale,
+    TokenCritic,
+)
+from lightgen.samplers.base import require_fit
+from lightgen.schedules import Arccos, Cosine, Exponential, Logarithmic, Power
+from lightgen.types import NoiseFamily
 
 V, N, GRID = 5, 12, (3, 4)
 PROCESSES = [SUNDAEProcess, Absorbing, Uniform, MaskReplace]
 DIFFUSIONS = [SUNDAEProcess, Absorbing, Uniform, MaskReplace]
 UNMASKING = [MaskGIT, RandomOrder, Halton]
+SCHEDULES = [Cosine(), Power(), Power(2.0), Arccos(), Logarithmic(N), Exponential(N)]
+REMASKING = [Cap(0.3), Rescale(0.3), Confidence(), Loop(0.3)]
 FITTING = [
     (sampler, process)
     for sampler in components("sampler")
@@ -43,13 +65,15 @@ def sampled(sampler, process, network, batch=4, seed=0, known=None, ids=None, in
     start = made.initial(N, noise)
     if known is not None:
         start = torch.where(known, ids, start)
-    return sampler(Denoiser(network, label, grid=GRID, process=made), start, known, noise, on_step)
+    denoiser = Denoiser(network, label, grid=GRID, process=made, critic=TableNetwork(V, 1))
+    return sampler(denoiser, start, known, noise, on_step)
 
 
 @pytest.mark.parametrize(("sampler", "process"), FITTING)
 @pytest.mark.parametrize("steps", [1, 2, N, 3 * N])
 def test_an_oracle_is_found_and_known_tokens_stay(sampler, process, steps):
-    arguments = {"update": 1.0, "patience": None} if hasattr(sampler(steps), "update") else {}
+    whole = {"update": 1.0, "patience": None}
+    arguments = {name: value for name, value in whole.items() if name in inspect.signature(sampler).parameters}
     made, answers = sampler(steps, **arguments), Noise.of(7, 4).integers(0, 0, N, V)
     out = sampled(made, process, Knowing(answers), label=torch.arange(4))
     assert torch.equal(out.ids, answers)
@@ -82,7 +106,7 @@ def test_unmasking_takes_as_many_evaluations_as_steps_or_tokens(sampler, steps, 
 
 
 @pytest.mark.parametrize("sampler", UNMASKING)
-@pytest.mark.parametrize("schedule", [Cosine(), Power(), Power(2.0), Arccos()])
+@pytest.mark.parametrize("schedule", SCHEDULES)
 def test_unmasking_keeps_its_schedule(sampler, schedule):
     steps, masked = 4, []
     sampled(sampler(steps, schedule=schedule), Absorbing, TableNetwork(V + 1, V),
@@ -93,9 +117,9 @@ def test_unmasking_keeps_its_schedule(sampler, schedule):
         assert found == [wanted] * 4
 
 
-@pytest.mark.parametrize("schedule", [Cosine(), Power(), Power(3.0), Arccos()])
+@pytest.mark.parametrize("schedule", SCHEDULES)
 def test_schedules_fall_from_one_to_zero(schedule):
-    values = [schedule(i / 50) for i in range(51)]
+    values = [schedule(i / 500) for i in range(501)]
     assert values[0] == pytest.approx(1) and values[-1] == pytest.approx(0)
     assert values == sorted(values, reverse=True)
 
@@ -132,55 +156,271 @@ def test_diffusion_reveals_an_even_share_at_every_step():
         assert abs(share - (1 - step / 10)) < 4 * sigma + 1e-9
 
 
-class Joint:
-    """The exact p(z_0 | z_t) of a random joint distribution of 4 tokens of 3 ids under a diffusion."""
-
-    def __init__(self, process):
-        self.process = process
-        self.states = torch.tensor(list(itertools.product(range(3), repeat=4)))
-        generator = torch.Generator().manual_seed(0)
-        weight = torch.rand(81, generator=generator, dtype=torch.float64).pow(4)
-        self.probability = weight / weight.sum()
-
-    def __call__(self, ids_BN, time_B=None, label=None):
-        time_B = torch.full((len(ids_BN),), 0.5) if time_B is None else time_B
-        level = self.process.level(time_B.double())
-        kept, masked, replaced = (x[:, None, None] for x in (level.kept, level.masked, level.replaced))
-        same = ids_BN[:, None] == self.states
-        likelihood = torch.where(ids_BN[:, None] == 3, masked, same * kept + replaced / 3).prod(-1)
-        weight = likelihood * self.probability
-        marginal = torch.einsum("bs,snv->bnv", weight, torch.nn.functional.one_hot(self.states, 3).double())
-        return (marginal / weight.sum(1)[:, None, None]).log()
-
-    def distance(self, ids_BN):
-        """Total variation between the truth and the empirical distribution, and what sampling error alone gives."""
-        code = (ids_BN * torch.tensor([27, 9, 3, 1])).sum(1)
-        found = torch.bincount(code, minlength=81) / len(code)
-        error = (self.probability * (1 - self.probability) * 2 / torch.pi / len(code)).sqrt().sum() / 2
-        return float((found - self.probability).abs().sum() / 2), float(error)
+JOINT, DRAWS = Joint(), 8_000
+ERROR = JOINT.sampling_error(DRAWS)
 
 
-def truth(sampler, process, num=8_000):
-    joint, noise = Joint(process), Noise.of(0, num)
-    denoiser = Denoiser(joint, grid=(2, 2), process=process, reads_time=True)
-    return joint.distance(sampler(denoiser, process.initial(4, noise), None, noise).ids)
+def truth(sampler, process):
+    return JOINT.measure(sampler, process, DRAWS, reads_time=True)
 
 
 @pytest.mark.parametrize("sampler", [RandomOrder, Halton])
 def test_one_token_at_a_time_is_exact(sampler):
-    distance, error = truth(sampler(4, schedule=Power()), Absorbing(3))
-    assert distance < 1.3 * error
+    assert truth(sampler(4, schedule=Power()), Absorbing(3)) < 1.3 * ERROR
 
 
 def test_several_tokens_at_a_time_are_not():
-    distance, error = truth(RandomOrder(1), Absorbing(3))
-    assert distance > 4 * error
+    assert truth(RandomOrder(1), Absorbing(3)) > 4 * ERROR
+
+
+@pytest.mark.parametrize(
+    ("sampler", "process"),
+    [(s, p) for s in (Ancestral, PredictorCorrector) for p in DIFFUSIONS] + [(ReMDM, Absorbing)],
+)
+def test_samplers_that_step_back_exactly_come_to_the_truth_with_their_steps(sampler, process):
+    distances = [truth(sampler(steps), process(3)) for steps in (1, 4, 32, 256)]
+    assert distances[0] > 4 * ERROR and distances[1] > distances[2]
+    assert distances[3] < 1.5 * ERROR
+
+
+@pytest.mark.parametrize(
+    ("sampler", "process"), [(ReMDM(256, Cap(0.5)), Absorbing), (Renoise(256), Uniform), (Purity(256), Absorbing)]
+)
+def test_samplers_that_keep_drawing_tokens_side_by_side_do_not(sampler, process):
+    assert truth(sampler, process(3)) > 1.5 * ERROR
+
+
+def test_the_exact_critic_is_right_about_how_many_tokens_are_wrong():
+    """Over what it is trained on, its probabilities add up to the wrong tokens that there are."""
+    process, noise = Absorbing(3), Noise.of(1, 20_000)
+    denoiser = JOINT.denoiser(process).bind(noise.index)
+    clean = JOINT.states[torch.searchsorted(JOINT.probability.cumsum(0), noise.uniform(0, 50, 1).squeeze(1).double())]
+    noisy = process.corrupt(clean, noise.uniform(0, 51, 1).squeeze(1), noise)
+    filled = torch.where(noisy == 3, draw(denoiser(noisy), noise.uniform(0, 52, 4)), noisy)
+    chance, wrong = denoiser.critique(filled).sigmoid().double(), (filled != clean).double()
+    for low, high in ((0.0, 0.15), (0.15, 0.3), (0.3, 1.0)):
+        those = (chance >= low) & (chance < high)
+        sigma = (0.25 / those.sum()) ** 0.5
+        assert those.sum() > 1000 and abs(chance[those].mean() - wrong[those].mean()) < 4 * sigma
+
+
+CHANGING = [
+    (made, process)
+    for made in (Ancestral, PredictorCorrector, ReMDM, Purity, Renoise)
+    for process in DIFFUSIONS
+    if process.family in made.accepts
+]
+
+
+@pytest.mark.parametrize(("sampler", "process"), CHANGING)
+@pytest.mark.parametrize("steps", [1, 5, 3 * N])
+def test_a_network_without_time_is_evaluated_once_and_after_each_change(sampler, process, steps):
+    trace = sampled(sampler(steps), process, TableNetwork(V + 1, V)).trace
+    assert torch.equal(trace.evaluations, 1 + (trace.changed[:-1] > 0).sum(0))
+    assert steps < N or (trace.evaluations < steps).any()
+
+
+@pytest.mark.parametrize(("sampler", "process"), CHANGING)
+def test_a_network_with_time_is_told_that_of_every_step(sampler, process):
+    told = []
+
+    def network(ids, time, label):
+        told.append(time.tolist())
+        return torch.zeros(*ids.shape, V)
+
+    made = process(V)
+    noise = Noise.of(0, 3)
+    trace = sampler(4)(Denoiser(network, process=made, reads_time=True), made.initial(N, noise), None, noise).trace
+    assert told == [[1 - k / 4] * 3 for k in range(4)] and trace.evaluations.tolist() == [4] * 3
+
+
+@pytest.mark.parametrize(("sampler", "each"), [(SUNDAE(4), 1), (ArgmaxUnrolled(4), 2)])
+def test_samplers_of_networks_without_time_run_on_those_with(sampler, each):
+    told = []
+
+    def network(ids, time, label):
+        told.append(time.tolist())
+        return Noise.of(len(told), len(ids)).uniform(0, 0, N * V).unflatten(1, (N, V))
+
+    sampled(sampler, Uniform, network, batch=1)
+    assert told == [[1 - k / 4] for k in range(4) for _ in range(each)]
+
+
+@pytest.mark.parametrize("steps", [1, 5, 3 * N])
+def test_argmax_unrolled_takes_two_evaluations_a_step_until_it_rests(steps):
+    network = TableNetwork(V, V)
+    trace = sampled(ArgmaxUnrolled(steps), SUNDAEProcess, network, 64).trace
+    assert [len(call) for call in network.calls] == [rows for rows in trace.rows for _ in range(2)]
+    assert int(trace.evaluations.sum()) == 2 * sum(trace.rows)
+    assert steps < N or trace.finished.any()
+
+
+def test_argmax_unrolled_asks_again_about_the_least_certain():
+    """The first pass is sure of the later tokens; the second has another opinion about everything."""
+    calls = []
+
+    def network(ids, time, label):
+        calls.append(ids.clone())
+        opinion = torch.full_like(ids, 1 if len(calls) % 2 else 2)
+        return torch.nn.functional.one_hot(opinion, V) * (5.0 + torch.arange(N)[:, None])
+
+    out = sampled(ArgmaxUnrolled(1, uncertain=0.25), SUNDAEProcess, network, 1, seed=3)
+    assert (calls[1] == 1).all() and out.ids.tolist() == [[2] * 3 + [1] * (N - 3)]
+    start = sampled(ArgmaxUnrolled(1, update=0.5), SUNDAEProcess, network, 1).trace
+    assert 0 < int(start.changed.sum()) < N
+
+
+@pytest.mark.parametrize("steps", [1, 2, N, 3 * N])
+def test_token_critic_takes_two_evaluations_a_step_but_the_last(steps):
+    masked = []
+    sampler = TokenCritic(steps, schedule=Power())
+    trace = sampled(sampler, Absorbing, TableNetwork(V + 1, V),
+                    on_step=lambda step, ids: masked.append((ids == V).sum(1).tolist())).trace  # fmt: skip
+    assert trace.evaluations.tolist() == [2 * steps - 1] * 4
+    assert masked == [[max(1, int(N * Power()((t + 1) / steps)))] * 4 for t in range(steps - 1)] + [[0] * 4]
+
+
+def test_token_critic_masks_what_the_critic_doubts_and_may_take_back_any_token():
+    process, noise, seen = Absorbing(V), Noise.of(0, 8), []
+
+    def critic(ids, time, label):
+        return ids.unsqueeze(-1).float()
+
+    def state(step, ids):
+        seen.append(ids.clone())
+
+    network = TableNetwork(V + 1, V)
+    TokenCritic(6, choice_temperature=0.0)(
+        Denoiser(network, process=process, critic=critic), process.initial(N, noise), None, noise, state
+    )
+    for before, after in zip(seen, seen[1:], strict=False):
+        kept = before != V
+        taken_back = kept & (after == V)
+        # The critic doubts high ids: none that stays is above one that goes.
+        highest_left = after.masked_fill(after == V, -1).amax(1)
+        lowest_taken = before.masked_fill(~taken_back, V).amin(1)
+        assert (lowest_taken >= highest_left).all()
+    assert any(((a != V) & (b == V)).any() for a, b in zip(seen, seen[1:], strict=False))
+
+
+def test_token_critic_needs_a_critic():
+    with pytest.raises(ValueError, match="TokenCritic needs a prior trained with --model.critic"):
+        require_fit(TokenCritic(), NoiseFamily.ABSORBING)
+    require_fit(TokenCritic(), NoiseFamily.ABSORBING, has_critic=True)
+
+
+def masked_shares(sampler, process, num=500, tokens=64):
+    """The masked share at first and after each step, and its standard error where tokens are independent."""
+    noise, network = Noise.of(0, num), TableNetwork(V + 1, V)
+    start = process.initial(tokens, noise)
+    shares = [(start == V).float().mean().item()]
+    sampler(Denoiser(network, process=process), start, None, noise,
+            lambda step, ids: shares.append((ids == V).float().mean().item()))  # fmt: skip
+    return shares
+
+
+def close(share, expected, sigmas=3, total=500 * 64):
+    return abs(share - expected) <= sigmas * (expected * (1 - expected) / total) ** 0.5 + 1e-9
+
+
+@pytest.mark.parametrize("strategy", REMASKING)
+def test_remdm_keeps_the_schedule_of_its_strategy(strategy):
+    shares = masked_shares(ReMDM(20, strategy), Absorbing(V))
+    assert all(close(share, strategy.time(k / 20)) for k, share in enumerate(shares))
+
+
+@pytest.mark.parametrize("process", [Absorbing(V), MaskReplace(V)])
+def test_predictor_corrector_keeps_the_schedule(process):
+    shares = masked_shares(PredictorCorrector(10, strength=4.0), process)
+    for k, share in enumerate(shares):
+        assert close(share, process.level(torch.tensor([1 - k / 10]).double()).masked.item())
+
+
+@pytest.mark.parametrize("process", [Absorbing(V), MaskReplace(V)])
+def test_purity_keeps_the_schedule(process):
+    shares = masked_shares(Purity(10), process)
+    for k, share in enumerate(shares):
+        assert share == pytest.approx(shares[0] * (1 - k / 10), abs=0.5 / 64)
+
+
+def test_purity_writes_in_proportion_to_purity_and_sharpens():
+    """Half of the tokens are nearly sure, half as unsure as can be: of the first many more are written first."""
+
+    def network(ids, time, label):
+        return (torch.arange(V) == 0) * torch.where(torch.arange(64) % 2 == 0, 9.0, 0.0)[:, None].expand(*ids.shape, 1)
+
+    process, noise, states = Absorbing(V), Noise.of(0, 2000), []
+    Purity(64, sharpness=0.0)(Denoiser(network, process=process), process.initial(64, noise), None, noise,
+                              lambda step, ids: states.append(ids.clone()))  # fmt: skip
+    first = (states[0] != V).float()
+    assert first.sum(1).eq(1).all()
+    odds = first[:, ::2].sum() / first[:, 1::2].sum()
+    assert 4.2 < odds < 6.0  # 1 to 1 / V, V = 5
+    sharp = sampled(Purity(1, sharpness=3.0), Absorbing, lambda i, t, c: torch.arange(V).expand(*i.shape, V) * 1.0, 500)
+    plain = sampled(Purity(1, sharpness=0.0), Absorbing, lambda i, t, c: torch.arange(V).expand(*i.shape, V) * 1.0, 500)
+    expected = [(torch.arange(V) * s * 1.0).softmax(-1)[-1].item() for s in (4.0, 1.0)]
+    found = [(out.ids == V - 1).float().mean().item() for out in (sharp, plain)]
+    assert found == pytest.approx(expected, abs=0.03)
 
 
 @pytest.mark.parametrize("process", DIFFUSIONS)
-def test_ancestral_sampling_comes_to_the_truth_with_its_steps(process):
-    found = {steps: truth(Ancestral(steps), process(3)) for steps in (1, 4, 32, 256)}
-    error = found[1][1]
-    distances = [distance for distance, _ in found.values()]
-    assert distances[0] > 4 * error and distances[1] > distances[2]
-    assert distances[3] < 1.5 * error
+def test_without_correction_the_predictor_corrector_is_ancestral_sampling(process):
+    network = TableNetwork(V + 1, V)
+    found = [sampled(made, process, network, 50).ids for made in (PredictorCorrector(7, strength=0.0), Ancestral(7))]
+    assert torch.equal(*found)
+
+
+@pytest.mark.parametrize("strategy", [Cap(0.0), Rescale(0.0)])
+def test_without_remasking_remdm_is_ancestral_sampling(strategy):
+    network = TableNetwork(V + 1, V)
+    found = [sampled(made, Absorbing, network, 50).ids for made in (ReMDM(7, strategy), Ancestral(7))]
+    assert torch.equal(*found)
+
+
+def test_confidence_masks_unsure_tokens_more_often():
+    """Even positions are written with certainty, odd ones with probability 1 / V."""
+
+    def network(ids, time, label):
+        sharp = (torch.arange(V) == 0) * 60.0
+        return torch.where((torch.arange(64) % 2 == 0)[:, None], sharp, torch.zeros(V)).expand(*ids.shape, V)
+
+    process, noise, states = Absorbing(V), Noise.of(0, 2000), []
+    ReMDM(20, Confidence())(Denoiser(network, process=process), process.initial(64, noise), None, noise,
+                            lambda step, ids: states.append(ids.clone()))  # fmt: skip
+    again = sum(((a != V) & (b == V)).float().sum(0) for a, b in zip(states, states[1:], strict=False))
+    odds = float(again[1::2].sum() / again[::2].sum())
+    assert odds == pytest.approx(torch.tensor(1 - 1 / V).exp().item(), rel=0.1)
+
+
+def test_loop_writes_its_share_then_stands_then_finishes():
+    loop = Loop(written=0.8, start=0.4, end=0.9)
+    times = [loop.time(k / 20) for k in range(21)]
+    assert times[0] == 1 and times[20] == 0 and times == sorted(times, reverse=True)
+    assert times[8:19] == [loop.level] * 11 and times[4] == pytest.approx(0.6) and times[19] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("process", [SUNDAEProcess, Uniform])
+def test_renoise_puts_the_first_noise_back(process):
+    made, noise, states = process(V), Noise.of(0, 400), []
+    start = made.initial(64, noise)
+    sure = Denoiser(lambda i, t, c: torch.nn.functional.one_hot(torch.full_like(i, 0), V) * 60.0, process=made)
+    Renoise(5)(sure, start, None, noise, lambda step, ids: states.append(ids.clone()))
+    for k, ids in enumerate(states, 1):
+        assert ((ids == start) | (ids == 0)).all()
+        kept = made.level(torch.tensor([1 - k / 5]).double()).kept.item()
+        assert close((ids == 0)[start != 0].float().mean().item(), kept, total=int((start != 0).sum()))
+
+
+@pytest.mark.parametrize(
+    ("kind", "bad"),
+    [
+        (Cap, {"eta": 1.5}), (Rescale, {"eta": -0.1}), (Loop, {"eta": 2.0}), (Loop, {"written": 1.0}),
+        (Loop, {"start": 0.9, "end": 0.5}), (PredictorCorrector, {"strength": -1.0}), (PredictorCorrector, {"rise": -1}),
+        (PredictorCorrector, {"fall": -1}), (Purity, {"sharpness": -1.0}), (ArgmaxUnrolled, {"uncertain": 1.1}),
+        (ArgmaxUnrolled, {"update": 0.0}), (TokenCritic, {"choice_temperature": -1.0}),
+        (Logarithmic, {"num_tokens": 1}), (Exponential, {"num_tokens": 1}),
+    ],
+)  # fmt: skip
+def test_bad_arguments_are_named(kind, bad):
+    with pytest.raises(ValueError, match=next(iter(bad))):
+        kind(**bad)

@@ -66,7 +66,7 @@ def main(args: list[str]) -> int:
     made_objects = made.instantiate_classes(parsed)
     prior = prior or load(parsed.ckpt_path)
     sampler = made_objects.sampler
-    require_fit(sampler, prior.process.family)
+    require_fit(sampler, prior.process.family, prior.critic is not None)
     prior.require_guidable(made_objects.guidance)
     how = (sampler, made_objects.warps, made_objects.guidance)
     run(prior, *how, parsed, Trainer(**made_objects.trainer))

@@ -15,6 +15,16 @@ def draw(logits_BNV: Tensor, uniform_BN: Tensor) -> Tensor:
     return invert(torch.softmax(logits_BNV, dim=-1, dtype=torch.float32), uniform_BN)
 
 
+def log_probability(logits_BNV: Tensor, ids_BN: Tensor) -> Tensor:
+    """(B, N) log-probability of ids under logits."""
+    return logits_BNV.gather(-1, ids_BN.unsqueeze(-1)).squeeze(-1) - logits_BNV.logsumexp(-1)
+
+
+def gumbel(uniform: Tensor) -> Tensor:
+    """Standard Gumbel noise of uniforms in (0, 1), in float64: the usual float32 form cuts large values off."""
+    return uniform.double().log_().neg_().log_().neg_()
+
+
 def invert(weights_BNV: Tensor, uniform_BN: Tensor) -> Tensor:
     """Ids (B, N) in proportion to weights, which are used up; an id of weight zero is never drawn."""
     cdf = weights_BNV.cumsum_(-1)

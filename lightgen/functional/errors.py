@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -18,3 +19,16 @@ def accuracy(logits_BNV: Tensor, ids_BN: Tensor, counted_BN: Tensor) -> Tensor:
     """Share of the counted tokens whose most likely id is right."""
     right = (logits_BNV.detach().argmax(-1) == ids_BN) & counted_BN
     return right.sum() / counted_BN.sum().clamp_min(1)
+
+
+def roc_area(scores: Tensor, positive: Tensor) -> Tensor:
+    """The probability that a random positive scores above a random negative; 0.5 where there is no such pair.
+
+    Args:
+        scores: any shape; ties count as they happen to be sorted.
+        positive: bool of that shape.
+    """
+    positive = positive.flatten()[scores.flatten().argsort()]
+    above = ((~positive).cumsum(0) * positive).sum()
+    pairs = positive.sum() * (~positive).sum()
+    return torch.where(pairs > 0, above / pairs, 0.5)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from lightgen.checkpoint import load_tokenizer
 from lightgen.functional.random import Noise, Stream
 from lightgen.guidance import Guidance
+from lightgen.losses.critic import critic_loss
 from lightgen.modules.base import TrainingModule
 from lightgen.modules.optim import OptimizerFactory, SchedulerFactory
 from lightgen.networks.base import Network, NetworkFactory
@@ -21,7 +22,7 @@ from lightgen.processes.diffusion import Diffusion
 from lightgen.processes.likelihood import Bound, estimate
 from lightgen.samplers.base import Sampler
 from lightgen.tokenizers.base import Tokenizer
-from lightgen.types import Batch, flatten_ids
+from lightgen.types import Batch, LossOutput, flatten_ids
 from lightgen.warps import Warps
 
 OBSERVED_BATCHES = 200
@@ -43,6 +44,7 @@ class PriorModule(TrainingModule):
         optimizer: called with the network's parameters.
         scheduler: called with the optimizer; advances every batch.
         seed: of the corruption; the same seed repeats a training run to the bit.
+        critic: class and options of a second network, trained beside the first to tell which tokens are wrong.
 
     Raises:
         ValueError: if the tokenizer's checkpoint cannot be read, or parts do not fit each other.
@@ -64,15 +66,17 @@ class PriorModule(TrainingModule):
         optimizer: OptimizerFactory = torch.optim.AdamW,
         scheduler: SchedulerFactory | None = None,
         seed: int = 0,
+        critic: NetworkFactory | None = None,
     ) -> None:
         super().__init__(optimizer, scheduler)
         if not 0 <= label_dropout <= 1:
             raise ValueError(f"label_dropout must be in [0, 1], not {label_dropout}")
         coder: Tokenizer = load_tokenizer(tokenizer) if isinstance(tokenizer, str) else tokenizer
         made_process = process(coder.vocab_size)
-        sizes = (made_process.num_ids, coder.vocab_size, coder.grid, num_classes, coder.num_codes)
-        made_network = network(*sizes, made_process.reads_time)
-        self.prior = Prior(coder, made_network, made_process, sampler, warps, guidance, label_dropout)
+        sizes = (coder.grid, num_classes, coder.num_codes)
+        made_network = network(made_process.num_ids, coder.vocab_size, *sizes, made_process.reads_time)
+        made_critic = None if critic is None else critic(coder.vocab_size, 1, *sizes, False)
+        self.prior = Prior(coder, made_network, made_process, sampler, warps, guidance, label_dropout, made_critic)
         self.seed = seed
 
     def on_fit_start(self) -> None:
@@ -85,11 +89,12 @@ class PriorModule(TrainingModule):
         ids_BN = self.ids(batch)
         first = self.global_rank * len(ids_BN)
         noise = Noise.of(self.seed, len(ids_BN), first, self.device).fold(self._batches_done())
-        conditioned = _Conditioned(self.prior.network, self._hide(batch.get("label"), noise))
-        output = self.prior.process.loss(conditioned, ids_BN, noise)
+        label_B = self._hide(batch.get("label"), noise)
+        output = self.prior.process.loss(_Conditioned(self.prior.network, label_B), ids_BN, noise)
         self.log("train/loss", output.loss.detach(), prog_bar=True)
-        self.log_dict({f"train/{name}": value for name, value in output.metrics.items()})
-        return output.loss
+        critic = self._critic_loss(ids_BN, label_B, noise)
+        self.log_dict({f"train/{name}": value for name, value in {**output.metrics, **critic.metrics}.items()})
+        return output.loss + critic.loss
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """uint8 pictures, one for each row of the batch, numbered by its `index` (see also `lightgen sample`)."""
@@ -105,13 +110,21 @@ class PriorModule(TrainingModule):
         label = batch.get("label") if self.prior.network.num_classes else None
         noise, conditioned = Noise(self.seed, batch["index"]), _Conditioned(self.prior.network, label)
         output = self.prior.process.loss(conditioned, ids_BN, noise)
-        scores = {"loss": output.loss, **output.metrics}
+        scores = {"loss": output.loss, **output.metrics, **self._critic_loss(ids_BN, label, noise).metrics}
         if isinstance(self.prior.process, Bound):
             bits = estimate(self.prior.process, conditioned, ids_BN, noise.fold(0)).mean() / math.log(2)
             scores["bits_per_token"] = bits / ids_BN.shape[1]
             scores["bits_per_dim"] = bits / self.prior.num_values
         for name, value in scores.items():
             self.add_to_mean(f"{split}/{name}", value, len(ids_BN))
+
+    def _critic_loss(self, ids_BN: Tensor, label_B: Tensor | None, noise: Noise) -> LossOutput:
+        """The critic's loss and scores; zero and none for a prior without."""
+        prior = self.prior
+        if prior.critic is None:
+            return LossOutput(ids_BN.new_zeros((), dtype=torch.float32), {})
+        networks = _Conditioned(prior.critic, label_B), _Conditioned(prior.network, label_B)
+        return critic_loss(*networks, prior.process, ids_BN, noise.fold(1))
 
     def _code_counts(self) -> Tensor:
         """(V,) how often each code stands in the first batches of the training data, over all ranks."""

@@ -51,6 +51,8 @@ class Sampler(Component):
     kind: ClassVar[str] = "sampler"
     accepts: ClassVar[frozenset[NoiseFamily]]
     """The noise families whose networks it can run on."""
+    needs_critic: ClassVar[bool] = False
+    """Whether it asks a second network which tokens look wrong."""
 
     def __init__(self, steps: int) -> None:
         if steps < 1:
@@ -110,11 +112,11 @@ class Sampler(Component):
         return Sample(batch, Trace(denoise.evaluations, torch.stack(changed), rows, finished, seconds))
 
 
-def require_fit(sampler: Sampler, family: NoiseFamily) -> None:
-    """Refuse a sampler on a network of a noise family that it does not accept.
+def require_fit(sampler: Sampler, family: NoiseFamily, has_critic: bool = False) -> None:
+    """Refuse a sampler on a network of a noise family that it does not accept, or without a critic that it needs.
 
     Raises:
-        ValueError: in one line that names the samplers that fit.
+        ValueError: in one line that names the samplers that fit, or says how to train a critic.
     """
     if family not in sampler.accepts:
         fitting = [s.__name__ for s in components("sampler") if issubclass(s, Sampler) and family in s.accepts]
@@ -122,3 +124,5 @@ def require_fit(sampler: Sampler, family: NoiseFamily) -> None:
             f"the sampler {type(sampler).__name__} does not fit a prior trained with {family.value} noise; "
             f"these do: {', '.join(fitting)}"
         )
+    if sampler.needs_critic and not has_critic:
+        raise ValueError(f"the sampler {type(sampler).__name__} needs a prior trained with --model.critic")

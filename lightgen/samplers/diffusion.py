@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from lightgen.denoiser import Denoiser
 from lightgen.samplers.base import State
-from lightgen.types import Diffusing
+from lightgen.types import Diffusing, Level
 
 
 def process_of(denoise: Denoiser) -> Diffusing:
@@ -20,8 +21,17 @@ def process_of(denoise: Denoiser) -> Diffusing:
     return denoise.process
 
 
+def level_at(denoise: Denoiser, time: float) -> Level:
+    """How far tokens are destroyed at a time: shares (1,) float64."""
+    return process_of(denoise).level(torch.full((1,), time, dtype=torch.float64, device=denoise.rows.device))
+
+
 def evaluate_changed(state: State, denoise: Denoiser, time: float, progress: float) -> Tensor:
-    """Logits (A, N, V), evaluated anew only for pictures that changed since the last call, where that is the same."""
+    """Logits (A, N, V), evaluated anew only for pictures that changed since the last call, where that is the same.
+
+    A network without time, under constant warps and guidance, is evaluated once, and once more after each step, but
+    the last, that changed the picture; others at every step.
+    """
     if not denoise.steady:
         return denoise(state.ids, time, progress)
     last = state.memory.get("ids")

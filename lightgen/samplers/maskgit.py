@@ -10,6 +10,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lightgen.denoiser import Denoiser
+from lightgen.functional.categorical import gumbel, log_probability
 from lightgen.functional.random import Stream
 from lightgen.samplers.base import State
 from lightgen.samplers.unmasking import Unmasking
@@ -37,7 +38,5 @@ class MaskGIT(Unmasking):
         self.choice_temperature = choice_temperature
 
     def score(self, state: State, denoise: Denoiser, proposal: Tensor, logits: Tensor, step: int) -> Tensor:
-        confidence = logits.gather(-1, proposal.unsqueeze(-1)).squeeze(-1) - logits.logsumexp(-1)
-        # float64: the usual float32 form cuts the tail of large values off.
-        gumbel = state.noise.uniform(step, Stream.CHOICE, proposal.shape[1]).double().log_().neg_().log_().neg_()
-        return confidence + self.choice_temperature * (1 - (step + 1) / self.steps) * gumbel
+        noise = gumbel(state.noise.uniform(step, Stream.CHOICE, proposal.shape[1]))
+        return log_probability(logits, proposal) + self.choice_temperature * (1 - (step + 1) / self.steps) * noise

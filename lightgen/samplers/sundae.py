@@ -21,6 +21,8 @@ from lightgen.types import NoiseFamily
 class SUNDAE(Sampler):
     """Draw a proposal for every token, write a random share of it, stop each picture by itself.
 
+    Networks that read the time are told 1 - k / S at step k.
+
     Args:
         steps: S, the most steps a picture may take.
         update: probability in (0, 1] that a proposed token is written, at the first step.
@@ -60,7 +62,8 @@ class SUNDAE(Sampler):
     def step(self, state: State, denoise: Denoiser, step: int) -> tuple[Tensor, Tensor | None]:
         progress = self.progress(step)
         num = state.ids.shape[1]
-        proposal = draw(denoise(state.ids, progress=progress), state.noise.uniform(step, Stream.TOKEN, num))
+        logits = denoise(state.ids, 1 - step / self.steps, progress)
+        proposal = draw(logits, state.noise.uniform(step, Stream.TOKEN, num))
         share = self.update + (self.update_end - self.update) * progress
         written = state.noise.uniform(step, Stream.UPDATE, num) < share
         return torch.where(written, proposal, state.ids), self._finished(state, proposal, step)

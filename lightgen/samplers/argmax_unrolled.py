@@ -1,0 +1,61 @@
+"""Argmax-unrolled decoding: take the likeliest tokens, and think twice about the unsure ones.
+
+Savinov et al., 2022, "Step-unrolled denoising autoencoders for text generation", arXiv 2112.06749.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from lightgen.denoiser import Denoiser
+from lightgen.functional.categorical import draw, log_probability
+from lightgen.functional.random import Stream
+from lightgen.samplers.base import Sampler, State
+from lightgen.types import NoiseFamily
+
+
+class ArgmaxUnrolled(Sampler):
+    """Propose the likeliest tokens, show the proposal to the network, and take its word on the least certain share.
+
+    The first step draws its proposal instead, or all pictures would be alike. Every step takes two network evaluations:
+    of the ids as they are, and of the proposal. A picture whose proposal is itself stops there if the logits are the
+    same at every step, as nothing would ever change again. Both evaluations of step k are told the time 1 - k / S.
+
+    Args:
+        steps: S, the most steps a picture may take.
+        uncertain: share of the tokens, in [0, 1], that takes the second opinion.
+        update: probability in (0, 1] that a token takes part in a step; the others stay as they are.
+
+    Raises:
+        ValueError: if an argument is out of range.
+    """
+
+    accepts: ClassVar[frozenset[NoiseFamily]] = frozenset({NoiseFamily.UNIFORM})
+    source: ClassVar[str] = "Savinov et al., 2022, arXiv 2112.06749"
+
+    def __init__(self, steps: int = 10, uncertain: float = 0.3, update: float = 1.0) -> None:
+        super().__init__(steps)
+        if not 0 <= uncertain <= 1:
+            raise ValueError(f"uncertain must be in [0, 1], not {uncertain}")
+        if not 0 < update <= 1:
+            raise ValueError(f"update must be in (0, 1], not {update}")
+        self.uncertain = uncertain
+        self.update = update
+
+    def step(self, state: State, denoise: Denoiser, step: int) -> tuple[Tensor, Tensor | None]:
+        time, num = 1 - step / self.steps, state.ids.shape[1]
+        logits = denoise(state.ids, time, self.progress(step))
+        likeliest = logits.argmax(-1)
+        first = draw(logits, state.noise.uniform(step, Stream.TOKEN, num)) if step == 0 else likeliest
+        takes_part = (state.noise.uniform(step, Stream.UPDATE, num) < self.update) & ~state.known
+        proposal = torch.where(takes_part, first, state.ids)
+
+        second = denoise(proposal, time, self.progress(step)).argmax(-1)
+        certainty = log_probability(logits, first).masked_fill(~takes_part, torch.inf)
+        count = (takes_part.sum(1, keepdim=True) * self.uncertain).round()
+        unsure = certainty.argsort(1).argsort(1) < count
+        rest = ((likeliest == state.ids) | state.known).all(1) if denoise.steady and step > 0 else None
+        return torch.where(unsure, second, proposal), rest

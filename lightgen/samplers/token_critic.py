@@ -1,0 +1,62 @@
+"""Token-Critic: a second network says which tokens look wrong, and those are masked again.
+
+Lezama et al., 2022, "Improved masked image generation with Token-Critic", arXiv 2209.04439.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from lightgen.denoiser import Denoiser
+from lightgen.functional.categorical import draw
+from lightgen.functional.random import Stream
+from lightgen.samplers.base import Sampler, State
+from lightgen.schedules import Cosine, Schedule
+from lightgen.types import NoiseFamily
+
+
+class TokenCritic(Sampler):
+    """Fill all masked tokens, then mask those that the critic doubts most, wherever they are.
+
+    After step t of S, floor(M g(t / S)) tokens are masked, but at least one, where M were masked at first; the last
+    step leaves all filled. Every step evaluates the network, and every one but the last the critic: 2 S - 1
+    evaluations.
+
+    Args:
+        steps: S.
+        choice_temperature: width of uniform noise on the critic's logits at the first step, at least 0; it falls
+            linearly to 0 at the last.
+        schedule: g; None is the cosine.
+
+    Raises:
+        ValueError: if the temperature is below 0.
+    """
+
+    accepts: ClassVar[frozenset[NoiseFamily]] = frozenset({NoiseFamily.ABSORBING})
+    needs_critic: ClassVar[bool] = True
+    source: ClassVar[str] = "Lezama et al., 2022, arXiv 2209.04439"
+
+    def __init__(self, steps: int = 18, choice_temperature: float = 1.0, schedule: Schedule | None = None) -> None:
+        super().__init__(steps)
+        if choice_temperature < 0:
+            raise ValueError(f"choice_temperature must be at least 0, not {choice_temperature}")
+        self.choice_temperature = choice_temperature
+        self.schedule = schedule or Cosine()
+
+    def step(self, state: State, denoise: Denoiser, step: int) -> tuple[Tensor, Tensor | None]:
+        logits = denoise(state.ids, progress=self.progress(step))
+        num, vocab_size = logits.shape[1:]
+        masked = state.ids == vocab_size
+        filled = torch.where(masked, draw(logits, state.noise.uniform(step, Stream.TOKEN, num)), state.ids)
+        total = state.memory.setdefault("total", masked.sum(1))
+        done = (step + 1) / self.steps
+        if step + 1 == self.steps:
+            return filled, None
+        noise = state.noise.uniform(step, Stream.CHOICE, num) - 0.5
+        doubt = denoise.critique(filled) + self.choice_temperature * (1 - done) * noise
+        rank = doubt.masked_fill(state.known, -torch.inf).argsort(1, descending=True).argsort(1)
+        count = (total * self.schedule(done)).floor().clamp_min(1)
+        return filled.masked_fill(rank < count[:, None], vocab_size), None
