@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import argparse
 import inspect
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from lightgen.bench.joint import Joint, V
 from lightgen.processes.base import Process
@@ -24,33 +26,36 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=20_000)
     parser.add_argument("--steps", type=int, nargs="+", default=STEPS)
     arguments = parser.parse_args()
-    joint = Joint()
-    row("sampler", "trained with", *(f"S = {steps}" for steps in arguments.steps))
-    row(*["---"] * (2 + len(arguments.steps)))
+    joint, counts = Joint(), arguments.steps
+    row("sampler", "trained with", *(f"S = {steps}" for steps in counts))
+    row(*["---"] * (2 + len(counts)))
+    for name, make in samplers():
+        for process in fitting(make()):
+            # A sampler without a number of steps has one column.
+            sized = [make(steps=steps) for steps in counts] if hasattr(make(), "steps") else [make()]
+            cells = [f"{joint.measure(sampler, process, arguments.draws):.3f}" for sampler in sized]
+            row(name, f"`{type(process).__name__}`", *cells, *[""] * (len(counts) - len(cells)))
+    row("exact draws", "", *[f"{joint.sampling_error(arguments.draws):.3f}"] * len(counts))
+
+
+def samplers() -> Iterator[tuple[str, Callable[..., Sampler]]]:
+    """Every sampler by name, and with every strategy of remasking where it takes one."""
     for cls in components("sampler"):
-        assert issubclass(cls, Sampler)
-        for process in fitting(cls):
-            cells = [f"{joint.measure(made, process, arguments.draws):.3f}" for made in sized(cls, arguments.steps)]
-            blank = [""] * (len(arguments.steps) - len(cells))
-            row(f"`{cls.__name__}`", f"`{type(process).__name__}`", *cells, *blank)
-    row("exact draws", "", *[f"{joint.sampling_error(arguments.draws):.3f}"] * len(arguments.steps))
+        if "remasking" in inspect.signature(cls).parameters:
+            for strategy in components("remasking"):
+                yield f"`{cls.__name__}`, `{strategy.__name__}`", partial(cls, remasking=strategy())
+        else:
+            yield f"`{cls.__name__}`", cls  # type: ignore[misc]
 
 
-def fitting(sampler: type[Sampler]) -> list[Process]:
-    """The processes whose networks the sampler accepts; to a perfect network, those that only mask are one."""
+def fitting(sampler: Sampler) -> list[Process]:
+    """The processes whose networks a sampler accepts; to a perfect network, those that only mask are one."""
     found: dict[object, Process] = {}
     for cls in components("process"):
         assert issubclass(cls, Process)
         if cls.family in sampler.accepts:
             found.setdefault((cls.family, cls.reads_time), cls(V))
     return list(found.values())
-
-
-def sized(sampler: type[Sampler], counts: list[int]) -> list[Sampler]:
-    """The sampler at each number of steps; only once where it has none."""
-    if "steps" not in inspect.signature(sampler).parameters:
-        return [sampler()]  # type: ignore[call-arg]
-    return [sampler(steps=steps) for steps in counts]
 
 
 def row(*cells: str) -> None:

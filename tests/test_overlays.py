@@ -39,7 +39,11 @@ def test_overlay_spells_out_every_argument(name):
     text = (shipped() / "method" / name).read_text()
     assert f"--config method/{name}" in text
     given = yaml.safe_load(text)["model"]["init_args"]
-    assert given.keys() == {"process", "sampler", "warps"}
+    assert given.keys() - {"critic"} == {"process", "sampler", "warps"}
+    if "critic" in given:
+        cls, sizes = find("network", given["critic"]["class_path"]), (4, 1, (2, 2), 0, 1, False)
+        known = describe(cls(*sizes))["arguments"]
+        assert list(known)[len(sizes) :] == list(given["critic"]["init_args"])
     for kind in ("process", "sampler"):
         cls, arguments = find(kind, given[kind]["class_path"]), given[kind]["init_args"]
         known = describe(cls(4) if kind == "process" else cls())["arguments"]

@@ -1,6 +1,7 @@
 """What every sampler keeps to, on every process that it accepts; and, on cases small enough, the truth."""
 
 import inspect
+import itertools
 
 import pytest
 import torch
@@ -8,11 +9,12 @@ from stubs import TableNetwork
 
 from lightgen.bench.joint import Joint
 from lightgen.denoiser import Denoiser
-from lightgen.functional.categorical import draw
+from lightgen.functional.categorical import draw, log_probability
 from lightgen.functional.orders import halton_rank
 from lightgen.functional.random import Noise
 from lightgen.processes import SUNDAE as SUNDAEProcess
 from lightgen.processes import Absorbing, MaskReplace, Uniform
+from lightgen.processes.base import Process
 from lightgen.registry import components
 from lightgen.samplers import (
     SUNDAE,
@@ -32,6 +34,7 @@ from lightgen.samplers import (
     TokenCritic,
 )
 from lightgen.samplers.base import require_fit
+from lightgen.samplers.remasking import Moment
 from lightgen.schedules import Arccos, Cosine, Exponential, Logarithmic, Power
 from lightgen.types import NoiseFamily
 
@@ -161,7 +164,8 @@ ERROR = JOINT.sampling_error(DRAWS)
 
 
 def truth(sampler, process):
-    return JOINT.measure(sampler, process, DRAWS, reads_time=True)
+    """The distance to the truth; SUNDAE's networks are told the time here, which they are not in training."""
+    return JOINT.measure(sampler, process, DRAWS, reads_time=True if isinstance(process, SUNDAEProcess) else None)
 
 
 @pytest.mark.parametrize("sampler", [RandomOrder, Halton])
@@ -173,21 +177,37 @@ def test_several_tokens_at_a_time_are_not():
     assert truth(RandomOrder(1), Absorbing(3)) > 4 * ERROR
 
 
+def test_writing_one_token_at_a_time_where_the_network_is_sure_is_exact_unless_it_sharpens():
+    """The choice of the position may depend on the picture so far, but not on the token that is drawn there."""
+    assert truth(Purity(4, sharpness=0.0), Absorbing(3)) < 1.3 * ERROR
+    assert truth(Purity(4, sharpness=1.0), Absorbing(3)) > 4 * ERROR
+
+
 @pytest.mark.parametrize(
     ("sampler", "process"),
     [(s, p) for s in (Ancestral, PredictorCorrector) for p in DIFFUSIONS] + [(ReMDM, Absorbing)],
 )
 def test_samplers_that_step_back_exactly_come_to_the_truth_with_their_steps(sampler, process):
-    distances = [truth(sampler(steps), process(3)) for steps in (1, 4, 32, 256)]
+    distances = [truth(sampler(steps), process(3)) for steps in (1, 4, 32, 128)]
     assert distances[0] > 4 * ERROR and distances[1] > distances[2]
     assert distances[3] < 1.5 * ERROR
 
 
 @pytest.mark.parametrize(
-    ("sampler", "process"), [(ReMDM(256, Cap(0.5)), Absorbing), (Renoise(256), Uniform), (Purity(256), Absorbing)]
+    ("sampler", "process"), [(Renoise(64), Uniform), (TokenCritic(16), Absorbing), (ArgmaxUnrolled(16), SUNDAEProcess)]
 )
-def test_samplers_that_keep_drawing_tokens_side_by_side_do_not(sampler, process):
+def test_others_do_not(sampler, process):
     assert truth(sampler, process(3)) > 1.5 * ERROR
+
+
+def test_the_network_that_reads_from_the_left_obeys_the_chain_rule():
+    class LeftToRight(Process):
+        family = NoiseFamily.CAUSAL
+        corrupt = initial = loss = None
+
+    denoiser = JOINT.denoiser(LeftToRight(3)).bind(torch.arange(81))
+    chance = log_probability(denoiser(JOINT.states), JOINT.states).sum(1).exp()
+    torch.testing.assert_close(chance.double(), JOINT.probability, rtol=1e-4, atol=1e-6)
 
 
 def test_the_exact_critic_is_right_about_how_many_tokens_are_wrong():
@@ -249,10 +269,12 @@ def test_samplers_of_networks_without_time_run_on_those_with(sampler, each):
 @pytest.mark.parametrize("steps", [1, 5, 3 * N])
 def test_argmax_unrolled_takes_two_evaluations_a_step_until_it_rests(steps):
     network = TableNetwork(V, V)
+    with torch.no_grad():  # Every id becomes 0 in at most three steps.
+        network.table.copy_(torch.eye(V)[torch.arange(V) // 2] * 2)
     trace = sampled(ArgmaxUnrolled(steps), SUNDAEProcess, network, 64).trace
     assert [len(call) for call in network.calls] == [rows for rows in trace.rows for _ in range(2)]
     assert int(trace.evaluations.sum()) == 2 * sum(trace.rows)
-    assert steps < N or trace.finished.any()
+    assert steps < N or trace.finished.all()
 
 
 def test_argmax_unrolled_asks_again_about_the_least_certain():
@@ -277,7 +299,8 @@ def test_token_critic_takes_two_evaluations_a_step_but_the_last(steps):
     trace = sampled(sampler, Absorbing, TableNetwork(V + 1, V),
                     on_step=lambda step, ids: masked.append((ids == V).sum(1).tolist())).trace  # fmt: skip
     assert trace.evaluations.tolist() == [2 * steps - 1] * 4
-    assert masked == [[max(1, int(N * Power()((t + 1) / steps)))] * 4 for t in range(steps - 1)] + [[0] * 4]
+    expected = [max(1.0, (torch.tensor(N) * Power()((t + 1) / steps)).floor().item()) for t in range(steps - 1)]
+    assert masked == [[count] * 4 for count in [*expected, 0]]
 
 
 def test_token_critic_masks_what_the_critic_doubts_and_may_take_back_any_token():
@@ -293,18 +316,18 @@ def test_token_critic_masks_what_the_critic_doubts_and_may_take_back_any_token()
     TokenCritic(6, choice_temperature=0.0)(
         Denoiser(network, process=process, critic=critic), process.initial(N, noise), None, noise, state
     )
-    for before, after in zip(seen, seen[1:], strict=False):
+    for before, after in itertools.pairwise(seen):
         kept = before != V
         taken_back = kept & (after == V)
         # The critic doubts high ids: none that stays is above one that goes.
         highest_left = after.masked_fill(after == V, -1).amax(1)
         lowest_taken = before.masked_fill(~taken_back, V).amin(1)
         assert (lowest_taken >= highest_left).all()
-    assert any(((a != V) & (b == V)).any() for a, b in zip(seen, seen[1:], strict=False))
+    assert any(((a != V) & (b == V)).any() for a, b in itertools.pairwise(seen))
 
 
 def test_token_critic_needs_a_critic():
-    with pytest.raises(ValueError, match="TokenCritic needs a prior trained with --model.critic"):
+    with pytest.raises(ValueError, match=r"TokenCritic needs a prior trained with --model\.critic"):
         require_fit(TokenCritic(), NoiseFamily.ABSORBING)
     require_fit(TokenCritic(), NoiseFamily.ABSORBING, has_critic=True)
 
@@ -343,24 +366,27 @@ def test_purity_keeps_the_schedule(process):
         assert share == pytest.approx(shares[0] * (1 - k / 10), abs=0.5 / 64)
 
 
-def test_purity_writes_in_proportion_to_purity_and_sharpens():
-    """Half of the tokens are nearly sure, half as unsure as can be: of the first many more are written first."""
+def test_purity_writes_in_proportion_to_purity():
+    """One of two tokens is nearly sure, the other as unsure as can be: 1 to 1 / V."""
 
     def network(ids, time, label):
-        return (torch.arange(V) == 0) * torch.where(torch.arange(64) % 2 == 0, 9.0, 0.0)[:, None].expand(*ids.shape, 1)
+        sharp = (torch.arange(V) == 0) * 9.0
+        return torch.stack([sharp, torch.zeros(V)]).repeat(len(ids), 1, 1)
 
-    process, noise, states = Absorbing(V), Noise.of(0, 2000), []
-    Purity(64, sharpness=0.0)(Denoiser(network, process=process), process.initial(64, noise), None, noise,
-                              lambda step, ids: states.append(ids.clone()))  # fmt: skip
+    process, noise, states = Absorbing(V), Noise.of(0, 20_000), []
+    Purity(2, sharpness=0.0)(Denoiser(network, process=process), process.initial(2, noise), None, noise,
+                             lambda step, ids: states.append(ids.clone()))  # fmt: skip
     first = (states[0] != V).float()
     assert first.sum(1).eq(1).all()
-    odds = first[:, ::2].sum() / first[:, 1::2].sum()
-    assert 4.2 < odds < 6.0  # 1 to 1 / V, V = 5
-    sharp = sampled(Purity(1, sharpness=3.0), Absorbing, lambda i, t, c: torch.arange(V).expand(*i.shape, V) * 1.0, 500)
-    plain = sampled(Purity(1, sharpness=0.0), Absorbing, lambda i, t, c: torch.arange(V).expand(*i.shape, V) * 1.0, 500)
-    expected = [(torch.arange(V) * s * 1.0).softmax(-1)[-1].item() for s in (4.0, 1.0)]
-    found = [(out.ids == V - 1).float().mean().item() for out in (sharp, plain)]
-    assert found == pytest.approx(expected, abs=0.03)
+    assert first[:, 0].mean().item() == pytest.approx(V / (V + 1), abs=0.01)
+
+
+@pytest.mark.parametrize("sharpness", [0.0, 3.0])
+def test_purity_sharpens(sharpness):
+    logits = torch.arange(V) * 1.0
+    out = sampled(Purity(1, sharpness), Absorbing, lambda ids, time, label: logits.expand(*ids.shape, V), 500)
+    expected = (logits * (1 + sharpness)).softmax(-1)[-1].item()
+    assert (out.ids == V - 1).float().mean().item() == pytest.approx(expected, abs=0.02)
 
 
 @pytest.mark.parametrize("process", DIFFUSIONS)
@@ -378,18 +404,30 @@ def test_without_remasking_remdm_is_ancestral_sampling(strategy):
 
 
 def test_confidence_masks_unsure_tokens_more_often():
-    """Even positions are written with certainty, odd ones with probability 1 / V."""
+    """Even positions are written with certainty, odd ones with probability 1 / V: e^(1 - 1 / V) to 1, or nearly."""
 
     def network(ids, time, label):
         sharp = (torch.arange(V) == 0) * 60.0
-        return torch.where((torch.arange(64) % 2 == 0)[:, None], sharp, torch.zeros(V)).expand(*ids.shape, V)
+        return torch.where((torch.arange(64) % 2 == 0)[:, None], sharp, torch.zeros(V)).repeat(len(ids), 1, 1)
 
-    process, noise, states = Absorbing(V), Noise.of(0, 2000), []
+    process, noise, states = Absorbing(V), Noise.of(0, 1000), []
     ReMDM(20, Confidence())(Denoiser(network, process=process), process.initial(64, noise), None, noise,
                             lambda step, ids: states.append(ids.clone()))  # fmt: skip
-    again = sum(((a != V) & (b == V)).float().sum(0) for a, b in zip(states, states[1:], strict=False))
-    odds = float(again[1::2].sum() / again[::2].sum())
-    assert odds == pytest.approx(torch.tensor(1 - 1 / V).exp().item(), rel=0.1)
+    written = sum((a != V).float().sum(0) for a in states[:-1])
+    again = sum(((a != V) & (b == V)).float().sum(0) for a, b in itertools.pairwise(states))
+    rate = again.view(-1, 2).sum(0) / written.view(-1, 2).sum(0)
+    assert float(rate[1] / rate[0]) == pytest.approx(torch.tensor(1 - 1 / V).exp().item(), rel=0.1)
+
+
+def test_confidence_divides_the_bound_among_written_tokens():
+    inf, kept, bound = torch.inf, torch.tensor([0.5]), torch.tensor([0.3])
+    sureness = torch.tensor([[0.9, 0.1, inf, inf], [inf, inf, inf, inf]])
+    moment = Moment(0.5, 0.4, kept, bound, sureness, torch.tensor([[4], [2]]))
+    sigma = Confidence()(moment)
+    torch.testing.assert_close(sigma[0, :2], 0.3 * torch.tensor([-0.9, -0.1]).softmax(0))
+    # A free token, if it were written: one in n, where n - 1 of the others are as well, by the flip of a coin each.
+    torch.testing.assert_close(sigma[0, 2:], torch.full((2,), 0.3 * (1 / 1 + 3 / 2 + 3 / 3 + 1 / 4) / 8))
+    torch.testing.assert_close(sigma[1], torch.full((4,), 0.3 * (1 / 1 + 1 / 2) / 2))
 
 
 def test_loop_writes_its_share_then_stands_then_finishes():
@@ -415,10 +453,10 @@ def test_renoise_puts_the_first_noise_back(process):
     ("kind", "bad"),
     [
         (Cap, {"eta": 1.5}), (Rescale, {"eta": -0.1}), (Loop, {"eta": 2.0}), (Loop, {"written": 1.0}),
-        (Loop, {"start": 0.9, "end": 0.5}), (PredictorCorrector, {"strength": -1.0}), (PredictorCorrector, {"rise": -1}),
-        (PredictorCorrector, {"fall": -1}), (Purity, {"sharpness": -1.0}), (ArgmaxUnrolled, {"uncertain": 1.1}),
-        (ArgmaxUnrolled, {"update": 0.0}), (TokenCritic, {"choice_temperature": -1.0}),
-        (Logarithmic, {"num_tokens": 1}), (Exponential, {"num_tokens": 1}),
+        (Loop, {"start": 0.9, "end": 0.5}), (PredictorCorrector, {"strength": -1.0}),
+        (PredictorCorrector, {"rise": -1.0}), (PredictorCorrector, {"fall": -1.0}), (Purity, {"sharpness": -1.0}),
+        (ArgmaxUnrolled, {"uncertain": 1.1}), (ArgmaxUnrolled, {"update": 0.0}),
+        (TokenCritic, {"choice_temperature": -1.0}), (Logarithmic, {"num_tokens": 1}), (Exponential, {"num_tokens": 1}),
     ],
 )  # fmt: skip
 def test_bad_arguments_are_named(kind, bad):
