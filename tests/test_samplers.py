@@ -127,6 +127,11 @@ def test_schedules_fall_from_one_to_zero(schedule):
     assert values == sorted(values, reverse=True)
 
 
+def test_logarithmic_and_exponential_schedules_have_their_values():
+    assert Logarithmic(16)(0.25) == pytest.approx(0.5) and Logarithmic(16)(0.01) == 1
+    assert Exponential(16)(0.5) == pytest.approx((1 - 1 / 4) / (1 - 1 / 16))
+
+
 def test_maskgit_without_noise_writes_what_it_is_surest_of():
     class Confident:
         def __call__(self, ids_BN, time=None, label=None):

@@ -17,7 +17,7 @@ from lightgen.samplers.base import Sampler
 
 V, N = 3, 4
 GRID = (2, 2)
-TIMES = 200
+TIMES = 50
 """Points at which times are averaged, for networks that are not told them."""
 
 
