@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lightgen.guidance import Guidance
-from lightgen.types import Diffusing, Grid
+from lightgen.types import Diffusing, Grid, Incremental, Ordered, Reader
 from lightgen.warps import Warps
 
 NetworkLike = Callable[[Tensor, Tensor | None, Tensor | None], Tensor]
@@ -34,6 +34,10 @@ class Denoiser:
     """(B,) network evaluations of each row so far, once `bind` was called."""
     rows: Tensor
     """(A,) where the rows that are still sampled stand in the batch."""
+    reader: Reader
+    """Of a causal network on its way, from step 0 on."""
+    branches: list[Tensor | None]
+    """The classes (A,) that such a network is evaluated for: one, or two where guidance needs both."""
 
     def __init__(
         self,
@@ -85,6 +89,48 @@ class Denoiser:
         time_A = None if time is None else torch.full((len(ids_AN),), time, device=ids_AN.device)
         return self.warps(self._guided(ids_AN, time_A, progress).float(), progress)
 
+    def order(self, num_tokens: int) -> Tensor:
+        """(N,) the positions as a causal network goes through them; row by row, if it does not say otherwise."""
+        if isinstance(self.network, Ordered):
+            return self.network.causal_order
+        return torch.arange(num_tokens, device=self.rows.device)
+
+    def at(self, step: int, ids_AN: Tensor, progress: float = 0.0) -> Tensor:
+        """Warped float32 logits (A, V) of one position of a causal network, the one that comes at a step.
+
+        Steps go from 0 on, one by one. Where guidance needs both branches at any of them, both are evaluated at all:
+        a network that remembers what it has read must have read all of it.
+
+        Args:
+            step: place in the order.
+            ids_AN: (A, N) of which the ids at the positions before count.
+            progress: as above.
+        """
+        if step == 0:
+            self._begin(ids_AN)
+        self._count(len(self.branches))
+        if len(self.branches) == 1:
+            logits = self.reader(ids_AN, step).float()
+        else:
+            assert self.guidance is not None
+            towards, away = self.reader(ids_AN.repeat(2, 1), step).float().chunk(2)
+            logits = torch.lerp(away, towards, self.guidance(progress))
+        return self.warps(logits, progress)
+
+    def _begin(self, ids_AN: Tensor) -> None:
+        scale = 1.0 if self.guidance is None else self.guidance(0.0) if self.guidance.constant else None
+        self.branches = [self.label_B] if scale == 1.0 else [self._negative()]
+        if scale not in (0.0, 1.0):
+            self.branches.insert(0, self.label_B)
+        labels = [label for label in self.branches if label is not None]
+        label = torch.cat(labels) if labels else None
+        network, num = self.network, len(self.branches) * len(ids_AN)
+        if isinstance(network, Incremental):
+            self.reader = network.reader(num, label)
+        else:
+            order = self.order(ids_AN.shape[1]).tolist()
+            self.reader = lambda ids, step: network(ids, None, label)[:, order[step]]
+
     def _guided(self, ids_AN: Tensor, time_A: Tensor | None, progress: float) -> Tensor:
         scale = 1.0 if self.guidance is None else self.guidance(progress)
         if scale == 1.0:
@@ -100,8 +146,11 @@ class Denoiser:
         return torch.lerp(away, towards, scale)
 
     def _evaluate(self, ids: Tensor, time: Tensor | None, label: Tensor | None, branches: int = 1) -> Tensor:
-        self.evaluations.index_add_(0, self.rows, torch.full_like(self.rows, branches))
+        self._count(branches)
         return self.network(ids, time, label)
+
+    def _count(self, branches: int) -> None:
+        self.evaluations.index_add_(0, self.rows, torch.full_like(self.rows, branches))
 
     def _negative(self) -> Tensor:
         """(A,) the class that guidance leads away from."""

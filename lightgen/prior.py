@@ -13,7 +13,7 @@ from lightgen.checkpoint import restore
 from lightgen.denoiser import Denoiser
 from lightgen.functional.random import Noise, Stream
 from lightgen.guidance import Guidance
-from lightgen.networks.base import Network
+from lightgen.networks.base import Network, require_sight
 from lightgen.processes.base import Process
 from lightgen.registry import Component
 from lightgen.samplers.base import Sampler, require_fit
@@ -35,7 +35,7 @@ class Prior(nn.Module, Component):
         label_dropout: how often the class was hidden in training; without that there is no guidance.
 
     Raises:
-        ValueError: if the sampler does not fit the process, or guidance the training.
+        ValueError: if sampler or network do not fit the process, or guidance the training.
     """
 
     kind: ClassVar[str] = "prior"
@@ -53,6 +53,7 @@ class Prior(nn.Module, Component):
     ) -> None:
         super().__init__()
         require_fit(sampler, process.family)
+        require_sight(network, process.family)
         self.tokenizer = tokenizer.eval().requires_grad_(False)
         self.network = network
         self.process = process

@@ -100,7 +100,9 @@ def run(prior: Prior, sampler: Sampler, warps: Warps, guidance: Guidance | None,
     num_batches = math.ceil(parsed.num_images / trainer.world_size / parsed.batch_size)
     frames: list[Tensor] = []
     start = time.perf_counter()
-    with progress_bar(f"sampling {parsed.num_images} pictures", num_batches * sampler.steps) as advance:
+    with progress_bar(
+        f"sampling {parsed.num_images} pictures", num_batches * sampler.num_steps(prior.network.num_tokens)
+    ) as advance:
 
         def on_batch(index: Tensor) -> OnStep:
             def on_step(step: int, ids_BN: Tensor) -> None:

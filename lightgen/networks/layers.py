@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from lightgen.networks.rotary import Rotary
+from lightgen.networks.rotary import Rotary, turn
 
 
 class SelfAttention(nn.Module):
-    """Every position attends to every position; (B, N, D) to (B, N, D).
+    """Every position attends to every position, or to itself and those before it; (B, N, D) to (B, N, D).
 
     Args:
         dim: D.
         heads, dim_head: the inner width is heads * dim_head, whatever D is.
+        causal: whether later positions are hidden.
     """
 
-    def __init__(self, dim: int, heads: int, dim_head: int) -> None:
+    def __init__(self, dim: int, heads: int, dim_head: int, causal: bool = False) -> None:
         super().__init__()
         self.heads = heads
+        self.causal = causal
         self.norm = nn.LayerNorm(dim)
         self.to_qkv = nn.Linear(dim, 3 * heads * dim_head, bias=False)
         self.to_out = nn.Linear(heads * dim_head, dim)
@@ -27,8 +30,38 @@ class SelfAttention(nn.Module):
         qkv = self.to_qkv(self.norm(x)).unflatten(-1, (3 * self.heads, -1))
         q, k = rotary(qkv[:, :, : 2 * self.heads]).transpose(1, 2).chunk(2, dim=1)
         v = qkv[:, :, 2 * self.heads :].transpose(1, 2)
-        out: Tensor = self.to_out(scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        attended = scaled_dot_product_attention(q, k, v, is_causal=self.causal)
+        out: Tensor = self.to_out(attended.transpose(1, 2).flatten(2))
         return out
+
+    def step(self, x_BD: Tensor, rotation: Tensor, memory: Memory) -> Tensor:
+        """The output (B, D) at the next position of a causal sequence, all before it being in the memory."""
+        qkv = self.to_qkv(self.norm(x_BD)).unflatten(-1, (3 * self.heads, -1))
+        q, k = turn(qkv[:, : 2 * self.heads], rotation).chunk(2, dim=1)
+        keys, values = memory.append(k, qkv[:, 2 * self.heads :])
+        out: Tensor = self.to_out(scaled_dot_product_attention(q.unsqueeze(2), keys, values).flatten(1))
+        return out
+
+
+class Memory:
+    """Keys and values of an attention, one more position at each step, in room for N that is taken once."""
+
+    def __init__(self, num_positions: int) -> None:
+        self.num_positions = num_positions
+        self.used = 0
+        self.keys: Tensor
+        self.values: Tensor
+
+    def append(self, key_BHd: Tensor, value_BHd: Tensor) -> tuple[Tensor, Tensor]:
+        """All keys and values so far (B, heads, used, d), after one more."""
+        if self.used == 0:
+            b, heads, dim_head = key_BHd.shape
+            self.keys = key_BHd.new_empty(b, heads, self.num_positions, dim_head)
+            self.values = torch.empty_like(self.keys)
+        self.keys.select(2, self.used).copy_(key_BHd)
+        self.values.select(2, self.used).copy_(value_BHd)
+        self.used += 1
+        return self.keys.narrow(2, 0, self.used), self.values.narrow(2, 0, self.used)
 
 
 class FeedForward(nn.Sequential):
@@ -43,13 +76,18 @@ class FeedForward(nn.Sequential):
 class Block(nn.Module):
     """Self-attention and feed-forward, each added to its input."""
 
-    def __init__(self, dim: int, heads: int, dim_head: int) -> None:
+    def __init__(self, dim: int, heads: int, dim_head: int, causal: bool = False) -> None:
         super().__init__()
-        self.attention = SelfAttention(dim, heads, dim_head)
+        self.attention = SelfAttention(dim, heads, dim_head, causal)
         self.feed_forward = FeedForward(dim)
 
     def forward(self, x: Tensor, rotary: Rotary) -> Tensor:
         x = x + self.attention(x, rotary)
+        return x + self.feed_forward(x)
+
+    def step(self, x_BD: Tensor, rotation: Tensor, memory: Memory) -> Tensor:
+        """See `SelfAttention.step`."""
+        x = x_BD + self.attention.step(x_BD, rotation, memory)
         return x + self.feed_forward(x)
 
 
