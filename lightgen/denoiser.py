@@ -34,8 +34,10 @@ class Denoiser:
     """(B,) network evaluations of each row so far, once `bind` was called."""
     rows: Tensor
     """(A,) where the rows that are still sampled stand in the batch."""
+    positions: list[int]
+    """Of a causal network on its way: all of them, in its order."""
     reader: Reader
-    """Of a causal network on its way, from step 0 on."""
+    """Of such a network."""
     branches: list[Tensor | None]
     """The classes (A,) that such a network is evaluated for: one, or two where guidance needs both."""
 
@@ -89,21 +91,15 @@ class Denoiser:
         time_A = None if time is None else torch.full((len(ids_AN),), time, device=ids_AN.device)
         return self.warps(self._guided(ids_AN, time_A, progress).float(), progress)
 
-    def order(self, num_tokens: int) -> Tensor:
-        """(N,) the positions as a causal network goes through them; row by row, if it does not say otherwise."""
-        if isinstance(self.network, Ordered):
-            return self.network.causal_order
-        return torch.arange(num_tokens, device=self.rows.device)
+    def at(self, step: int, ids_AN: Tensor, progress: float = 0.0) -> tuple[int, Tensor]:
+        """The position that comes at a step in the order of a causal network, and its warped float32 logits (A, V).
 
-    def at(self, step: int, ids_AN: Tensor, progress: float = 0.0) -> Tensor:
-        """Warped float32 logits (A, V) of one position of a causal network, the one that comes at a step.
-
-        Steps go from 0 on, one by one. Where guidance needs both branches at any of them, both are evaluated at all:
-        a network that remembers what it has read must have read all of it.
+        Steps go from 0 on, one by one. Where guidance needs both branches at any of them, both are evaluated at all,
+        because a network that remembers what it has read must have read everything.
 
         Args:
             step: place in the order.
-            ids_AN: (A, N) of which the ids at the positions before count.
+            ids_AN: (A, N), of which the ids at the positions before count.
             progress: as above.
         """
         if step == 0:
@@ -115,21 +111,24 @@ class Denoiser:
             assert self.guidance is not None
             towards, away = self.reader(ids_AN.repeat(2, 1), step).float().chunk(2)
             logits = torch.lerp(away, towards, self.guidance(progress))
-        return self.warps(logits, progress)
+        return self.positions[step], self.warps(logits, progress)
 
     def _begin(self, ids_AN: Tensor) -> None:
-        scale = 1.0 if self.guidance is None else self.guidance(0.0) if self.guidance.constant else None
-        self.branches = [self.label_B] if scale == 1.0 else [self._negative()]
-        if scale not in (0.0, 1.0):
-            self.branches.insert(0, self.label_B)
+        """Set out through the positions of a causal network."""
+        network, guidance = self.network, self.guidance
+        ordered = network.causal_order if isinstance(network, Ordered) else torch.arange(ids_AN.shape[1])
+        self.positions = positions = ordered.tolist()
+        scale = None if guidance is None else guidance(0.0) if guidance.constant else torch.nan
+        if scale in (None, 1.0):
+            self.branches = [self.label_B]
+        else:
+            self.branches = [self._negative()] if scale == 0.0 else [self.label_B, self._negative()]
         labels = [label for label in self.branches if label is not None]
         label = torch.cat(labels) if labels else None
-        network, num = self.network, len(self.branches) * len(ids_AN)
         if isinstance(network, Incremental):
-            self.reader = network.reader(num, label)
+            self.reader = network.reader(len(self.branches) * len(ids_AN), label)
         else:
-            order = self.order(ids_AN.shape[1]).tolist()
-            self.reader = lambda ids, step: network(ids, None, label)[:, order[step]]
+            self.reader = lambda ids, step: network(ids, None, label)[:, positions[step]]
 
     def _guided(self, ids_AN: Tensor, time_A: Tensor | None, progress: float) -> Tensor:
         scale = 1.0 if self.guidance is None else self.guidance(progress)

@@ -65,7 +65,7 @@ def require_sight(network: Network, family: NoiseFamily) -> None:
     if network.causal != causal:
         fitting = [n.__name__ for n in components("network") if issubclass(n, Network) and n.causal == causal]
         why = (
-            "sees every token and would only learn to copy it" if causal else "sees only tokens before the one it fills"
+            "sees every token and would only learn to copy it" if causal else "sees only what comes before a token"
         )
         raise ValueError(
             f"the network {type(network).__name__} {why}, which does not fit training with {family.value} noise; "

@@ -10,10 +10,11 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
+from torch.nn.functional import embedding, linear
 
+from lightgen.networks.cache import CachedBlocks, Norm
 from lightgen.networks.embedding import TokenNetwork
-from lightgen.networks.layers import Block, Memory
+from lightgen.networks.layers import Block
 from lightgen.networks.orders import Order, Raster
 from lightgen.networks.rotary import CausalRotary
 from lightgen.types import Grid
@@ -92,17 +93,18 @@ class CausalTransformer(TokenNetwork):
         return x_BND
 
     def logits(self, x_BND: Tensor) -> Tensor:
-        x = x_BND[:, self.rank].unflatten(1, (-1, self.num_codes))
-        return torch.stack([self.head(x[:, :, code], code) for code in range(self.num_codes)], dim=2).flatten(1, 2)
+        x = self.to_logits[0](x_BND)[:, self.rank].unflatten(1, (-1, self.num_codes))
+        heads = [self.head(code) for code in range(self.num_codes)]
+        return torch.stack([linear(x[:, :, code], *head) for code, head in enumerate(heads)], dim=2).flatten(1, 2)
 
-    def head(self, x: Tensor, code: int) -> Tensor:
-        """Logits (..., V) of one of the codes of a cell, by its share of the last layer."""
-        norm, last = self.to_logits
-        rows = slice(code * self.vocab_size, (code + 1) * self.vocab_size)
-        return linear(norm(x), last.weight[rows], last.bias[rows])
+    def head(self, code: int) -> tuple[Tensor, Tensor]:
+        """Weight (V, D) and bias (V,) of the last layer, for one of the codes of a cell."""
+        last = self.to_logits.get_submodule("1")
+        weight, bias = (p.narrow(0, code * self.vocab_size, self.vocab_size) for p in last.parameters())
+        return weight, bias
 
     def reader(self, num_rows: int, label_B: Tensor | None) -> CachedReader:
-        """A reader that keeps the keys and values of what it has read: O(N) an id instead of O(N^2)."""
+        """A reader that keeps the keys and values of all it has read, so that a token costs O(N) and not O(N^2)."""
         return CachedReader(self, num_rows, label_B)
 
 
@@ -110,19 +112,15 @@ class CachedReader:
     """Reads one token at a step. See `lightgen.types.Reader`."""
 
     def __init__(self, network: CausalTransformer, num_rows: int, label_B: Tensor | None) -> None:
-        self.network = network
-        self.positions = network.causal_order.tolist()
-        device = network.causal_order.device
-        self.read_B = torch.full((num_rows,), network.vocab_size, device=device)
-        self.condition_BD = network.condition(self.read_B[:, None], None, label_B)[:, 0]
-        self.rotation = torch.view_as_complex(network.rotary.rotation.float())
-        self.memories = [Memory(network.num_tokens) for _ in network.blocks]
+        self.positions, self.book = network.causal_order.tolist(), network.book.tolist()
+        self.start_B = network.causal_order.new_full((num_rows,), network.vocab_size)
+        self.condition_BD = network.condition(self.start_B[:, None], None, label_B)[:, 0]
+        self.token, self.position = network.token.weight, network.position.weight
+        self.blocks = CachedBlocks(network.blocks, network.rotary, num_rows)
+        self.norm = Norm(network.to_logits.get_submodule("0"))
+        self.heads = [network.head(code) for code in range(network.num_codes)]
 
     def __call__(self, ids_BN: Tensor, step: int) -> Tensor:
-        network = self.network
-        read_B = ids_BN[:, self.positions[step - 1]] if step else self.read_B
-        x = network.token(read_B + network.book[step]) + (self.condition_BD + network.position.weight[step])
-        rotation = self.rotation[step]
-        for block, memory in zip(network.blocks, self.memories, strict=True):
-            x = block.step(x, rotation, memory)
-        return network.head(x, step % network.num_codes)
+        read_B = ids_BN.select(1, self.positions[step - 1]) + self.book[step] if step else self.start_B
+        x = embedding(read_B, self.token) + (self.condition_BD + self.position[step])
+        return linear(self.norm(self.blocks(x, step)), *self.heads[step % len(self.heads)])

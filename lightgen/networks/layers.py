@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from lightgen.networks.rotary import Rotary, turn
+from lightgen.networks.rotary import Rotary
 
 
 class SelfAttention(nn.Module):
@@ -34,35 +33,6 @@ class SelfAttention(nn.Module):
         out: Tensor = self.to_out(attended.transpose(1, 2).flatten(2))
         return out
 
-    def step(self, x_BD: Tensor, rotation: Tensor, memory: Memory) -> Tensor:
-        """The output (B, D) at the next position of a causal sequence, all before it being in the memory."""
-        qkv = self.to_qkv(self.norm(x_BD)).unflatten(-1, (3 * self.heads, -1))
-        q, k = turn(qkv[:, : 2 * self.heads], rotation).chunk(2, dim=1)
-        keys, values = memory.append(k, qkv[:, 2 * self.heads :])
-        out: Tensor = self.to_out(scaled_dot_product_attention(q.unsqueeze(2), keys, values).flatten(1))
-        return out
-
-
-class Memory:
-    """Keys and values of an attention, one more position at each step, in room for N that is taken once."""
-
-    def __init__(self, num_positions: int) -> None:
-        self.num_positions = num_positions
-        self.used = 0
-        self.keys: Tensor
-        self.values: Tensor
-
-    def append(self, key_BHd: Tensor, value_BHd: Tensor) -> tuple[Tensor, Tensor]:
-        """All keys and values so far (B, heads, used, d), after one more."""
-        if self.used == 0:
-            b, heads, dim_head = key_BHd.shape
-            self.keys = key_BHd.new_empty(b, heads, self.num_positions, dim_head)
-            self.values = torch.empty_like(self.keys)
-        self.keys.select(2, self.used).copy_(key_BHd)
-        self.values.select(2, self.used).copy_(value_BHd)
-        self.used += 1
-        return self.keys.narrow(2, 0, self.used), self.values.narrow(2, 0, self.used)
-
 
 class FeedForward(nn.Sequential):
     """LayerNorm, D to 4 D, GELU, back to D."""
@@ -83,11 +53,6 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, rotary: Rotary) -> Tensor:
         x = x + self.attention(x, rotary)
-        return x + self.feed_forward(x)
-
-    def step(self, x_BD: Tensor, rotation: Tensor, memory: Memory) -> Tensor:
-        """See `SelfAttention.step`."""
-        x = x_BD + self.attention.step(x_BD, rotation, memory)
         return x + self.feed_forward(x)
 
 

@@ -36,10 +36,8 @@ class Autoregressive(Sampler):
     def step(self, state: State, denoise: Denoiser, step: int) -> tuple[Tensor, Tensor | None]:
         num = state.ids.shape[1]
         if step == 0:
-            # All at once: one draw each would take about as long as the rest of the step.
             state.memory["uniform"] = state.noise.uniform(0, Stream.TOKEN, num)
-        position = denoise.order(num)[step]
-        logits = denoise.at(step, state.ids, step / (num - 1) if num > 1 else 0.0)
+        position, logits = denoise.at(step, state.ids, step / max(num - 1, 1))
         ids = state.ids.clone()
-        ids[:, position] = draw(logits, state.memory["uniform"][:, position])
+        ids.select(1, position).copy_(draw(logits, state.memory["uniform"].select(1, position)))
         return ids, None
