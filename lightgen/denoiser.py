@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lightgen.guidance import Guidance
-from lightgen.types import Diffusing, Grid
+from lightgen.types import Diffusing, Grid, Incremental, Ordered, Reader
 from lightgen.warps import Warps
 
 NetworkLike = Callable[[Tensor, Tensor | None, Tensor | None], Tensor]
@@ -35,6 +35,12 @@ class Denoiser:
     """(B,) network evaluations of each row so far, once `bind` was called."""
     rows: Tensor
     """(A,) where the rows that are still sampled stand in the batch."""
+    positions: list[int]
+    """Of a causal network on its way: all of them, in its order."""
+    reader: Reader
+    """Of such a network."""
+    branches: list[Tensor | None]
+    """The classes (A,) that such a network is evaluated for: one, or two where guidance needs both."""
 
     def __init__(
         self,
@@ -98,6 +104,45 @@ class Denoiser:
             raise ValueError("there is no critic to ask")
         self._count()
         return self.critic(ids_AN, None, self.label_B).squeeze(-1).float()
+
+    def at(self, step: int, ids_AN: Tensor, progress: float = 0.0) -> tuple[int, Tensor]:
+        """The position that comes at a step in the order of a causal network, and its warped float32 logits (A, V).
+
+        Steps go from 0 on, one by one. Where guidance needs both branches at any of them, both are evaluated at all,
+        because a network that remembers what it has read must have read everything.
+
+        Args:
+            step: place in the order.
+            ids_AN: (A, N), of which the ids at the positions before count.
+            progress: as above.
+        """
+        if step == 0:
+            self._begin(ids_AN)
+        self._count(len(self.branches))
+        if len(self.branches) == 1:
+            logits = self.reader(ids_AN, step).float()
+        else:
+            assert self.guidance is not None
+            towards, away = self.reader(ids_AN.repeat(2, 1), step).float().chunk(2)
+            logits = torch.lerp(away, towards, self.guidance(progress))
+        return self.positions[step], self.warps(logits, progress)
+
+    def _begin(self, ids_AN: Tensor) -> None:
+        """Set out through the positions of a causal network."""
+        network, guidance = self.network, self.guidance
+        ordered = network.causal_order if isinstance(network, Ordered) else torch.arange(ids_AN.shape[1])
+        self.positions = positions = ordered.tolist()
+        scale = None if guidance is None else guidance(0.0) if guidance.constant else torch.nan
+        if scale in (None, 1.0):
+            self.branches = [self.label_B]
+        else:
+            self.branches = [self._negative()] if scale == 0.0 else [self.label_B, self._negative()]
+        labels = [label for label in self.branches if label is not None]
+        label = torch.cat(labels) if labels else None
+        if isinstance(network, Incremental):
+            self.reader = network.reader(len(self.branches) * len(ids_AN), label)
+        else:
+            self.reader = lambda ids, step: network(ids, None, label)[:, positions[step]]
 
     def _guided(self, ids_AN: Tensor, time_A: Tensor | None, progress: float) -> Tensor:
         scale = 1.0 if self.guidance is None else self.guidance(progress)

@@ -13,12 +13,13 @@ from lightgen.checkpoint import restore
 from lightgen.denoiser import Denoiser
 from lightgen.functional.random import Noise, Stream
 from lightgen.guidance import Guidance
-from lightgen.networks.base import Network
+from lightgen.networks.base import Network, require_sight
 from lightgen.processes.base import Process
+from lightgen.processes.masked import Masked
 from lightgen.registry import Component
 from lightgen.samplers.base import Sampler, require_fit
 from lightgen.tokenizers.base import Tokenizer
-from lightgen.types import Diffusing, NoiseFamily, OnStep, Sample, flatten_ids, to_uint8, to_unit, unflatten_ids
+from lightgen.types import Diffusing, OnStep, Sample, flatten_ids, to_uint8, to_unit, unflatten_ids
 from lightgen.warps import Warps
 
 
@@ -36,7 +37,7 @@ class Prior(nn.Module, Component):
         critic: clean ids to logits (B, N, 1) of whether each token is wrong, for samplers that ask for it.
 
     Raises:
-        ValueError: if the sampler or the critic does not fit the process, or guidance the training.
+        ValueError: if sampler, network or critic do not fit the process, or guidance the training.
     """
 
     kind: ClassVar[str] = "prior"
@@ -55,7 +56,8 @@ class Prior(nn.Module, Component):
     ) -> None:
         super().__init__()
         require_fit(sampler, process.family, critic is not None)
-        if critic is not None and process.family is not NoiseFamily.ABSORBING:
+        require_sight(network, process.family)
+        if critic is not None and not isinstance(process, Masked):
             raise ValueError(f"a critic needs a prior trained with absorbing noise, not {process.family.value} noise")
         self.tokenizer = tokenizer.eval().requires_grad_(False)
         self.network = network

@@ -59,6 +59,31 @@ class Denoise(Protocol):
         ...
 
 
+@runtime_checkable
+class Ordered(Protocol):
+    """A causal network: its logits at a position depend only on the ids at positions before it in its order."""
+
+    causal_order: Tensor
+    """(N,) int64, all positions, in the order in which they are drawn."""
+
+
+class Reader(Protocol):
+    """A causal network on its way through a batch of sequences."""
+
+    def __call__(self, ids_BN: Tensor, step: int) -> Tensor:
+        """Logits (B, V) of the position that comes at a step. Steps go from 0 on, one by one, on the same rows."""
+        ...
+
+
+@runtime_checkable
+class Incremental(Ordered, Protocol):
+    """A causal network that has a cheaper way to the logits of one position than to evaluate all of them."""
+
+    def reader(self, num_rows: int, label_B: Tensor | None) -> Reader:
+        """A reader of so many sequences, at their beginning, with their classes (B,)."""
+        ...
+
+
 class Level(NamedTuple):
     """How far tokens are destroyed: shares (B,) float64 that are kept and masked; the rest is replaced."""
 

@@ -98,9 +98,10 @@ def run(prior: Prior, sampler: Sampler, warps: Warps, guidance: Guidance | None,
     """Sample through the trainer's predict loop; rank zero writes the grid and the record."""
     parsed.out.mkdir(parents=True, exist_ok=True)
     num_batches = math.ceil(parsed.num_images / trainer.world_size / parsed.batch_size)
+    total = num_batches * sampler.num_steps(prior.network.num_tokens)
     frames: list[Tensor] = []
     start = time.perf_counter()
-    with progress_bar(f"sampling {parsed.num_images} pictures", num_batches * sampler.steps) as advance:
+    with progress_bar(f"sampling {parsed.num_images} pictures", total) as advance:
 
         def on_batch(index: Tensor) -> OnStep:
             def on_step(step: int, ids_BN: Tensor) -> None:

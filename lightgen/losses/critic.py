@@ -12,11 +12,11 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from lightgen.functional.categorical import draw
 from lightgen.functional.errors import roc_area
 from lightgen.functional.random import Noise, Stream
-from lightgen.processes.base import Process
+from lightgen.processes.masked import Masked
 from lightgen.types import Denoise, LossOutput
 
 
-def critic_loss(critic: Denoise, denoise: Denoise, process: Process, ids_BN: Tensor, noise: Noise) -> LossOutput:
+def critic_loss(critic: Denoise, denoise: Denoise, process: Masked, ids_BN: Tensor, noise: Noise) -> LossOutput:
     """Mask tokens, let the network fill them in, and ask the critic of every token whether it changed.
 
     Only the critic is trained by it.

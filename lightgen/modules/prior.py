@@ -20,6 +20,7 @@ from lightgen.prior import Prior
 from lightgen.processes.base import ProcessFactory
 from lightgen.processes.diffusion import Diffusion
 from lightgen.processes.likelihood import Bound, estimate
+from lightgen.processes.masked import Masked
 from lightgen.samplers.base import Sampler
 from lightgen.tokenizers.base import Tokenizer
 from lightgen.types import Batch, LossOutput, flatten_ids
@@ -121,7 +122,7 @@ class PriorModule(TrainingModule):
     def _critic_loss(self, ids_BN: Tensor, label_B: Tensor | None, noise: Noise) -> LossOutput:
         """The critic's loss and scores; zero and none for a prior without."""
         prior = self.prior
-        if prior.critic is None:
+        if prior.critic is None or not isinstance(prior.process, Masked):
             return LossOutput(ids_BN.new_zeros((), dtype=torch.float32), {})
         networks = _Conditioned(prior.critic, label_B), _Conditioned(prior.network, label_B)
         return critic_loss(*networks, prior.process, ids_BN, noise.fold(1))

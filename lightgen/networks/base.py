@@ -7,8 +7,8 @@ from typing import ClassVar, Protocol
 
 from torch import Tensor, nn
 
-from lightgen.registry import Component
-from lightgen.types import Grid
+from lightgen.registry import Component, components
+from lightgen.types import Grid, NoiseFamily
 
 
 class Network(nn.Module, Component):
@@ -21,6 +21,8 @@ class Network(nn.Module, Component):
     """
 
     kind: ClassVar[str] = "network"
+    causal: ClassVar[bool] = False
+    """Whether it is `Ordered`: the logits at a position do not depend on the id there, nor on later ones."""
     vocab_size: int
     grid: Grid
     num_classes: int
@@ -51,3 +53,19 @@ class NetworkFactory(Protocol):
     def __call__(
         self, num_ids: int, vocab_size: int, grid: Grid, num_classes: int, num_codes: int, reads_time: bool
     ) -> Network: ...
+
+
+def require_sight(network: Network, family: NoiseFamily) -> None:
+    """Refuse a network that sees what the process must hide from it, or does not see what it could.
+
+    Raises:
+        ValueError: in one line that names the networks that fit.
+    """
+    causal = family is NoiseFamily.CAUSAL
+    if network.causal != causal:
+        fitting = [n.__name__ for n in components("network") if issubclass(n, Network) and n.causal == causal]
+        why = "sees every token and would only learn to copy it" if causal else "sees only what comes before a token"
+        raise ValueError(
+            f"the network {type(network).__name__} {why}, which does not fit training with {family.value} noise; "
+            f"these do: {', '.join(fitting)}"
+        )

@@ -9,16 +9,18 @@ from lightgen.networks.rotary import Rotary
 
 
 class SelfAttention(nn.Module):
-    """Every position attends to every position; (B, N, D) to (B, N, D).
+    """Every position attends to every position, or to itself and those before it; (B, N, D) to (B, N, D).
 
     Args:
         dim: D.
         heads, dim_head: the inner width is heads * dim_head, whatever D is.
+        causal: whether later positions are hidden.
     """
 
-    def __init__(self, dim: int, heads: int, dim_head: int) -> None:
+    def __init__(self, dim: int, heads: int, dim_head: int, causal: bool = False) -> None:
         super().__init__()
         self.heads = heads
+        self.causal = causal
         self.norm = nn.LayerNorm(dim)
         self.to_qkv = nn.Linear(dim, 3 * heads * dim_head, bias=False)
         self.to_out = nn.Linear(heads * dim_head, dim)
@@ -27,7 +29,8 @@ class SelfAttention(nn.Module):
         qkv = self.to_qkv(self.norm(x)).unflatten(-1, (3 * self.heads, -1))
         q, k = rotary(qkv[:, :, : 2 * self.heads]).transpose(1, 2).chunk(2, dim=1)
         v = qkv[:, :, 2 * self.heads :].transpose(1, 2)
-        out: Tensor = self.to_out(scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        attended = scaled_dot_product_attention(q, k, v, is_causal=self.causal)
+        out: Tensor = self.to_out(attended.transpose(1, 2).flatten(2))
         return out
 
 
@@ -43,9 +46,9 @@ class FeedForward(nn.Sequential):
 class Block(nn.Module):
     """Self-attention and feed-forward, each added to its input."""
 
-    def __init__(self, dim: int, heads: int, dim_head: int) -> None:
+    def __init__(self, dim: int, heads: int, dim_head: int, causal: bool = False) -> None:
         super().__init__()
-        self.attention = SelfAttention(dim, heads, dim_head)
+        self.attention = SelfAttention(dim, heads, dim_head, causal)
         self.feed_forward = FeedForward(dim)
 
     def forward(self, x: Tensor, rotary: Rotary) -> Tensor:

@@ -26,7 +26,7 @@ class Rotary(nn.Module):
     """
 
     rotation: Tensor
-    """(N, 1, dim_head / 2, 2): cosine and sine of each pair's angle."""
+    """(N, 1 or heads, dim_head / 2, 2): cosine and sine of each pair's angle."""
 
     def __init__(self, grid: Grid, dim_head: int) -> None:
         super().__init__()
@@ -40,10 +40,35 @@ class Rotary(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Rotate (B, N, heads, dim_head), two neighbouring channels at a time."""
-        pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
-        # One complex product reads and writes each number once.
-        turned = torch.view_as_real(pairs * torch.view_as_complex(self.rotation.float()))
-        return turned.flatten(-2).type_as(x)
+        return turn(x, torch.view_as_complex(self.rotation.float()))
+
+
+class CausalRotary(Rotary):
+    """Queries turn by the cell that they predict, keys by the cell of the token that they hold.
+
+    So the product of the two depends on the way from the one cell to the other, in any order.
+
+    Args:
+        grid: (h, w).
+        dim_head: width of a head, divisible by 4.
+        heads: of the queries; as many keys follow them.
+        cells_N: (N,) the cell of each token of the sequence, in raster order. The token itself is read one step later;
+            what is read first has no cell.
+    """
+
+    def __init__(self, grid: Grid, dim_head: int, heads: int, cells_N: Tensor) -> None:
+        super().__init__(grid, dim_head)
+        target = self.rotation[cells_N]
+        nowhere = torch.tensor([1.0, 0.0]).expand_as(target[:1])
+        source = torch.cat([nowhere, target[:-1]])
+        self.rotation = torch.cat([target.expand(-1, heads, -1, -1), source.expand(-1, heads, -1, -1)], dim=1)
+
+
+def turn(x: Tensor, rotation: Tensor) -> Tensor:
+    """Rotate pairs of neighbouring channels of (..., dim_head) by complex numbers (..., dim_head / 2) of length 1."""
+    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
+    # One complex product reads and writes each number once.
+    return torch.view_as_real(pairs * rotation).flatten(-2).type_as(x)
 
 
 def _angles(length: int, num_frequencies: int) -> Tensor:

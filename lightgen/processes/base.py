@@ -41,12 +41,8 @@ class Process(nn.Module, Component):
         return self.vocab_size
 
     @abstractmethod
-    def corrupt(self, ids_BN: Tensor, time_B: Tensor, noise: Noise) -> Tensor:
-        """Noisy ids (B, N) at time (B,) in [0, 1], where 1 is all noise."""
-
-    @abstractmethod
     def initial(self, num_tokens: int, noise: Noise) -> Tensor:
-        """Ids (B, num_tokens) at time 1, where sampling starts; one row per picture of `noise`."""
+        """Ids (B, num_tokens) where sampling starts, all noise; one row per picture of `noise`."""
 
     @abstractmethod
     def loss(self, denoise: Denoise, ids_BN: Tensor, noise: Noise) -> LossOutput:

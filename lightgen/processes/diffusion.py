@@ -44,6 +44,7 @@ class Diffusion(Process):
         self.frequencies.copy_(raised / raised.sum())
 
     def corrupt(self, ids_BN: Tensor, time_B: Tensor, noise: Noise) -> Tensor:
+        """Noisy ids (B, N) at time (B,) in [0, 1], where 1 is all noise."""
         choice = noise.uniform(0, Stream.CORRUPT, ids_BN.shape[1]).double()
         codes = self._codes(noise, 0, Stream.REPLACE, ids_BN.shape[1])
         return diffusion.corrupt(ids_BN, self.level(time_B.double()), self.vocab_size, choice, codes)

@@ -63,6 +63,10 @@ class Sampler(Component):
     def step(self, state: State, denoise: Denoiser, step: int) -> tuple[Tensor, Tensor | None]:
         """The ids (A, N) after step number `step`, and (A,) True where a picture is finished (None: nowhere)."""
 
+    def num_steps(self, num_tokens: int) -> int:
+        """The length of the loop for pictures of N tokens."""
+        return self.steps
+
     def progress(self, step: int) -> float:
         """0 at the first step, 1 at the last."""
         return step / (self.steps - 1) if self.steps > 1 else 0.0
@@ -93,7 +97,8 @@ class Sampler(Component):
         denoise = denoise.bind(everyone)
         finished = torch.zeros_like(everyone, dtype=torch.bool)
         changed, rows = [], []
-        for step in range(self.steps):
+        num_steps = self.num_steps(ids_BN.shape[1])
+        for step in range(num_steps):
             rows.append(len(state.rows))
             ids, done = self.step(state, denoise, step)
             ids = torch.where(state.known, state.ids, ids)
@@ -103,7 +108,7 @@ class Sampler(Component):
             if on_step is not None:
                 on_step(step, batch)
             if done is not None and bool(done.any()):
-                finished[state.rows[done]] = step + 1 < self.steps
+                finished[state.rows[done]] = step + 1 < num_steps
                 state = state.select(~done)
                 denoise = denoise.select(~done)
                 if len(state.rows) == 0:

@@ -1,0 +1,81 @@
+"""Causal blocks that read one token at a time and keep the keys and values of those before.
+
+The same functions as in `layers.py`, without what takes longer than the arithmetic of one token: modules, views made
+anew for every layer, memory that grows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import gelu, layer_norm, linear, scaled_dot_product_attention
+
+from lightgen.networks.layers import Block
+from lightgen.networks.rotary import CausalRotary
+
+
+class Norm:
+    """A LayerNorm as a bare function."""
+
+    def __init__(self, norm: nn.Module) -> None:
+        assert isinstance(norm, nn.LayerNorm)
+        self.arguments = (norm.normalized_shape, norm.weight, norm.bias, norm.eps)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return layer_norm(x, *self.arguments)
+
+
+class Layer:
+    """The weights of a block."""
+
+    def __init__(self, block: nn.Module) -> None:
+        assert isinstance(block, Block)
+        attention, feed_forward = block.attention, block.feed_forward
+        self.norm = Norm(attention.norm)
+        self.to_qkv = attention.to_qkv.weight
+        self.to_out = tuple(attention.to_out.parameters())
+        self.norm_2 = Norm(feed_forward[0])
+        self.up, self.down = tuple(feed_forward[1].parameters()), tuple(feed_forward[3].parameters())
+
+
+class CachedBlocks:
+    """The blocks of a causal network on their way through a batch of B sequences.
+
+    Args:
+        blocks: at least one, all of one size.
+        rotary: theirs.
+        num_rows: B.
+    """
+
+    def __init__(self, blocks: Iterable[nn.Module], rotary: CausalRotary, num_rows: int) -> None:
+        self.layers = [Layer(block) for block in blocks]
+        self.rotation = torch.view_as_complex(rotary.rotation.float())
+        n, both, half = self.rotation.shape
+        heads, dim_head, device = both // 2, 2 * half, self.rotation.device
+        autocast = torch.is_autocast_enabled(device.type)
+        self.dtype = torch.get_autocast_dtype(device.type) if autocast else self.layers[0].to_qkv.dtype
+        size = (len(self.layers), 2, num_rows, heads, n, dim_head)
+        self.memory = torch.empty(size, dtype=self.dtype, device=device)
+        # What is read of one token in one layer, and its parts: made once, written in place.
+        self.read = torch.empty(num_rows, 3 * heads * dim_head, device=device)
+        parts = self.read.view(num_rows, 3, heads, dim_head)
+        self.query = parts[:, 0].unsqueeze(2)
+        self.key_and_value = parts[:, 1:].transpose(0, 1)
+        self.turning = torch.view_as_complex(parts[:, :2].unflatten(-1, (half, 2))).flatten(1, 2)
+
+    def __call__(self, x_BD: Tensor, step: int) -> Tensor:
+        """(B, D) to (B, D) at a step; those before it must have been taken, in order."""
+        slots = self.memory.select(4, step).unbind()
+        known = self.memory.narrow(4, 0, step + 1).flatten(0, 1).unbind()
+        rotation = self.rotation[step]
+        x = x_BD
+        for layer, slot, keys, values in zip(self.layers, slots, known[::2], known[1::2], strict=True):
+            self.read.copy_(linear(layer.norm(x), layer.to_qkv))
+            self.turning.mul_(rotation)
+            slot.copy_(self.key_and_value)
+            attended = scaled_dot_product_attention(self.query.to(self.dtype), keys, values)
+            x = x + linear(attended.flatten(1), *layer.to_out)
+            x = x + linear(gelu(linear(layer.norm_2(x), *layer.up)), *layer.down)
+        return x
