@@ -21,7 +21,7 @@ from lightgen.samplers.base import Sampler, require_fit
 from lightgen.tokenizers.base import Tokenizer
 from lightgen.types import Canvas, Diffusing, Grid, OnStep, Sample, flatten_ids, to_uint8, to_unit, unflatten_ids
 from lightgen.warps import Warps
-from lightgen.windows import Windowed
+from lightgen.windows import on_canvas
 
 
 class Prior(nn.Module, Component):
@@ -149,7 +149,7 @@ class Prior(nn.Module, Component):
             ids_BN: where to start, and what the known tokens are; None means all noise.
             known_BN: True where `ids_BN` is given and never changes.
             on_step: see `Sampler`.
-            canvas: rows and columns, in windows of the size in training, for a larger grid (see `Windowed`).
+            canvas: rows and columns, in windows of the size in training, for a larger grid (see `lightgen.windows`).
         """
         sampler = sampler or self.sampler
         require_fit(sampler, self.process.family)
@@ -158,7 +158,7 @@ class Prior(nn.Module, Component):
         if ids_BN is not None:
             start_BN = ids_BN if known_BN is None else torch.where(known_BN, ids_BN, start_BN)
         denoiser = Denoiser(
-            self.network if canvas is None else Windowed(self.network, self.grid(canvas)),
+            self.network if canvas is None else on_canvas(self.network, self.grid(canvas)),
             self.labels(label, noise),
             warps or self.warps,
             self.grid(canvas),

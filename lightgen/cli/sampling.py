@@ -27,7 +27,7 @@ from lightgen.registry import describe
 from lightgen.samplers.base import Sampler, require_fit
 from lightgen.types import Canvas, OnStep
 from lightgen.warps import Warps
-from lightgen.windows import Windowed
+from lightgen.windows import on_canvas
 
 TRAINER_DEFAULTS = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False,
                     "enable_model_summary": False, "barebones": False}  # fmt: skip
@@ -177,14 +177,9 @@ def run(
 
 def describe_canvas(prior: Prior, canvas: Canvas) -> dict[str, Any]:
     """A canvas for the record: one evaluation of it is one of the network on every window."""
-    windowed = Windowed(prior.network, prior.grid(canvas))
-    return {
-        "rows": canvas[0],
-        "columns": canvas[1],
-        "cells": list(prior.grid(canvas)),
-        "windows": len(windowed.positions),
-        "overlap": windowed.overlap,
-    }
+    grid = prior.grid(canvas)
+    windows = on_canvas(prior.network, grid).num_windows
+    return {"rows": canvas[0], "columns": canvas[1], "cells": list(grid), "windows": windows}
 
 
 def summary(record: dict[str, Any], path: Path) -> str:

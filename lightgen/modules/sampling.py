@@ -72,9 +72,9 @@ class SamplingModule(LightningModule):
     def predict_step(self, batch: Tensor, batch_idx: int) -> Pictures:
         noise = Noise(self.seed, batch)
         on_step = self.on_batch(batch) if self.on_batch else None
-        start = (None, None) if self.known is None else self.known.rows(len(batch), self.device)
+        ids_BN, known_BN = (None, None) if self.known is None else self.known.rows(len(batch), self.device)
         how = (self.sampler, self.warps, self.guidance, self.label)
-        sample = self.prior.sample_ids(noise, *how, *start, on_step, self.canvas)
+        sample = self.prior.sample_ids(noise, *how, ids_BN, known_BN, on_step, self.canvas)
         images = self.prior.decode(sample.ids, self.canvas)
         if self.known is not None and self.composite:
             images = self.known.composite(images)

@@ -21,6 +21,8 @@ class Network(nn.Module, Component):
     """
 
     kind: ClassVar[str] = "network"
+    causal: ClassVar[bool] = False
+    """Whether it is `Ordered`: the logits at a position do not depend on the id there, nor on later ones."""
     vocab_size: int
     grid: Grid
     num_classes: int
