@@ -88,7 +88,7 @@ def known_part(
         raise ValueError("there is nothing to paint: everything is known")
     cells = erode(token_mask(pixels, factor), margin)
     if not bool(cells.any()):
-        raise ValueError(f"the mask, with a margin of {margin} cells, leaves nothing known; see `lightgen sample`")
+        raise ValueError(f"with margin {margin} the mask leaves no token known; see `lightgen sample`")
     ids = prior.encode(torch.where(pixels, image, NEUTRAL)[None].to(prior.device)).view(*window, -1)
     row, column = canvas_offset(window, grid, at)
 

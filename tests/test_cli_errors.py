@@ -147,7 +147,7 @@ def test_inpaint(capsys, tmp_path, prior_checkpoint):
     assert "a --mask is needed" in mistake(capsys, painting)
     assert "--place means nothing" in mistake(capsys, [*painting, "--mask", str(mask), "--place", "0,0"])
     assert "nothing to paint" in mistake(capsys, [*painting, "--mask", str(mask)])
-    assert "leaves nothing known" in mistake(capsys, [*painting, "--mask", str(white)])
+    assert "with margin 1 the mask leaves no token known" in mistake(capsys, [*painting, "--mask", str(white)])
     assert "as large as the picture, 16x16, not 8x8" in mistake(capsys, [*painting, "--mask", str(small)])
     assert "no picture at" in mistake(capsys, [*painting, "--mask", str(tmp_path / "none.png")])
     unreadable = ["--image", str(tmp_path / "text.png"), "--mask", str(mask)]
