@@ -25,6 +25,10 @@ class Ancestral(Sampler):
 
     Args:
         steps: S, not bound to the number of steps in training.
+        start: the time in (0, 1] at which the given ids are taken to stand; below 1 it varies or mends them.
+
+    Raises:
+        ValueError: if `start` is out of range.
     """
 
     accepts: ClassVar[frozenset[NoiseFamily]] = frozenset(
@@ -32,11 +36,14 @@ class Ancestral(Sampler):
     )
     source: ClassVar[str] = "Austin et al., 2021, arXiv 2107.03006"
 
-    def __init__(self, steps: int = 64) -> None:
+    def __init__(self, steps: int = 64, start: float = 1.0) -> None:
         super().__init__(steps)
+        if not 0 < start <= 1:
+            raise ValueError(f"start must be in (0, 1], not {start}")
+        self.start = start
 
     def step(self, state: State, denoise: Denoiser, step: int) -> tuple[Tensor, Tensor | None]:
-        time, earlier = 1 - step / self.steps, 1 - (step + 1) / self.steps
+        time, earlier = (self.start * (1 - number / self.steps) for number in (step, step + 1))
         logits = evaluate_changed(state, denoise, time, self.progress(step))
         clean = draw(logits, state.noise.uniform(step, Stream.TOKEN, state.ids.shape[1]))
         ids = process_of(denoise).reverse(clean, state.ids, time, earlier, state.noise, step)
