@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from lightgen.checkpoint import restore
-from lightgen.denoiser import Denoiser
+from lightgen.denoiser import Denoiser, NetworkLike
 from lightgen.functional.random import Noise, Stream
+from lightgen.functional.tiling import canvas_grid
 from lightgen.guidance import Guidance
 from lightgen.networks.base import Network, require_sight
 from lightgen.processes.base import Process
@@ -19,8 +20,9 @@ from lightgen.processes.masked import Masked
 from lightgen.registry import Component
 from lightgen.samplers.base import Sampler, require_fit
 from lightgen.tokenizers.base import Tokenizer
-from lightgen.types import Diffusing, OnStep, Sample, flatten_ids, to_uint8, to_unit, unflatten_ids
+from lightgen.types import Canvas, Diffusing, Grid, OnStep, Sample, flatten_ids, to_uint8, to_unit, unflatten_ids
 from lightgen.warps import Warps
+from lightgen.windows import on_canvas
 
 
 class Prior(nn.Module, Component):
@@ -101,6 +103,19 @@ class Prior(nn.Module, Component):
         """Values of a picture, C H W: what bits per dimension are per."""
         return self.tokenizer.channels * self.tokenizer.image_size[0] * self.tokenizer.image_size[1]
 
+    def grid(self, canvas: Canvas | None = None) -> Grid:
+        """Cells (h, w) of a picture, or of a canvas.
+
+        Raises:
+            ValueError: if the canvas is smaller than one window, or cuts a cell.
+        """
+        return self.network.grid if canvas is None else canvas_grid(self.network.grid, canvas)
+
+    def initial(self, noise: Noise, canvas: Canvas | None = None) -> Tensor:
+        """All-noise ids (B, N), where sampling starts."""
+        h, w = self.grid(canvas)
+        return self.process.initial(self.network.num_codes * h * w, noise)
+
     def labels(self, label: int | Sequence[int] | Tensor | None, noise: Noise) -> Tensor | None:
         """(B,) class ids: the given ones, or uniformly random ones; None for a prior without classes.
 
@@ -129,6 +144,7 @@ class Prior(nn.Module, Component):
         ids_BN: Tensor | None = None,
         known_BN: Tensor | None = None,
         on_step: OnStep | None = None,
+        canvas: Canvas | None = None,
     ) -> Sample:
         """Sample one batch of ids (B, N), one row a picture of `noise`.
 
@@ -140,23 +156,29 @@ class Prior(nn.Module, Component):
             ids_BN: where to start, and what the known tokens are; None means all noise.
             known_BN: True where `ids_BN` is given and never changes.
             on_step: see `Sampler`.
+            canvas: rows and columns, in windows of the size in training, for a larger grid (see `lightgen.windows`).
         """
         sampler = sampler or self.sampler
         require_fit(sampler, self.process.family, self.critic is not None)
         self.require_guidable(guidance)
-        start_BN = self.process.initial(self.network.num_tokens, noise)
+        start_BN = self.initial(noise, canvas)
         if ids_BN is not None:
             start_BN = ids_BN if known_BN is None else torch.where(known_BN, ids_BN, start_BN)
+        network: NetworkLike = self.network
+        critic: NetworkLike | None = self.critic
+        if canvas is not None:
+            network = on_canvas(self.network, self.grid(canvas))
+            critic = None if self.critic is None else on_canvas(self.critic, self.grid(canvas))
         denoiser = Denoiser(
-            self.network,
+            network,
             self.labels(label, noise),
             warps or self.warps,
-            self.network.grid,
+            self.grid(canvas),
             self.process if isinstance(self.process, Diffusing) else None,
             guidance or self.guidance,
             self.network.num_classes,
             self.network.reads_time,
-            self.critic,
+            critic,
         )
         return sampler(denoiser, start_BN, known_BN, noise, on_step)
 
@@ -166,9 +188,9 @@ class Prior(nn.Module, Component):
         return flatten_ids(self.tokenizer.encode(to_unit(images)))
 
     @torch.no_grad()
-    def decode(self, ids_BN: Tensor) -> Tensor:
-        """uint8 images (B, C, H, W) of ids (B, N)."""
-        return to_uint8(self.tokenizer.decode(unflatten_ids(ids_BN, self.network.grid)))
+    def decode(self, ids_BN: Tensor, canvas: Canvas | None = None) -> Tensor:
+        """uint8 images (B, C, H, W) of ids (B, N), which may be those of a larger canvas."""
+        return to_uint8(self.tokenizer.decode(unflatten_ids(ids_BN, self.grid(canvas))))
 
     def sample(
         self,
@@ -179,6 +201,7 @@ class Prior(nn.Module, Component):
         seed: int = 0,
         label: int | None = None,
         batch_size: int = 64,
+        canvas: Canvas | None = None,
     ) -> Tensor:
         """uint8 images (num_images, C, H, W). Picture i of a seed is the same whatever the number and batch size.
 
@@ -188,7 +211,8 @@ class Prior(nn.Module, Component):
         batches = []
         for first in range(0, num_images, batch_size):
             noise = Noise.of(seed, min(batch_size, num_images - first), first, self.device)
-            batches.append(self.decode(self.sample_ids(noise, sampler, warps, guidance, label).ids))
+            sample = self.sample_ids(noise, sampler, warps, guidance, label, canvas=canvas)
+            batches.append(self.decode(sample.ids, canvas))
         return torch.cat(batches)
 
 

@@ -24,6 +24,9 @@ from torch import Tensor
 Grid = tuple[int, int]
 """Rows and columns of a token grid, (h, w)."""
 
+Canvas = tuple[float, float]
+"""Rows and columns of a larger canvas, in windows of the size in training; fractions where whole cells come out."""
+
 
 class NoiseFamily(Enum):
     """What a process destroys tokens with; a sampler runs only on networks of a family it accepts."""

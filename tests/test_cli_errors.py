@@ -4,8 +4,11 @@ import pickle
 
 import pytest
 import torch
+from pictures import picture
+from PIL import Image
 
 from lightgen.cli.main import main
+from lightgen.data.masked import read_masked
 
 TINY = ["fit", "--config", "tiny-tokenizer.yaml", "--trainer.enable_progress_bar", "false"]
 PRIOR = ["fit", "--config", "tiny.yaml", "--trainer.enable_progress_bar", "false"]
@@ -122,6 +125,45 @@ def test_missing_and_senseless_options_of_sample(capsys, tmp_path, prior_checkpo
     assert "label must be in [0, 2]" in mistake(capsys, [*sample, "--label", "7"])
     assert "steps must be at least 1, not 0" in mistake(capsys, [*sample, "--sampler.steps", "0"])
     assert not (tmp_path / "out" / "samples.json").exists()
+
+
+def test_canvas_of_sample(capsys, tmp_path, prior_checkpoint):
+    sample = ["sample", "--ckpt_path", str(prior_checkpoint), "--out", str(tmp_path / "out"), "--canvas"]
+    assert "at least one window, 1x1, not 0x2" in mistake(capsys, [*sample, "0x2"])
+    assert "at least one window, 1x1, not 0.5x2" in mistake(capsys, [*sample, "0.5x2"])
+    assert "whole cells, 1/4 of a window down and 1/4 across" in mistake(capsys, [*sample, "1.1x2"])
+    assert "canvas must be two numbers like 2x1.5, rows first, not big" in mistake(capsys, [*sample, "big"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_inpaint(capsys, tmp_path, prior_checkpoint):
+    image, mask, white, small = (tmp_path / f"{name}.png" for name in ("image", "mask", "white", "small"))
+    picture(0, (16, 16)).save(image)
+    for path, size, colour in ((mask, 16, "black"), (white, 16, "white"), (small, 8, "black")):
+        Image.new("L", (size, size), colour).save(path)
+    (tmp_path / "text.png").write_text("no picture")
+    common = ["inpaint", "--ckpt_path", str(prior_checkpoint), "--out", str(tmp_path / "out")]
+    painting = [*common, "--image", str(image)]
+    assert "image" in mistake(capsys, common)
+    assert "a --mask is needed" in mistake(capsys, painting)
+    assert "--place means nothing" in mistake(capsys, [*painting, "--mask", str(mask), "--place", "0,0"])
+    assert "nothing to paint" in mistake(capsys, [*painting, "--mask", str(mask)])
+    assert "with margin 1 the mask leaves no token known" in mistake(capsys, [*painting, "--mask", str(white)])
+    assert "as large as the picture, 16x16, not 8x8" in mistake(capsys, [*painting, "--mask", str(small)])
+    assert "no picture at" in mistake(capsys, [*painting, "--mask", str(tmp_path / "none.png")])
+    unreadable = ["--image", str(tmp_path / "text.png"), "--mask", str(mask)]
+    assert "text.png cannot be read as a picture" in mistake(capsys, [*common, *unreadable])
+    assert "at least one window" in mistake(capsys, [*painting, "--canvas", "1x0.5"])
+    outside = [*painting, "--canvas", "2x2", "--place", "1,2"]
+    assert "place must be in [0, 1], [0, 1] on this canvas, not 1,2" in mistake(capsys, outside)
+    assert "margin must be at least 0" in mistake(capsys, [*painting, "--mask", str(mask), "--margin", "-1"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_pictures_of_more_channels_than_files_have(tmp_path):
+    picture(0).save(tmp_path / "image.png")
+    with pytest.raises(ValueError, match="gives 1 or 3 channels, but this prior makes 4"):
+        read_masked(tmp_path / "image.png", None, (16, 16), 4, "lanczos")
 
 
 def test_a_sampler_on_the_wrong_noise_is_refused_with_those_that_fit(capsys, tmp_path, prior_checkpoint):

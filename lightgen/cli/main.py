@@ -13,6 +13,7 @@ COMMANDS = {
     "test": ("fit", "score a checkpoint on the test split"),
     "predict": ("fit", "ids of pictures (tokenizer) or pictures (prior), through Lightning's predict loop"),
     "sample": ("sample", "make pictures from a prior's checkpoint, with any sampler that fits it"),
+    "inpaint": ("inpaint", "fill the masked part of a picture, or continue it on a larger canvas"),
     "reconstruct": ("reconstruct", "send pictures through a tokenizer: side-by-side sheet, PSNR, SSIM, codebook usage"),
     "demo": ("demo", "the whole job on emoji in a quarter of an hour: train, sample, score, report"),
     "list": ("list", "every component by kind, with its source paper"),
@@ -23,6 +24,7 @@ examples:
   lightgen fit --config emoji64-tokenizer.yaml
   lightgen fit --config emoji64.yaml --model.tokenizer runs/emoji64-tokenizer/last.ckpt
   lightgen sample --ckpt_path runs/emoji64/last.ckpt --sampler SUNDAE --sampler.steps 50 --out samples
+  lightgen inpaint --ckpt_path runs/emoji64/last.ckpt --image cat.png --mask mask.png --out inpainted
 
 `lightgen COMMAND --help` explains a command. A config is looked up in this folder, then among the shipped ones.
 Add --debug to any command to see the traceback of an error; `--print_shtab bash` (or zsh) prints tab completion."""

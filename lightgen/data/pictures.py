@@ -101,6 +101,9 @@ def refuse_corrupt(names: list[str], total: int) -> None:
 def to_tensor(image: Image.Image, size: tuple[int, int], channels: int, resize: Filter) -> Tensor:
     """uint8 (C, H, W): upright, on white where transparent, resized to cover the size, cropped at the centre."""
     image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I;16"):
+        # Pillow would cut 16 bits off at 255.
+        image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

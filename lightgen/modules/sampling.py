@@ -11,9 +11,10 @@ from torch.utils.data import DataLoader
 
 from lightgen.functional.random import Noise
 from lightgen.guidance import Guidance
+from lightgen.inpainting import Known
 from lightgen.prior import Prior
 from lightgen.samplers.base import Sampler
-from lightgen.types import OnStep
+from lightgen.types import Canvas, OnStep
 from lightgen.warps import Warps
 
 
@@ -38,6 +39,9 @@ class SamplingModule(LightningModule):
         label: a class for all pictures; None draws classes at random.
         seed: of the pictures.
         on_batch: makes an `on_step` for each batch, e.g. to move a progress bar.
+        canvas: rows and columns in windows, for larger pictures.
+        known: what of every picture is known; it brings its own canvas.
+        composite: whether to put the known pixels back.
     """
 
     def __init__(
@@ -49,6 +53,9 @@ class SamplingModule(LightningModule):
         label: int | None = None,
         seed: int = 0,
         on_batch: Callable[[Tensor], OnStep] | None = None,
+        canvas: Canvas | None = None,
+        known: Known | None = None,
+        composite: bool = False,
     ) -> None:
         super().__init__()
         self.prior = prior
@@ -58,12 +65,20 @@ class SamplingModule(LightningModule):
         self.label = label
         self.seed = seed
         self.on_batch = on_batch
+        self.canvas = canvas if known is None else known.canvas
+        self.known = known
+        self.composite = composite
 
     def predict_step(self, batch: Tensor, batch_idx: int) -> Pictures:
         noise = Noise(self.seed, batch)
         on_step = self.on_batch(batch) if self.on_batch else None
-        sample = self.prior.sample_ids(noise, self.sampler, self.warps, self.guidance, self.label, on_step=on_step)
-        return Pictures(batch, self.prior.decode(sample.ids), sample.trace.evaluations)
+        ids_BN, known_BN = (None, None) if self.known is None else self.known.rows(len(batch), self.device)
+        how = (self.sampler, self.warps, self.guidance, self.label)
+        sample = self.prior.sample_ids(noise, *how, ids_BN, known_BN, on_step, self.canvas)
+        images = self.prior.decode(sample.ids, self.canvas)
+        if self.known is not None and self.composite:
+            images = self.known.composite(images)
+        return Pictures(batch, images, sample.trace.evaluations)
 
 
 def indices(num_images: int, batch_size: int) -> DataLoader[int]:

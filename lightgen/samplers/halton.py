@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from lightgen.denoiser import Denoiser
@@ -33,7 +34,11 @@ class Halton(Unmasking):
         self.randomize = randomize
 
     def score(self, state: State, denoise: Denoiser, proposal: Tensor, logits: Tensor, step: int) -> Tensor:
-        rank, num = halton_rank(denoise.grid).to(proposal.device), proposal.shape[1]
+        num = proposal.shape[1]
+        cell_rank = halton_rank(denoise.grid).to(proposal.device)
+        # The codes of a cell follow one another.
+        num_codes = num // len(cell_rank)
+        rank = (cell_rank[:, None] * num_codes + torch.arange(num_codes, device=proposal.device)).flatten()
         if self.randomize:
             rank = (rank + state.noise.integers(0, Stream.ORDER, 1, num)) % num
         return -rank.double().expand_as(proposal)

@@ -1,0 +1,87 @@
+"""`lightgen inpaint`: fill the masked part of a picture, or continue a picture on a larger canvas."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lightgen.callbacks.writer import picture_name
+from lightgen.cli import sampling
+from lightgen.cli.parser import Parser
+from lightgen.cli.reconstruct import own_data
+from lightgen.cli.sampling import Request
+from lightgen.data.masked import read_masked
+from lightgen.figures import grid, read_png, save_png
+from lightgen.functional.files import save_json
+from lightgen.inpainting import known_part
+
+SHEET_COLUMNS = 6
+SHEET_LIMIT = 22
+
+
+def parser() -> Parser:
+    """The arguments of `lightgen inpaint`."""
+    made = Parser(
+        prog="lightgen inpaint",
+        description="Fill the masked part of a picture, or continue it on a larger canvas, with any sampler that fits.",
+    )
+    made.add_argument("--image", type=Path, required=True, help="a picture; resized and cropped as in training")
+    made.add_argument(
+        "--mask",
+        type=Path | None,
+        default=None,
+        help="a picture of the same size: what is white (or transparent) is painted, what is black is kept; "
+        "needed without --canvas",
+    )
+    made.add_argument(
+        "--margin",
+        type=int,
+        default=1,
+        help="token cells around painted ones that are redrawn too, because the encoder looks over their borders",
+    )
+    made.add_argument("--composite", action="store_true", help="put the known pixels back, to the bit, at the end")
+    made.add_argument(
+        "--place",
+        type=str | None,
+        default=None,
+        help="on a --canvas: rows,columns from its top left to the picture's, in picture sizes, e.g. 0,0.5; "
+        "default: in the middle",
+    )
+    sampling.add_options(made, 4, "sheet.png (original, what is kept, results) and inpaint.json")
+    return made
+
+
+def main(args: list[str]) -> int:
+    """Paint and write pictures; `args[0]` is the command's name."""
+    run(sampling.requested(parser(), args[1:]))
+    return 0
+
+
+def run(request: Request) -> None:
+    """Make the pictures; rank zero writes the sheet and the record."""
+    prior, parsed, canvas = request.prior, request.parsed, request.canvas
+    if canvas is None and (parsed.mask is None or parsed.place is not None):
+        raise ValueError("without a --canvas, a --mask is needed and --place means nothing")
+    at = None if parsed.place is None else sampling.pair("place", parsed.place, ",")
+    data = own_data(parsed.ckpt_path) or {}
+    resize = data.get("init_args", {}).get("resize", "lanczos")
+    tokenizer = prior.tokenizer
+    image, pixels = read_masked(parsed.image, parsed.mask, tokenizer.image_size, tokenizer.channels, resize)
+    known = known_part(prior, image, pixels, parsed.margin, canvas, at)
+    record = sampling.run(request, known=known, composite=parsed.composite)
+    if record is None:
+        return
+    results = [read_png(parsed.out / picture_name(i)) for i in range(min(parsed.num_images, SHEET_LIMIT))]
+    sheet = [known.image, known.shown(prior.grid(canvas)), *results]
+    save_png(grid(sheet, min(len(sheet), SHEET_COLUMNS)), parsed.out / "sheet.png")
+    record |= {
+        "image": str(parsed.image),
+        "mask": None if parsed.mask is None else str(parsed.mask),
+        "resize": resize,
+        "margin": parsed.margin,
+        "place": parsed.place,
+        "composite": parsed.composite,
+        "known_tokens": int(known.tokens.sum()),
+        "tokens": known.tokens.numel(),
+    }
+    save_json(record, parsed.out / "inpaint.json")
+    print(sampling.summary(record, parsed.out / "sheet.png"))

@@ -1,0 +1,194 @@
+"""What the commands share that make pictures: their options, the run, and its record."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Trainer
+from torch import Tensor
+
+from lightgen.callbacks.writer import PictureWriter
+from lightgen.cli.configs import with_located_configs
+from lightgen.cli.early import early_value, is_given
+from lightgen.cli.parser import Parser
+from lightgen.cli.progress import progress_bar
+from lightgen.guidance import Guidance
+from lightgen.inpainting import Known
+from lightgen.modules.sampling import SamplingModule, indices
+from lightgen.prior import Prior, load
+from lightgen.provenance import provenance
+from lightgen.registry import describe
+from lightgen.samplers.base import Sampler, require_fit
+from lightgen.types import Canvas, OnStep
+from lightgen.warps import Warps
+from lightgen.windows import on_canvas
+
+TRAINER_DEFAULTS = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False,
+                    "enable_model_summary": False, "barebones": False}  # fmt: skip
+CANVAS = "rows x columns of the size in training, e.g. 2x3 or 1x1.5; overlapping windows share the probabilities"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a command line asks for."""
+
+    prior: Prior
+    sampler: Sampler
+    warps: Warps
+    guidance: Guidance | None
+    canvas: Canvas | None
+    trainer: Trainer
+    parsed: Any
+    """All options, as the parser gave them."""
+
+
+def add_options(made: Parser, num_images: int, out: str) -> None:
+    """Checkpoint, number of pictures, where to, how to sample, and on which machines."""
+    made.add_argument("--config", action="config", help="a YAML file with any of these options")
+    made.add_argument("--ckpt_path", type=str, required=True, help="a prior's checkpoint, written by `lightgen fit`")
+    made.add_argument("--num_images", type=int, default=num_images, help="how many pictures")
+    made.add_argument("--batch_size", type=int, default=64, help="pictures at a time; does not change any picture")
+    made.add_argument("--seed", type=int, default=0, help="another seed, other pictures")
+    made.add_argument("--out", type=Path, required=True, help=f"folder for 000000.png …, {out}")
+    made.add_argument("--label", type=int | None, default=None, help="class of every picture; default: random classes")
+    made.add_argument("--canvas", type=str | None, default=None, help=CANVAS)
+    made.add_subclass_arguments(Sampler, "sampler", required=False, help="default: the checkpoint's own")
+    made.add_class_arguments(Warps, "warps", help="temperature, top-k, top-p, typical; default: the checkpoint's own")
+    made.add_subclass_arguments(Guidance, "guidance", required=False, help="by class; default: the checkpoint's own")
+    made.add_class_arguments(Trainer, "trainer", instantiate=False)
+    made.set_defaults({f"trainer.{name}": value for name, value in TRAINER_DEFAULTS.items()})
+
+
+def requested(made: Parser, args: list[str]) -> Request:
+    """Read a command line, with what the checkpoint says as defaults.
+
+    Raises:
+        ValueError: if it makes no sense, before any work.
+    """
+    arguments = with_located_configs(args)
+    path = early_value(arguments, "--ckpt_path")
+    prior = load(path) if path is not None else None
+    if prior is not None:
+        made.set_defaults(own_defaults(prior, arguments))
+    parsed = made.parse_args(arguments)
+    for name in ("num_images", "batch_size"):
+        if parsed[name] < 1:
+            raise ValueError(f"{name} must be at least 1, not {parsed[name]}")
+    objects = made.instantiate_classes(parsed)
+    prior = prior or load(parsed.ckpt_path)
+    require_fit(objects.sampler, prior.process.family, prior.critic is not None)
+    prior.require_guidable(objects.guidance)
+    canvas = None if parsed.canvas is None else pair("canvas", parsed.canvas, "x")
+    prior.grid(canvas)
+    how = (objects.sampler, objects.warps, objects.guidance)
+    return Request(prior, *how, canvas, Trainer(**objects.trainer), parsed)
+
+
+def pair(name: str, text: str, separator: str) -> tuple[float, float]:
+    """Two numbers, as in 2x3.
+
+    Raises:
+        ValueError: if the text is anything else.
+    """
+    match = re.fullmatch(rf"(\d+\.?\d*){separator}(\d+\.?\d*)", text.replace(" ", ""))
+    if match is None:
+        raise ValueError(f"{name} must be two numbers like 2{separator}1.5, rows first, not {text}")
+    return float(match[1]), float(match[2])
+
+
+def own_defaults(prior: Prior, arguments: list[str]) -> dict[str, Any]:
+    """The checkpoint's sampler, warps and guidance as defaults.
+
+    Not the sampler's or the guidance's, if another is named: its arguments would silently carry over.
+    """
+    defaults = {f"warps.{name}": value for name, value in describe(prior.warps)["arguments"].items()}
+    for name in ("sampler", "guidance"):
+        if not is_given(arguments, f"--{name}"):
+            defaults[name] = as_config(describe(getattr(prior, name)))
+    return defaults
+
+
+def as_config(description: Any) -> Any:
+    """A description of components in the words of YAML."""
+    if not isinstance(description, dict):
+        return description
+    if description.keys() == {"kind", "name", "arguments"}:
+        return {"class_path": description["name"], "init_args": as_config(description["arguments"])}
+    return {name: as_config(value) for name, value in description.items()}
+
+
+def run(
+    request: Request,
+    on_batch: Callable[[Tensor], OnStep | None] | None = None,
+    known: Known | None = None,
+    composite: bool = False,
+) -> dict[str, Any] | None:
+    """Make the pictures through the trainer's predict loop, which writes them; the record on rank zero, else None.
+
+    Args:
+        request: what was asked for.
+        on_batch: makes what looks on at every step of a batch, given the pictures' numbers.
+        known, composite: see `SamplingModule`.
+    """
+    parsed, trainer = request.parsed, request.trainer
+    parsed.out.mkdir(parents=True, exist_ok=True)
+    num_batches = math.ceil(parsed.num_images / trainer.world_size / parsed.batch_size)
+    h, w = request.prior.grid(request.canvas)
+    steps = request.sampler.num_steps(h * w * request.prior.network.num_codes)
+    start = time.perf_counter()
+    with progress_bar(f"sampling {parsed.num_images} pictures", num_batches * steps) as advance:
+
+        def stepping(index: Tensor) -> OnStep:
+            looking_on = on_batch(index) if on_batch is not None else None
+
+            def on_step(step: int, ids_BN: Tensor) -> None:
+                advance(1)
+                if looking_on is not None:
+                    looking_on(step, ids_BN)
+
+            return on_step
+
+        how = (request.sampler, request.warps, request.guidance, parsed.label, parsed.seed)
+        module = SamplingModule(request.prior, *how, stepping, request.canvas, known, composite)
+        writer = PictureWriter(parsed.out, parsed.num_images)
+        trainer.callbacks.append(writer)  # type: ignore[attr-defined]
+        trainer.predict(module, indices(parsed.num_images, parsed.batch_size), return_predictions=False)
+    if not trainer.is_global_zero:
+        return None
+    return {
+        "ckpt_path": str(parsed.ckpt_path),
+        "num_images": parsed.num_images,
+        "batch_size": parsed.batch_size,
+        "seed": parsed.seed,
+        "label": parsed.label,
+        "canvas": None if request.canvas is None else describe_canvas(request.prior, request.canvas),
+        "sampler": describe(request.sampler),
+        "warps": describe(request.warps),
+        "guidance": describe(request.guidance),
+        "evaluations": writer.evaluations.tolist(),
+        "seconds": round(time.perf_counter() - start, 3),
+        **provenance(),
+    }
+
+
+def describe_canvas(prior: Prior, canvas: Canvas) -> dict[str, Any]:
+    """A canvas for the record: one evaluation of it is one of the network on every window."""
+    grid = prior.grid(canvas)
+    windows = on_canvas(prior.network, grid).num_windows
+    return {"rows": canvas[0], "columns": canvas[1], "cells": list(grid), "windows": windows}
+
+
+def summary(record: dict[str, Any], path: Path) -> str:
+    """The line that a command ends with."""
+    mean = sum(record["evaluations"]) / record["num_images"]
+    canvas = f" of {record['canvas']['windows']} windows" if record["canvas"] else ""
+    return (
+        f"{record['num_images']} pictures by {record['sampler']['name']}, {mean:.1f} network evaluations{canvas} each, "
+        f"{record['seconds']:.1f} s: {path}"
+    )

@@ -1,0 +1,140 @@
+"""Canvases larger than what a network was trained on. Nothing changes in a sampler: it sees a network of a larger grid.
+
+Bond-Taylor et al., 2022, "Unleashing transformers", arXiv 2111.12701: at every step, the probabilities of all windows
+over a token are averaged. Esser et al., 2021, "Taming transformers for high-resolution image synthesis",
+arXiv 2012.09841: a causal network draws each token by the window around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from lightgen.functional.tiling import window_positions
+from lightgen.functional.windows import sliding_window
+from lightgen.networks.base import Network
+from lightgen.types import Grid
+
+OVERLAP = 0.5
+MAX_ROWS = 64
+
+
+def on_canvas(network: Network, grid: Grid) -> Windowed | Sliding:
+    """The network on a larger grid, as suits it: by overlapping windows, or by sliding ones where it is causal.
+
+    Raises:
+        ValueError: if the canvas is smaller than one window, or a causal network does not go row by row.
+    """
+    return Sliding(network, grid) if network.causal else Windowed(network, grid)
+
+
+class Windowed:
+    """A network on a larger grid, to be called like the network itself: `(ids_BN, time_B, label_B) -> logits_BNV`.
+
+    Each token's logits are the logarithm of its mean probability over the windows that it stands in; where the network
+    gives one logit a token, of a yes or no, the logit of its mean probability. A canvas of one window gives the
+    network's own logits.
+
+    Args:
+        network: reads one window.
+        grid: (h, w) cells of the canvas, at least one window each way.
+        overlap: share in [0, 1) of a window that its neighbour covers too; windows lie evenly, so it may be more.
+        max_rows: windows evaluated at once over all pictures, but at least one of each picture: bounds the memory.
+
+    Raises:
+        ValueError: if the canvas is smaller than one window, or an argument is out of range.
+    """
+
+    def __init__(self, network: Network, grid: Grid, overlap: float = OVERLAP, max_rows: int = MAX_ROWS) -> None:
+        _require_room(network, grid)
+        if not 0 <= overlap < 1:
+            raise ValueError(f"overlap must be in [0, 1), not {overlap}")
+        if max_rows < 1:
+            raise ValueError(f"max_rows must be at least 1, not {max_rows}")
+        self.network = network
+        self.max_rows, self.overlap = max_rows, overlap
+        self.positions = window_positions(grid, network.grid, overlap, network.num_codes)
+        """(windows, n) the positions of each window."""
+        self.covered = torch.bincount(self.positions.flatten())
+        """(N,) windows that each position stands in."""
+        self.num_windows = len(self.positions)
+        """Windows that one evaluation is made of."""
+
+    def __call__(self, ids_BN: Tensor, time: Tensor | None = None, label: Tensor | None = None) -> Tensor:
+        """Logits (B, N, V) of ids (B, N) on the canvas; time and label are (B,)."""
+        if self.num_windows == 1:
+            logits: Tensor = self.network(ids_BN, time, label)
+            return logits
+        yes_or_no = self.network.vocab_size == 1
+        num_outcomes = 2 if yes_or_no else self.network.vocab_size
+        total = ids_BN.new_full((*ids_BN.shape, num_outcomes), -torch.inf, dtype=torch.float32)
+        for some in self.positions.to(ids_BN.device).split(max(1, self.max_rows // len(ids_BN))):
+            for place, logits in zip(some, self._evaluate(ids_BN, some, time, label), strict=True):
+                both = pad(logits, (0, 1)) if yes_or_no else logits
+                log_probs = torch.log_softmax(both, -1, dtype=torch.float32)
+                # In logarithms: in guidance, a probability that underflows would turn into infinity minus infinity.
+                total[:, place] = torch.logaddexp(total[:, place], log_probs)
+        if yes_or_no:
+            return total[..., :1] - total[..., 1:]
+        return total - self.covered.to(ids_BN.device).log()[:, None]
+
+    def _evaluate(self, ids_BN: Tensor, windows: Tensor, time: Tensor | None, label: Tensor | None) -> Tensor:
+        """Logits (windows, B, n, V) of some windows of every picture, in one batch."""
+        count = len(windows)
+        rows = ids_BN[:, windows].transpose(0, 1).flatten(0, 1)
+        logits: Tensor = self.network(
+            rows, None if time is None else time.repeat(count), None if label is None else label.repeat(count)
+        )
+        return logits.unflatten(0, (count, -1))
+
+
+class Sliding:
+    """A causal network on a larger grid, row by row: each position by the window around its cell, inside the canvas.
+
+    Args:
+        network: reads one window, row by row.
+        grid: (h, w) cells of the canvas, at least one window each way.
+
+    Raises:
+        ValueError: if the canvas is smaller than one window, or the network goes in another order.
+    """
+
+    num_windows = 1
+    """Windows that one evaluation is made of."""
+
+    def __init__(self, network: Network, grid: Grid) -> None:
+        _require_room(network, grid)
+        in_order = torch.arange(network.num_tokens)
+        if not torch.equal(torch.as_tensor(network.causal_order).cpu(), in_order):
+            raise ValueError("a larger canvas needs a causal network that goes row by row, but this one does not")
+        self.network = network
+        self.grid = grid
+        self.causal_order = torch.arange(network.num_codes * grid[0] * grid[1])
+        """(N,) the positions in the order in which they are drawn."""
+
+    def __call__(self, ids_BN: Tensor, time: Tensor | None = None, label: Tensor | None = None) -> Tensor:
+        """Logits (B, N, V) of ids (B, N) on the canvas, at the price of N evaluations."""
+        return torch.stack([self._at(ids_BN, step, label) for step in range(ids_BN.shape[1])], dim=1)
+
+    def reader(self, num_rows: int, label_B: Tensor | None) -> Callable[[Tensor, int], Tensor]:
+        """Gives logits (B, V) of the position that comes at a step, given the ids (B, N) at those before it."""
+        return lambda ids_BN, step: self._at(ids_BN, step, label_B)
+
+    def _at(self, ids_BN: Tensor, step: int, label: Tensor | None) -> Tensor:
+        (h, w), num_codes = self.network.grid, self.network.num_codes
+        cell, code = divmod(step, num_codes)
+        row, column = divmod(cell, self.grid[1])
+        top, left = sliding_window((row, column), self.grid, (h, w))
+        cells = ids_BN.unflatten(1, (*self.grid, num_codes))
+        window = cells[:, top : top + h, left : left + w].flatten(1)
+        logits: Tensor = self.network(window, None, label)
+        return logits[:, ((row - top) * w + column - left) * num_codes + code]
+
+
+def _require_room(network: Network, grid: Grid) -> None:
+    if grid[0] < network.grid[0] or grid[1] < network.grid[1]:
+        needed, given = ("x".join(map(str, cells)) for cells in (network.grid, grid))
+        raise ValueError(f"a canvas must be at least one window of {needed} cells, not {given}")
