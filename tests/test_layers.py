@@ -16,7 +16,7 @@ LAYERS = [
     {"quantizers", "networks", "processes"},
     {"tokenizers", "samplers", "losses", "metrics"},
     {"checkpoint", "figures", "provenance"},
-    {"prior"},
+    {"prior", "importers"},
     {"data", "modules"},
     {"callbacks", "bench"},
     {"cli"},
@@ -75,7 +75,7 @@ except SystemExit:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     lines = done.stdout.splitlines()
     assert lines[-1] == "False" and len(lines) < 40
-    for command in ("fit", "validate", "test", "predict", "sample", "reconstruct", "demo", "list"):
+    for command in ("fit", "validate", "test", "predict", "sample", "reconstruct", "import", "export", "demo", "list"):
         assert any(line.strip().startswith(command) for line in lines)
 
 

@@ -18,7 +18,7 @@ def test_list_shows_every_component_with_what_it_is(capsys):
     assert lines[0] == "sampler" and "uniform noise; McKinney" in lines[where + 1]
 
 
-@pytest.mark.parametrize("command", ["fit", "sample", "reconstruct", "demo", "list"])
+@pytest.mark.parametrize("command", ["fit", "sample", "reconstruct", "import", "export", "demo", "list"])
 def test_help(command, capsys):
     with pytest.raises(SystemExit) as end:
         main([command, "--help"])

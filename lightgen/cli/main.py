@@ -14,6 +14,11 @@ COMMANDS = {
     "predict": ("fit", "ids of pictures (tokenizer) or pictures (prior), through Lightning's predict loop"),
     "sample": ("sample", "make pictures from a prior's checkpoint, with any sampler that fits it"),
     "reconstruct": ("reconstruct", "send pictures through a tokenizer: side-by-side sheet, PSNR, SSIM, codebook usage"),
+    "import": (
+        "import_weights",
+        "turn a published VQ-GAN (taming, ldm, diffusers, llamagen, maskgit) into a tokenizer",
+    ),
+    "export": ("export", "write a tokenizer or a prior as a folder of safetensors and JSON"),
     "demo": ("demo", "the whole job on emoji in a quarter of an hour: train, sample, score, report"),
     "list": ("list", "every component by kind, with its source paper"),
 }
