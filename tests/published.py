@@ -1,7 +1,6 @@
-"""Published VQ-GANs at a small size, written down from their descriptions: their tensors by name, and what they compute.
+"""Published VQ-GANs at a small size: their tensors, by the published names, and what is computed from them.
 
-A tensor comes into being, with random values, when the forward pass first asks for it: so its name and shape are those
-of the published checkpoints by construction, and nothing here knows lightgen.
+A tensor comes into being, with random values, when the forward pass first asks for it. Nothing here knows lightgen.
 """
 
 from __future__ import annotations
@@ -47,9 +46,13 @@ class Published:
         assert self.tensors[name].shape == shape
         return self.tensors[name]
 
-    def conv(self, name: str, x: Tensor, out: int, size: int = 3, stride: int = 1, bias: bool = True) -> Tensor:
-        weight = self.tensor(f"{name}.weight", out, x.shape[1], size, size, spread=(x.shape[1] * size**2) ** -0.5)
-        offset = self.tensor(f"{name}.bias", out, spread=0.1) if bias else None
+    def conv(
+        self, name: str, x: Tensor, out: int, size: int = 3, stride: int = 1, bias: bool = True,
+        mean: float = 0.0, gain: float = 1.0,
+    ) -> Tensor:  # fmt: skip
+        spread = gain * (x.shape[1] * size**2) ** -0.5
+        weight = self.tensor(f"{name}.weight", out, x.shape[1], size, size, spread=spread)
+        offset = self.tensor(f"{name}.bias", out, mean=mean, spread=0.1 * gain) if bias else None
         return F.conv2d(x, weight, offset, stride, padding=size // 2 if stride == 1 else 0)
 
     def norm(self, name: str, x: Tensor) -> Tensor:
@@ -214,7 +217,7 @@ class MaskGIT(Published):
             h = self.blocks("decoder.up.{level}.block.{block}", h, level, self.width * self.multipliers[level])
             if level > 0:
                 h = self.conv(f"decoder.up.{level}.upsample_conv", doubled(h), h.shape[1])
-        pixels = self.conv("decoder.conv_out", self.act("decoder.norm_out", h), 3)
+        pixels = self.conv("decoder.conv_out", self.act("decoder.norm_out", h), 3, mean=0.5, gain=0.3)
         return pixels * 2 - 1
 
 
@@ -223,6 +226,6 @@ def doubled(x: Tensor) -> Tensor:
     return x.repeat_interleave(2, 2).repeat_interleave(2, 3)
 
 
-def pictures(num: int = 2, size: int = 16) -> Tensor:
+def pictures(num: int = 4, size: int = 16) -> Tensor:
     """Images in [-1, 1]."""
     return torch.rand(num, 3, size, size, generator=torch.Generator().manual_seed(3)) * 2 - 1

@@ -80,7 +80,7 @@ class Importer:
         except ValueError as error:
             raise ValueError(f"{weights} is no {self.family} that lightgen can read: {error}") from None
         left = Counter(name.split(".")[0] for name in stored.keys() - kept.values())
-        notes = [f"left out {count} tensors of {name!r}" for name, count in sorted(left.items())]
+        notes = [f"left out {name!r}, tensors: {count}" for name, count in sorted(left.items())]
         if image_size is None:
             origin = "as the config says" if a.image_size else "assumed"
             notes.append(f"for pictures of {size}x{size}, {origin}; --image_size says otherwise")

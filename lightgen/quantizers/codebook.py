@@ -14,7 +14,8 @@ from lightgen.quantizers.base import Quantized, Quantizer
 class Codebook(Quantizer):
     """Nearest code of a fixed book, in Euclidean distance.
 
-    The codes are a buffer: an encoder and a decoder can go on training around them, and ids keep their meaning.
+    The codes are a buffer, random until weights are loaded. An encoder and a decoder can go on training around them,
+    and ids keep their meaning.
 
     Args:
         vocab_size: V, the number of codes, at least 2.
@@ -39,7 +40,7 @@ class Codebook(Quantizer):
         self.dim = dim
         self.unit = unit
         self.commitment_weight = commitment_weight
-        self.register_buffer("codes", torch.zeros(vocab_size, dim))
+        self.register_buffer("codes", torch.randn(vocab_size, dim))
 
     def forward(self, latent: Tensor) -> Quantized:
         with torch.autocast(latent.device.type, enabled=False):
@@ -80,7 +81,7 @@ class GumbelCodebook(Quantizer):
         self.vocab_size = vocab_size
         self.dim = dim
         self.projection = nn.Conv2d(dim, vocab_size, 1)
-        self.register_buffer("codes", torch.zeros(vocab_size, dim))
+        self.register_buffer("codes", torch.randn(vocab_size, dim))
 
     def forward(self, latent: Tensor) -> Quantized:
         with torch.autocast(latent.device.type, enabled=False):
