@@ -7,7 +7,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from safetensors import SafetensorError
@@ -67,7 +67,7 @@ class Inert:
 class InertUnpickler(pickle.Unpickler):
     """Knows how tensors are put together. Every other name in the file becomes `Inert`; none is imported."""
 
-    KNOWN = {  # noqa: RUF012
+    KNOWN: ClassVar[dict[tuple[str, str], Any]] = {
         ("collections", "OrderedDict"): OrderedDict,
         ("torch", "Size"): torch.Size,
         ("torch._utils", "_rebuild_tensor_v2"): torch._utils._rebuild_tensor_v2,
