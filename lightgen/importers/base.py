@@ -38,7 +38,7 @@ class Importer:
     layout: ClassVar[Layout]
     pixel_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     """The values of black and white that the family is trained with."""
-    inside: ClassVar[str | None] = None
+    inside: ClassVar[str] = ""
     """How the tokenizer's names begin in a checkpoint that holds other networks too."""
     dropped: ClassVar[tuple[str, ...]] = ()
     """How the names begin of tensors that a tokenizer does without."""
@@ -67,16 +67,11 @@ class Importer:
         kept = self.select(stored)
         tensors = {name: stored[origin] for name, origin in kept.items()}
         try:
-            a = (
-                self.configured(config)
-                if config
-                else infer(tensors, self.layout, self.quantizer_names(tensors)["codes"])
-            )
-            size = image_size or a.image_size or DEFAULT_SIZE
-            tokenizer = self.build(
-                a, self.quantizer(a, tensors), size, pixel_range or a.pixel_range or self.pixel_range
-            )
-            fill(tokenizer, tensors, self.parts(a), self.layout.inner, self.quantizer_names(tensors))
+            names = self.quantizer_names(tensors)
+            a = self.configured(config) if config else infer(tensors, self.layout, names["codes"])
+            size, values = image_size or a.image_size or DEFAULT_SIZE, pixel_range or a.pixel_range or self.pixel_range
+            tokenizer = self.build(a, self.quantizer(a, tensors), size, values)
+            fill(tokenizer, tensors, self.parts(a), self.layout.inner, names)
         except ValueError as error:
             raise ValueError(f"{weights} is no {self.family} that lightgen can read: {error}") from None
         left = Counter(name.split(".")[0] for name in stored.keys() - kept.values())
@@ -93,8 +88,7 @@ class Importer:
     def select(self, names: Iterable[str]) -> dict[str, str]:
         """The names of the tokenizer's tensors, without their common beginning, each with the one in the file."""
         names = list(names)
-        whole = self.inside is not None and any(name.startswith(self.inside) for name in names)
-        start = self.inside or "" if whole else ""
+        start = self.inside if any(name.startswith(self.inside) for name in names) else ""
         own = {name.removeprefix(start): name for name in names if name.startswith(start)}
         return {name: origin for name, origin in own.items() if not name.startswith(self.dropped)}
 

@@ -90,9 +90,8 @@ def infer(tensors: Mapping[str, Tensor], layout: Layout, codes: str) -> Architec
         vocab_size=int(tensors[codes].shape[0]),
         dim=int(tensors[codes].shape[1]),
         attention_levels=frozenset(level for level, _ in attention),
-        middle_attention=any(name.startswith(f"encoder.{layout.middle_attention}.") for name in tensors)
-        if layout.middle_attention
-        else False,
+        middle_attention=bool(layout.middle_attention)
+        and any(name.startswith(f"encoder.{layout.middle_attention}.") for name in tensors),
     )
 
 

@@ -27,7 +27,7 @@ class Taming(Importer):
     """Reads VQ-GANs with a codebook and with a Gumbel quantizer, alone or inside of a second stage's checkpoint."""
 
     family: ClassVar[str] = "VQ-GAN of taming-transformers or latent-diffusion"
-    inside: ClassVar[str | None] = "first_stage_model."
+    inside: ClassVar[str] = "first_stage_model."
     # The discriminator and the perceptual network, and averages for evaluation in training.
     dropped: ClassVar[tuple[str, ...]] = ("loss.", "model_ema.")
     layout: ClassVar[Layout] = Layout(
