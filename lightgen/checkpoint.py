@@ -1,20 +1,30 @@
-"""Reading checkpoints, safely: what lightgen writes can be loaded without executing anything that is in it."""
+"""Reading checkpoints, safely: what lightgen writes can be loaded without executing anything that is in it.
+
+A checkpoint is a file that torch reads, or a folder of `model.safetensors` and `config.json`.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 import lightgen
+from lightgen.functional.files import atomic, save_json
 from lightgen.registry import Component, build, describe
 
 KEY = "lightgen"
 """Where a checkpoint says what it holds."""
+
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+"""The files of a folder."""
 
 
 def pack(component: Component, prefix: str) -> dict[str, Any]:
@@ -35,6 +45,8 @@ def read(path: str | Path) -> dict[str, Any]:
             refused, not run), or lightgen did not write it.
     """
     path = Path(path)
+    if path.is_dir():
+        return _read_folder(path)
     if not path.is_file():
         raise ValueError(f"no checkpoint at {path}")
     try:
@@ -51,17 +63,71 @@ def read(path: str | Path) -> dict[str, Any]:
     return contents
 
 
-def restore(path: str | Path, kind: str) -> Any:
-    """The component of a kind (`"prior"`, `"tokenizer"`) that a checkpoint holds, with its weights, in eval mode.
+def _read_folder(folder: Path) -> dict[str, Any]:
+    for name in (CONFIG, WEIGHTS):
+        if not (folder / name).is_file():
+            raise ValueError(f"the folder {folder} is not one that lightgen exported: it has no {name}")
+    try:
+        entry = json.loads((folder / CONFIG).read_text())
+        weights = load_file(folder / WEIGHTS)
+    except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError) as error:
+        raise ValueError(f"the folder {folder} is damaged: {error}") from None
+    if not isinstance(entry, dict) or not {"component", "prefix", "config"} <= entry.keys():
+        raise ValueError(f"the folder {folder} is not one that lightgen exported")
+    return {KEY: entry, "state_dict": weights}
+
+
+def save(component: Any, path: Path, **more: Any) -> None:
+    """Write a component as a checkpoint of its own, without anything that training would go on from.
+
+    Args:
+        component: a tokenizer or a prior.
+        path: of the file.
+        more: plain data to keep with it.
+    """
+    contents = {KEY: {**pack(component, ""), "config": None, **more}, "state_dict": component.state_dict()}
+    with atomic(path) as temporary:
+        torch.save(contents, temporary)
+
+
+def export(path: str | Path, folder: Path) -> Any:
+    """Write what a checkpoint holds as a folder, with averaged weights where it has them; returns what it holds.
+
+    Raises:
+        ValueError: as `restore`.
+    """
+    contents = read(path)
+    component = _assemble(contents, path)
+    entry = {**contents[KEY], "prefix": ""}
+    # Safetensors wants every tensor for itself and in plain order.
+    weights = {
+        name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in component.state_dict().items()
+    }
+    with atomic(folder / WEIGHTS) as temporary:
+        save_file(weights, temporary)
+    save_json(entry, folder / CONFIG)
+    return component
+
+
+def restore(path: str | Path, kind: str | None = None) -> Any:
+    """The component that a checkpoint holds, with its weights (averaged ones where there are such), in eval mode.
+
+    Args:
+        path: of a file that lightgen wrote, or of a folder that it exported.
+        kind: what it must be, `"prior"` or `"tokenizer"`; None takes either.
 
     Raises:
         ValueError: as `read`, or if the checkpoint holds another kind or does not fit this version's components.
     """
     contents = read(path)
-    entry = contents[KEY]
-    held = entry["component"]["kind"]
-    if held != kind:
+    held = contents[KEY]["component"]["kind"]
+    if kind is not None and held != kind:
         raise ValueError(f"{path} holds a {held}, where a {kind} is needed")
+    return _assemble(contents, path)
+
+
+def _assemble(contents: dict[str, Any], path: str | Path) -> Any:
+    entry = contents[KEY]
     component = build(entry["component"])
     weights = {
         name.removeprefix(entry["prefix"]): tensor
@@ -76,12 +142,12 @@ def restore(path: str | Path, kind: str) -> Any:
 
 
 def load_tokenizer(path: str) -> Any:
-    """The tokenizer in a checkpoint of stage one.
+    """The tokenizer in a checkpoint of stage one, imported or exported.
 
     Raises:
         ValueError: as `restore`; for a missing file it says how to train one.
     """
-    if not Path(path).is_file():
+    if not Path(path).exists():
         raise ValueError(
             f"no tokenizer at {path}; train one, e.g. `lightgen fit --config ffhq256-tokenizer.yaml`, "
             "and give its checkpoint with --model.tokenizer"

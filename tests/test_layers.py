@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import lightgen
+from lightgen.cli.main import COMMANDS
 
 ROOT = Path(lightgen.__file__).parent
 LAYERS = [
@@ -16,7 +17,7 @@ LAYERS = [
     {"quantizers", "networks", "processes"},
     {"tokenizers", "samplers", "losses", "metrics"},
     {"checkpoint", "figures", "provenance", "windows"},
-    {"prior"},
+    {"prior", "importers"},
     {"inpainting"},
     {"data", "modules"},
     {"callbacks", "bench"},
@@ -76,7 +77,7 @@ except SystemExit:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     lines = done.stdout.splitlines()
     assert lines[-1] == "False" and len(lines) < 40
-    for command in ("fit", "validate", "test", "predict", "sample", "inpaint", "reconstruct", "demo", "list"):
+    for command in COMMANDS:
         assert any(line.strip().startswith(command) for line in lines)
 
 

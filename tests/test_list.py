@@ -2,7 +2,7 @@
 
 import pytest
 
-from lightgen.cli.main import main
+from lightgen.cli.main import COMMANDS, main
 from lightgen.registry import components
 
 
@@ -18,7 +18,7 @@ def test_list_shows_every_component_with_what_it_is(capsys):
     assert lines[0] == "sampler" and "uniform noise; McKinney" in lines[where + 1]
 
 
-@pytest.mark.parametrize("command", ["fit", "sample", "inpaint", "reconstruct", "demo", "list"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help(command, capsys):
     with pytest.raises(SystemExit) as end:
         main([command, "--help"])

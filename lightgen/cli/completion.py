@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 from typing import Any
 
 import shtab
 
-from lightgen.cli import fit, inpaint, reconstruct, sample
+from lightgen.cli import fit
 from lightgen.cli.main import COMMANDS
 from lightgen.cli.plain import PlainParser
 from lightgen.registry import components
 
-FILES = ("--config", "--ckpt_path", "--image", "--mask")
+FILES = ("--config", "--ckpt_path", "--image", "--mask", "--weights", "--tokenizer")
 
 
 def main(args: list[str]) -> int:
@@ -23,12 +24,15 @@ def main(args: list[str]) -> int:
     root = argparse.ArgumentParser(prog="lightgen")
     commands = root.add_subparsers()
     parsers: dict[str, Any] = fit.grammar()
-    parsers |= {"sample": sample.parser(), "inpaint": inpaint.parser(), "reconstruct": reconstruct.parser()}
+    for name, (module, _) in COMMANDS.items():
+        command = importlib.import_module(f"lightgen.cli.{module}")
+        if hasattr(command, "parser"):
+            parsers[name] = command.parser()
     for name, (_, text) in COMMANDS.items():
         # jsonargparse's own script spells out every option of every class: a hundred megabytes.
-        command = commands.add_parser(name, help=text)
+        added = commands.add_parser(name, help=text)
         for action in parsers[name]._actions if name in parsers else ():
-            _copy(action, command)
+            _copy(action, added)
     commands.choices["list"].add_argument("kind", choices=sorted({c.kind for c in components()}))
     commands.choices["demo"].add_argument("--out")
     print(shtab.complete(root, shell))

@@ -38,8 +38,8 @@ class CLI(LightningCLI):
         # A checkpoint of lightgen holds nothing but data; others are refused, before Lightning looks at them.
         config["weights_only"] = True
         path = config.get("ckpt_path")
-        if path and path not in ("last", "best"):
-            read(path)
+        if path and path not in ("last", "best") and "pytorch-lightning_version" not in read(path):
+            raise ValueError(f"{path} holds weights alone, which this command cannot go on from")
 
     def before_instantiate_classes(self) -> None:
         config = self.config[str(self.subcommand)]

@@ -15,6 +15,11 @@ COMMANDS = {
     "sample": ("sample", "make pictures from a prior's checkpoint, with any sampler that fits it"),
     "inpaint": ("inpaint", "fill the masked part of a picture, or continue it on a larger canvas"),
     "reconstruct": ("reconstruct", "send pictures through a tokenizer: side-by-side sheet, PSNR, SSIM, codebook usage"),
+    "import": (
+        "import_weights",
+        "turn a published VQ-GAN (taming, ldm, diffusers, llamagen, maskgit) into a tokenizer",
+    ),
+    "export": ("export", "write a tokenizer or a prior as a folder of safetensors and JSON"),
     "demo": ("demo", "the whole job on emoji in a quarter of an hour: train, sample, score, report"),
     "list": ("list", "every component by kind, with its source paper"),
 }

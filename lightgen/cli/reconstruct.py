@@ -46,6 +46,8 @@ def main(args: list[str]) -> int:
     if path is not None and not is_given(arguments, "--data"):
         made.set_defaults({"data": own_data(path)})
     parsed = made.parse_args(arguments)
+    if parsed.data is None:
+        raise ValueError(f"{parsed.ckpt_path} does not say what pictures it is for; give some with --data")
     if parsed.batch_size < 1 or (parsed.num_images or 1) < 1:
         raise ValueError("batch_size and num_images must be at least 1")
     data = made.instantiate_classes(parsed).data

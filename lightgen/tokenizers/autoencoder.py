@@ -11,7 +11,7 @@ from lightgen.tokenizers.layers import Downsample, ResidualBlock, SpatialAttenti
 
 def encoder(
     channels: int, width: int, multipliers: Sequence[int], num_res_blocks: int, attention: Sequence[bool],
-    patch: int, dim: int,
+    middle_attention: bool, patch: int, latent_channels: int, dim: int,
 ) -> nn.Sequential:  # fmt: skip
     """(B, channels, H, W) to (B, dim, h, w).
 
@@ -21,7 +21,9 @@ def encoder(
         multipliers: of the width at each level; the size halves between levels.
         num_res_blocks: at each level.
         attention: whether each level has attention after its residual blocks.
+        middle_attention: whether there is attention between the residual blocks next to the latent.
         patch: pixels per side that the stem folds into one position.
+        latent_channels: between the 3x3 and the 1x1 convolution next to the latent.
         dim: of the latent.
     """
     parts: list[nn.Module] = [nn.PixelUnshuffle(patch)] if patch > 1 else []
@@ -35,17 +37,19 @@ def encoder(
                 parts.append(SpatialAttention(current))
         if level + 1 < len(multipliers):
             parts.append(Downsample(current))
-    parts += [middle(current), norm(current), nn.SiLU(inplace=True), conv3(current, dim), nn.Conv2d(dim, dim, 1)]
+    parts += [middle(current, middle_attention), norm(current), nn.SiLU(inplace=True)]
+    parts += [conv3(current, latent_channels), nn.Conv2d(latent_channels, dim, 1)]
     return nn.Sequential(*parts)
 
 
 def decoder(
     channels: int, width: int, multipliers: Sequence[int], num_res_blocks: int, attention: Sequence[bool],
-    patch: int, dim: int,
+    middle_attention: bool, patch: int, latent_channels: int, dim: int,
 ) -> nn.Sequential:  # fmt: skip
     """(B, dim, h, w) to (B, channels, H, W); the arguments are those of `encoder`."""
     current = width * multipliers[-1]
-    parts: list[nn.Module] = [nn.Conv2d(dim, dim, 1), conv3(dim, current), middle(current)]
+    parts: list[nn.Module] = [nn.Conv2d(dim, latent_channels, 1), conv3(latent_channels, current)]
+    parts.append(middle(current, middle_attention))
     for level in reversed(range(len(multipliers))):
         for _ in range(num_res_blocks + 1):
             parts.append(ResidualBlock(current, width * multipliers[level]))

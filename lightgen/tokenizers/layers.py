@@ -69,11 +69,10 @@ class Upsample(nn.Sequential):
         super().__init__(nn.Upsample(scale_factor=2, mode="nearest"), conv3(channels, channels))
 
 
-def middle(channels: int) -> nn.Sequential:
-    """Residual, attention, residual."""
-    return nn.Sequential(
-        ResidualBlock(channels, channels), SpatialAttention(channels), ResidualBlock(channels, channels)
-    )
+def middle(channels: int, attention: bool) -> nn.Sequential:
+    """Residual, attention if wanted, residual."""
+    between = [SpatialAttention(channels)] if attention else []
+    return nn.Sequential(ResidualBlock(channels, channels), *between, ResidualBlock(channels, channels))
 
 
 def channels_last(module: nn.Sequential) -> nn.Sequential:

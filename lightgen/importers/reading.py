@@ -1,0 +1,110 @@
+"""Tensors out of other people's checkpoints, without running anything that is in them."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+HOLDERS = ("ema", "model", "state_dict")
+"""Where checkpoints keep their tensors, if not at the top; averaged ones first."""
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a checkpoint by name, on the CPU.
+
+    Safetensors and torch files; of Lightning's checkpoints those of the `state_dict`. A file that also holds objects
+    of foreign classes is read without importing the classes.
+
+    Raises:
+        ValueError: in one line, if the file is missing, is no checkpoint, or holds no named tensors.
+    """
+    if not path.is_file():
+        raise ValueError(f"there is no weights file {path}")
+    contents = _safetensors(path) if path.suffix == ".safetensors" else _torch(path)
+    for name in HOLDERS:
+        if isinstance(contents, Mapping) and isinstance(contents.get(name), Mapping):
+            contents = contents[name]
+            break
+    if not isinstance(contents, Mapping):
+        raise ValueError(f"{path} holds no tensors by name")
+    tensors = {name: value.detach() for name, value in contents.items() if isinstance(value, Tensor)}
+    if not tensors:
+        raise ValueError(f"{path} holds no tensors by name")
+    return tensors
+
+
+class Inert:
+    """Stands for every foreign class and function: takes anything, keeps nothing, does nothing."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Inert:
+        return super().__new__(cls)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        pass
+
+    def append(self, item: Any) -> None:
+        """A pickled list of a foreign class appends its items."""
+
+    def extend(self, items: Any) -> None:
+        """A pickled list of a foreign class appends its items."""
+
+
+class InertUnpickler(pickle.Unpickler):
+    """Knows how tensors are put together. Every other name in the file becomes `Inert`; none is imported."""
+
+    KNOWN: ClassVar[dict[tuple[str, str], Any]] = {
+        ("collections", "OrderedDict"): OrderedDict,
+        ("torch", "Size"): torch.Size,
+        ("torch._utils", "_rebuild_tensor_v2"): torch._utils._rebuild_tensor_v2,
+        ("torch._utils", "_rebuild_parameter"): torch._utils._rebuild_parameter,
+    }
+
+    def find_class(self, module: str, name: str) -> Any:
+        return self.KNOWN.get((module, name), Inert)
+
+
+class InertPickle:
+    """In place of the module `pickle`, for `torch.load`."""
+
+    Unpickler = InertUnpickler
+
+    @staticmethod
+    def load(file: Any, **options: Any) -> Any:
+        """One pickled object of a file."""
+        return InertUnpickler(file, **options).load()
+
+
+def _safetensors(path: Path) -> Any:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path} is no safetensors file: {error}") from None
+
+
+def _torch(path: Path) -> Any:
+    try:
+        with warnings.catch_warnings():
+            # torch wonders about pickles that it is about to refuse.
+            warnings.simplefilter("ignore")
+            try:
+                return torch.load(path, map_location="cpu", weights_only=True)
+            except pickle.UnpicklingError:
+                return torch.load(path, map_location="cpu", weights_only=False, pickle_module=InertPickle)
+    except Exception:
+        # A damaged pickle can fail in any way.
+        raise ValueError(f"{path} is not a checkpoint that torch can read, or is damaged") from None

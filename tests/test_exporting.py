@@ -1,0 +1,96 @@
+"""Folders of safetensors, and commands on them and on imported tokenizers."""
+
+import json
+
+import pytest
+import torch
+from published import Published, pictures
+from safetensors.torch import load_file, save_file
+from test_cli_errors import mistake
+
+import lightgen
+from lightgen.checkpoint import restore
+from lightgen.cli.main import main
+from lightgen.figures import read_png
+
+
+def run(*args):
+    assert main([str(arg) for arg in args]) == 0
+
+
+@pytest.fixture
+def imported(tmp_path):
+    """The checkpoint of an imported tokenizer, and its ids of some pictures."""
+    reference = Published()
+    ids, _ = reference(pictures())
+    save_file(reference.tensors, tmp_path / "weights.safetensors")
+    run("import", "--kind", "taming", "--weights", tmp_path / "weights.safetensors", "--image_size", 16,
+        "--out", tmp_path / "imported.ckpt")  # fmt: skip
+    return tmp_path / "imported.ckpt", ids
+
+
+def test_export_and_load_to_the_bit(tokenizer_checkpoint, prior_checkpoint, imported, tmp_path):
+    for path in (tokenizer_checkpoint, prior_checkpoint, imported[0]):
+        out = tmp_path / path.parent.name / path.stem
+        run("export", "--ckpt_path", path, "--out", out)
+        original, loaded = restore(path), lightgen.load(out)
+        assert type(loaded) is type(original) and loaded.kind in ("prior", "tokenizer") and not loaded.training
+        states = original.state_dict(), loaded.state_dict()
+        assert states[0].keys() == states[1].keys() == load_file(out / "model.safetensors").keys()
+        assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+        assert [p.name for p in sorted(out.iterdir())] == ["config.json", "model.safetensors"]
+        run("export", "--ckpt_path", out, "--out", tmp_path / "again")
+        for name in ("config.json", "model.safetensors"):
+            assert (tmp_path / "again" / name).read_bytes() == (out / name).read_bytes()
+
+
+def test_the_exported_weights_are_the_averaged_ones(prior_checkpoint, tmp_path):
+    contents = torch.load(prior_checkpoint, weights_only=True)
+    averaged, last = contents["state_dict"], contents["current_model_state"]
+    run("export", "--ckpt_path", prior_checkpoint, "--out", tmp_path)
+    exported = load_file(tmp_path / "model.safetensors")
+    assert all(torch.equal(tensor, averaged[f"prior.{name}"]) for name, tensor in exported.items())
+    assert any(not torch.equal(averaged[name], last[name]) for name in averaged if name.startswith("prior."))
+
+
+def test_commands_take_folders_and_imported_tokenizers(prior_checkpoint, imported, tmp_path):
+    path, ids = imported
+    run("export", "--ckpt_path", prior_checkpoint, "--out", tmp_path / "prior")
+    for source, out in ((prior_checkpoint, "a"), (tmp_path / "prior", "b")):
+        run("sample", "--ckpt_path", source, "--num_images", 3, "--out", tmp_path / out)
+        run("reconstruct", "--ckpt_path", source, "--num_images", 4, "--out", tmp_path / out)
+    assert torch.equal(read_png(tmp_path / "a" / "grid.png"), read_png(tmp_path / "b" / "grid.png"))
+    scores = [json.loads((tmp_path / out / "scores.json").read_text())["psnr"] for out in "ab"]
+    assert scores[0] == scores[1]
+
+    run("export", "--ckpt_path", path, "--out", tmp_path / "folder")
+    data = ["--data", "SyntheticImages", "--data.image_size", 16, "--data.num_images", 20]
+    run("reconstruct", "--ckpt_path", tmp_path / "folder", *data, "--out", tmp_path / "c")
+    run("fit", "--config", "tiny.yaml", "--model.tokenizer", tmp_path / "folder", "--trainer.max_steps", 2,
+        "--trainer.val_check_interval", 2, "--trainer.enable_progress_bar", "false",
+        "--trainer.default_root_dir", tmp_path / "run")  # fmt: skip
+    tokenizer = lightgen.load(tmp_path / "run" / "last.ckpt").tokenizer
+    assert torch.equal(tokenizer.encode(pictures()), ids)
+
+
+def test_mistakes_with_folders_and_imported_tokenizers(tokenizer_checkpoint, imported, tmp_path, capsys):
+    folder = tmp_path / "folder"
+    run("export", "--ckpt_path", tokenizer_checkpoint, "--out", folder)
+    capsys.readouterr()
+    out = ["--out", str(tmp_path / "out")]
+    assert "give some with --data" in mistake(capsys, ["reconstruct", "--ckpt_path", str(imported[0]), *out])
+    assert "holds a tokenizer, where a prior" in mistake(capsys, ["sample", "--ckpt_path", str(folder), *out])
+    fit = ["fit", "--config", "tiny-tokenizer.yaml", "--ckpt_path"]
+    for path in (imported[0], folder):
+        assert "holds weights alone" in mistake(capsys, [*fit, str(path)])
+    assert "it has no config.json" in mistake(capsys, ["export", "--ckpt_path", str(tmp_path), *out])
+    assert "no checkpoint at" in mistake(capsys, ["export", "--ckpt_path", str(tmp_path / "none"), *out])
+    weights = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(weights[:-8])
+    assert "is damaged" in mistake(capsys, ["export", "--ckpt_path", str(folder), *out])
+    save_file({"x": torch.zeros(1)}, folder / "model.safetensors")
+    assert "do not fit" in mistake(capsys, ["export", "--ckpt_path", str(folder), *out])
+    (folder / "config.json").write_text("[1]")
+    assert "not one that lightgen exported" in mistake(capsys, ["export", "--ckpt_path", str(folder), *out])
+    (folder / "config.json").write_text("{")
+    assert "is damaged" in mistake(capsys, ["export", "--ckpt_path", str(folder), *out])
