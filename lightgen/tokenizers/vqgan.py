@@ -55,7 +55,7 @@ class VQGAN(Tokenizer):
         self.image_size = (height, breadth)
         self.grid = (height // factor, breadth // factor)
         self.channels = channels
-        self.vocab_size = quantizer.vocab_size
+        self.vocab_size, self.num_codes = quantizer.vocab_size, quantizer.num_codes
         attention = [height // patch // 2**level in attention_resolutions for level in range(len(multipliers))]
         shape = (channels, width, multipliers, num_res_blocks, attention, patch, quantizer.dim)
         self.encoder = channels_last(encoder(*shape))
