@@ -32,7 +32,7 @@ class CodebookUsage(Metric):
         self.counts += torch.stack([torch.bincount(b.flatten(), minlength=self.counts.shape[1]) for b in books])
 
     def compute(self) -> dict[str, Tensor]:
-        """The share of codes used at all; exp of the entropy of their frequencies, in [1, V]; how many are never used."""
+        """Share of codes that are used; exp of the entropy of their frequencies, in [1, V]; number of codes never used."""
         frequency = self.counts / self.counts.sum(1, keepdim=True).clamp_min(1)
         entropy = -torch.xlogy(frequency, frequency).sum(1)
         used = (self.counts > 0).float()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
+import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
+from torch.nn.functional import mse_loss, one_hot
 from vector_quantize_pytorch import VectorQuantize
 
 from lightgen.functional.random import Noise, Stream
@@ -49,37 +50,33 @@ class GumbelVQ(BookQuantizer):
             dim,
             check_vocab_size(vocab_size),
             decay=decay,
-            commitment_weight=commitment_weight,
             threshold_ema_dead_code=dead_below,
-            sample_codebook_temp=temperature,
             rotation_trick=False,
             accept_image_fmap=True,
             sync_codebook=False,
-            # Else an identity would replace the gradient of the softmax.
-            route_gradients_to_input=False,
         )
         super().__init__(vocab_size, dim, implementation)
-        self.books[0].gumbel_sample = self.choose
+        self.temperature = temperature
+        self.commitment_weight = commitment_weight
 
     def assign(self, latent: Tensor) -> Quantized:
-        quantized, ids, loss = self.implementation(latent)
-        return Quantized(quantized, ids.long(), loss.sum())
+        if not self.training:
+            return Quantized(*self.implementation(latent))
+        book, latents_ND = self.books[0], latent.movedim(1, -1).flatten(0, 2)
+        book.init_embed_(latents_ND.unsqueeze(0))
+        # A copy, because the library moves the book in place before the backward pass reads it.
+        codes_VD = book.embed[0].clone()
+        num = len(latents_ND)
+        noise = Noise.of(0, num, rank() * num, latent.device)
+        gumbel = -(-noise.uniform(int(self.steps), Stream.TOKEN, self.vocab_size).log()).log()
+        noisy_NV = gumbel - torch.cdist(latents_ND, codes_VD)
+        ids_N, soft_NV = noisy_NV.argmax(1), (noisy_NV / self.temperature).softmax(1)
+        chosen_NV = one_hot(ids_N, self.vocab_size) + soft_NV - soft_NV.detach()
+        ids = ids_N.view(len(latent), *latent.shape[2:])
+        self.implementation.update_indices(latent.detach(), ids)
+        quantized = (chosen_NV @ codes_VD).view(*ids.shape, -1).movedim(-1, 1)
+        return Quantized(quantized, ids, self.commitment_weight * mse_loss(latents_ND, codes_VD[ids_N]))
 
     def embed(self, ids: Tensor) -> Tensor:
         codes: Tensor = self.implementation.codebook[ids]
         return codes.movedim(-1, 1)
-
-    def choose(self, logits: Tensor, temperature: float, training: bool, **_: Any) -> tuple[Tensor, Tensor]:
-        """Codes for logits (1, n, V), as ids (1, n) and as one-hot (1, n, V) with the gradient of the softmax.
-
-        The library's own choice leaves the noise out of the softmax, and lets the temperature change the draw.
-        """
-        if not training:
-            ids = logits.argmax(-1)
-            return ids, one_hot(ids, self.vocab_size).to(logits)
-        num = logits.shape[1]
-        noise = Noise.of(0, num, rank() * num, logits.device)
-        gumbel = -(-noise.uniform(int(self.steps), Stream.TOKEN, self.vocab_size).log()).log()
-        noisy = logits + gumbel
-        ids, soft = noisy.argmax(-1), (noisy / temperature).softmax(-1)
-        return ids, one_hot(ids, self.vocab_size).to(soft) + soft - soft.detach()

@@ -50,7 +50,7 @@ class LFQ(Quantizer):
         self.entropy_weight = entropy_weight
         self.commitment_weight = commitment_weight
         self.temperature = temperature
-        self.implementation = Implementation(dim=bits)
+        self.implementation = Implementation(dim=bits).eval()
 
     def train(self, mode: bool = True) -> Self:
         super().train(mode)
