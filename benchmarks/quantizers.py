@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from importlib.metadata import version
 from itertools import count
-from math import log2
+from math import log2, log10
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ ENTRIES: dict[str, Callable[[], Quantizer]] = {
     "ResidualVQ, 2 x 512 codes": lambda: ResidualVQ(512, 2, DIM),
     "ProductVQ, 2 x 512 codes": lambda: ProductVQ(512, 2, DIM),
 }
+BASELINE = "k-means on 4x4 patches, 512 means"
 SIZE, PATCH = 64, 4
 PATCHES, ROUNDS = 1 << 16, 15
 COLUMNS = {"bits": "d", "psnr": ".2f", "ssim": ".3f", "fd": ".1f", "usage": ".1%", "perplexity": ".0f", "dead": ".0f"}
@@ -93,41 +94,46 @@ class Patches:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=600, help="training batches of a row")
+    parser.add_argument("--steps", type=int, default=1200, help="training batches of a row")
     parser.add_argument("--width", type=int, default=32, help="channels of the VQ-GAN")
     parser.add_argument("--batch_size", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rows", type=Path, default=Path("runs/quantizers"), help="folder for finished rows")
     arguments = parser.parse_args()
     data = Emoji(SIZE, seed=0)
-    settings = {name: value for name, value in vars(arguments).items() if name != "rows"} | {"data": data.fingerprint}
+    common = {"seed": arguments.seed, "data": data.fingerprint}
+    training = {"steps": arguments.steps, "width": arguments.width, "batch_size": arguments.batch_size}
     rows = []
-    for number, name in enumerate(["k-means on 4x4 patches, 512 means", *ENTRIES]):
+    for number, name in enumerate([BASELINE, *ENTRIES]):
         path = arguments.rows / f"{number:02d}.json"
         row = json.loads(path.read_text()) if path.is_file() else {}
-        if (row.get("name"), row.get("settings")) != (name, settings):
+        settings = {"name": name, **common, **(training if name in ENTRIES else {})}
+        if row.get("settings") != settings:
             print(name, file=sys.stderr, flush=True)
             coder = train(ENTRIES[name](), data, arguments) if name in ENTRIES else baseline(data, arguments.seed)
-            row = {"name": name, "settings": settings, "scores": evaluate(coder, data)}
+            row = {"settings": settings, "scores": evaluate(coder, data)}
             save_json(row, path)
         rows.append(row)
     report(rows, arguments, data)
 
 
 def train(quantizer: Quantizer, data: Emoji, arguments: argparse.Namespace) -> VQGAN:
-    """A VQ-GAN without adversary, trained as by configs/emoji64-tokenizer.yaml."""
+    """The VQ-GAN of configs/emoji64-tokenizer.yaml, but narrower, trained without adversary."""
     torch.manual_seed(arguments.seed)
     vqgan = VQGAN(quantizer, SIZE, width=arguments.width, multipliers=(1,), attention_resolutions=(), patch=PATCH)
-    optimizer = torch.optim.Adam(vqgan.parameters(), 1e-3, betas=(0.9, 0.95))
+    optimizer = torch.optim.Adam(vqgan.parameters(), 2e-3, betas=(0.9, 0.95))
     scheduler = WarmupCosine(optimizer, 50, arguments.steps, 0.05)
     loss = ReconstructionLoss(l1=1.0, mse=1.0)
-    for _, images in zip(range(arguments.steps), batches(data, arguments), strict=False):
+    for step, images in zip(range(arguments.steps), batches(data, arguments), strict=False):
         reconstruction, quantized = vqgan(images)
-        (loss(reconstruction, images).loss + quantized.loss).backward()
+        output = loss(reconstruction, images)
+        (output.loss + quantized.loss).backward()
         torch.nn.utils.clip_grad_norm_(vqgan.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
         scheduler.step()
+        if step % 100 == 99:
+            print(f"  {step + 1} steps, PSNR {10 * log10(4 / output.metrics['mse']):.1f}", file=sys.stderr, flush=True)
     return vqgan.eval()
 
 
@@ -172,16 +178,23 @@ def evaluate(coder: VQGAN | Patches, data: Emoji) -> dict[str, float]:
 def report(rows: list[dict[str, Any]], arguments: argparse.Namespace, data: Emoji) -> None:
     """Print the table as markdown."""
     versions = {**provenance(), "vector-quantize-pytorch": version("vector-quantize-pytorch")}
+    num, side = len(data.dataset("val")), SIZE // PATCH
     print("# Quantizers on emoji at 64x64\n")
-    print(f"`python benchmarks/quantizers.py` on {date.today()}: {arguments.steps} steps of {arguments.batch_size},")
-    print(f"width {arguments.width}, seed {arguments.seed}, grid {SIZE // PATCH}x{SIZE // PATCH}, float32; scores of all")
-    print(f"{len(data.dataset('val'))} held-out pictures (data {data.fingerprint}), reconstructed and rounded to 8 bits;")
-    print("fd = FD(efficientnet-lite0) to the originals of the same pictures; perplexity and usage over all books.\n")
+    print(f"`python benchmarks/quantizers.py` on {date.today()}. Training: {arguments.steps} steps of")
+    print(
+        f"{arguments.batch_size} pictures, width {arguments.width}, grid {side}x{side}, seed {arguments.seed}, float32."
+    )
+    print(f"Scores: all {num} held-out pictures (data {data.fingerprint}), reconstructed and rounded to 8 bits;")
+    print("fd = FD(efficientnet-lite0) to the originals of the same pictures; usage and perplexity over all books.\n")
     print(", ".join(f"{name} {value}" for name, value in versions.items()) + "\n")
     print("| quantizer | " + " | ".join(COLUMNS) + " |")
     print("|---|" + "---:|" * len(COLUMNS))
     for row in rows:
-        print(f"| {row['name']} | " + " | ".join(format(row["scores"][c], f) for c, f in COLUMNS.items()) + " |")
+        print(
+            f"| {row['settings']['name']} | "
+            + " | ".join(format(row["scores"][c], f) for c, f in COLUMNS.items())
+            + " |"
+        )
 
 
 def cut(images: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ class CodebookUsage(Metric):
         self.counts += torch.stack([torch.bincount(b.flatten(), minlength=self.counts.shape[1]) for b in books])
 
     def compute(self) -> dict[str, Tensor]:
-        """Share of codes that are used; exp of the entropy of their frequencies, in [1, V]; number of codes never used."""
+        """Share of used codes; exp of the entropy of their frequencies, in [1, V]; number of unused codes."""
         frequency = self.counts / self.counts.sum(1, keepdim=True).clamp_min(1)
         entropy = -torch.xlogy(frequency, frequency).sum(1)
         used = (self.counts > 0).float()
