@@ -6,12 +6,11 @@ from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
-from torch.distributed.nn.functional import all_reduce
 from torch.nn.functional import mse_loss, softplus
 from vector_quantize_pytorch import LFQ as Implementation
 
 from lightgen.quantizers.base import Quantized, Quantizer
-from lightgen.quantizers.book import world_size
+from lightgen.quantizers.book import sum_over_ranks, world_size
 
 
 class LFQ(Quantizer):
@@ -89,8 +88,10 @@ def entropies(latents: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
     probs_ND2 = torch.stack((-latents, latents), -1).mul(2 / temperature).softmax(-1)
     left, right = (_joint(half) for half in probs_ND2.tensor_split(2, dim=1))
     mean = left.T @ right / len(latents)
-    if world_size() > 1:
-        mean = all_reduce(mean) / world_size()
+    total = mean.detach().clone()
+    sum_over_ranks(total)
+    # The value of all ranks with the gradient of ours: the mean gradient over ranks is that of the value.
+    mean = mean + (total / world_size() - mean).detach()
     # The derivative of p log p has no limit at 0.
     even = -(mean * mean.clamp_min(torch.finfo(mean.dtype).tiny).log()).sum()
     return certain, even
