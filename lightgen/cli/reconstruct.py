@@ -84,7 +84,7 @@ def run(tokenizer: Tokenizer, data: ImageData, parsed: Any) -> None:
         raise ValueError(f"there are no pictures in the {parsed.split} split")
     psnr = PeakSignalNoiseRatio(data_range=(-1.0, 1.0), dim=(1, 2, 3))
     ssim = StructuralSimilarityIndexMeasure(data_range=(-1.0, 1.0))
-    usage = CodebookUsage(tokenizer.vocab_size)
+    usage = CodebookUsage(tokenizer.vocab_size, tokenizer.num_codes)
     sheet: list[torch.Tensor] = []
     with progress_bar(f"reconstructing {num} pictures", math.ceil(num / parsed.batch_size)) as advance:
         for start in range(0, num, parsed.batch_size):

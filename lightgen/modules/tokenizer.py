@@ -44,7 +44,7 @@ class TokenizerModule(TrainingModule):
         self.codebook_weight = codebook_weight
         self.psnr = PeakSignalNoiseRatio(data_range=(-1.0, 1.0), dim=(1, 2, 3))
         self.ssim = StructuralSimilarityIndexMeasure(data_range=(-1.0, 1.0))
-        self.usage = CodebookUsage(tokenizer.vocab_size)
+        self.usage = CodebookUsage(tokenizer.vocab_size, tokenizer.num_codes)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         images = to_unit(batch["image"])
@@ -57,7 +57,7 @@ class TokenizerModule(TrainingModule):
         return loss
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Ids (B, h, w) of a batch of pictures."""
+        """Ids (B, h, w), or (B, M, h, w), of a batch of pictures."""
         return self.tokenizer.encode(to_unit(batch["image"]))
 
     def evaluate(self, split: str, batch: Batch) -> None:

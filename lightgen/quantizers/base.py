@@ -6,6 +6,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from lightgen.registry import Component
@@ -13,7 +14,13 @@ from lightgen.registry import Component
 
 @dataclass(frozen=True)
 class Quantized:
-    """Quantized latent (B, dim, h, w) with straight-through gradient, ids (B, h, w) int64, scalar auxiliary loss."""
+    """What a quantizer made of latents (B, dim, h, w).
+
+    Args:
+        latent: the quantized latent (B, dim, h, w) float32, with straight-through gradient while training.
+        ids: (B, h, w) int64 in [0, vocab_size); (B, M, h, w) where M codes stand at one position.
+        loss: a scalar to add to the loss; zero in evaluation.
+    """
 
     latent: Tensor
     ids: Tensor
@@ -21,16 +28,32 @@ class Quantized:
 
 
 class Quantizer(nn.Module, Component):
-    """Continuous latents (B, dim, h, w) to codes of a book of `vocab_size`. Works in float32 under any autocast."""
+    """Continuous latents (B, dim, h, w) to codes of a book of `vocab_size`, in float32 under any autocast.
+
+    In bfloat16, ids above 256 cannot be told apart and neighbouring codes change places, so the precision is set here,
+    once, and a subclass only says how to quantize float32 latents.
+    """
 
     kind: ClassVar[str] = "quantizer"
     dim: int
     vocab_size: int
+    num_codes: int = 1
+    """M, the number of codes at one position, each from a book of its own; all books have V codes."""
 
-    @abstractmethod
     def forward(self, latent: Tensor) -> Quantized:
-        """Quantize latents (B, dim, h, w)."""
+        """Quantize latents (B, dim, h, w) of any floating type."""
+        with torch.autocast(latent.device.type, enabled=False):
+            return self.quantize(latent.float())
+
+    def lookup(self, ids: Tensor) -> Tensor:
+        """Latents (B, dim, h, w) float32 of ids (B, h, w), or (B, M, h, w) where M is above 1."""
+        with torch.autocast(ids.device.type, enabled=False):
+            return self.embed(ids)
 
     @abstractmethod
-    def lookup(self, ids: Tensor) -> Tensor:
-        """Latents (B, dim, h, w) of ids (B, h, w)."""
+    def quantize(self, latent: Tensor) -> Quantized:
+        """Quantize float32 latents (B, dim, h, w)."""
+
+    @abstractmethod
+    def embed(self, ids: Tensor) -> Tensor:
+        """Latents (B, dim, h, w) of ids, as `lookup`."""

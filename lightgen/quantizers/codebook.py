@@ -42,17 +42,16 @@ class Codebook(Quantizer):
         self.commitment_weight = commitment_weight
         self.register_buffer("codes", torch.randn(vocab_size, dim))
 
-    def forward(self, latent: Tensor) -> Quantized:
-        with torch.autocast(latent.device.type, enabled=False):
-            scaled = normalize(latent.float(), dim=1) if self.unit else latent.float()
-            codes_VD = self._book()
-            # Picture by picture: the distances of one to all codes fill hundreds of megabytes at times.
-            ids = torch.stack([nearest(picture, codes_VD) for picture in scaled])
-            quantized = self.lookup(ids)
-            loss = self.commitment_weight * mse_loss(scaled, quantized)
-            return Quantized(scaled + (quantized - scaled).detach(), ids, loss)
+    def quantize(self, latent: Tensor) -> Quantized:
+        scaled = normalize(latent, dim=1) if self.unit else latent
+        codes_VD = self._book()
+        # Picture by picture: the distances of one to all codes fill hundreds of megabytes at times.
+        ids = torch.stack([nearest(picture, codes_VD) for picture in scaled])
+        quantized = self.embed(ids)
+        loss = self.commitment_weight * mse_loss(scaled, quantized)
+        return Quantized(scaled + (quantized - scaled).detach(), ids, loss)
 
-    def lookup(self, ids: Tensor) -> Tensor:
+    def embed(self, ids: Tensor) -> Tensor:
         return self._book()[ids].movedim(-1, 1)
 
     def _book(self) -> Tensor:
@@ -83,15 +82,14 @@ class GumbelCodebook(Quantizer):
         self.projection = nn.Conv2d(dim, vocab_size, 1)
         self.register_buffer("codes", torch.randn(vocab_size, dim))
 
-    def forward(self, latent: Tensor) -> Quantized:
-        with torch.autocast(latent.device.type, enabled=False):
-            logits_BVhw = self.projection(latent.float())
-            ids = logits_BVhw.argmax(1)
-            # The gradient is that of the expected code.
-            expected = torch.einsum("bvhw,vd->bdhw", logits_BVhw.softmax(1), self.codes)
-            return Quantized(expected + (self.lookup(ids) - expected).detach(), ids, latent.new_zeros(()))
+    def quantize(self, latent: Tensor) -> Quantized:
+        logits_BVhw = self.projection(latent)
+        ids = logits_BVhw.argmax(1)
+        # The gradient is that of the expected code.
+        expected = torch.einsum("bvhw,vd->bdhw", logits_BVhw.softmax(1), self.codes)
+        return Quantized(expected + (self.embed(ids) - expected).detach(), ids, latent.new_zeros(()))
 
-    def lookup(self, ids: Tensor) -> Tensor:
+    def embed(self, ids: Tensor) -> Tensor:
         return self.codes[ids].movedim(-1, 1)
 
 

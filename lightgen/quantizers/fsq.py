@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 from vector_quantize_pytorch import FSQ as Implementation
 
@@ -17,27 +16,26 @@ class FSQ(Quantizer):
     """Rounds each of a few channels to one of its levels; the product of the levels is the vocabulary.
 
     Args:
-        levels: of each channel, at least 2, e.g. (8, 8, 8) for 512 codes of 3 channels.
+        levels: of each channel, at least 3 (for 2, see `LFQ`), e.g. (8, 8, 8) for 512 codes of 3 channels.
 
     Raises:
-        ValueError: if there are no levels, or one is below 2.
+        ValueError: if there are no levels, or one is below 3.
     """
 
     source: ClassVar[str] = "Mentzer et al., 2023, arXiv 2309.15505"
 
     def __init__(self, levels: Sequence[int] = (8, 8, 8)) -> None:
         super().__init__()
-        if not levels or min(levels) < 2:
-            raise ValueError(f"levels must be one or more numbers of at least 2, not {tuple(levels)}")
+        if not levels or min(levels) < 3:
+            raise ValueError(f"levels must be one or more numbers of at least 3, not {tuple(levels)}")
         self.dim = len(levels)
         self.vocab_size = math.prod(levels)
         self.implementation = Implementation(list(levels))
 
-    def forward(self, latent: Tensor) -> Quantized:
-        with torch.autocast(latent.device.type, enabled=False):
-            quantized, ids = self.implementation(latent.float())
+    def quantize(self, latent: Tensor) -> Quantized:
+        quantized, ids = self.implementation(latent)
         return Quantized(quantized, ids.long(), latent.new_zeros(()))
 
-    def lookup(self, ids: Tensor) -> Tensor:
+    def embed(self, ids: Tensor) -> Tensor:
         latent: Tensor = self.implementation.indices_to_codes(ids)
         return latent

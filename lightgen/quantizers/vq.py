@@ -4,31 +4,34 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 from vector_quantize_pytorch import VectorQuantize
 
-from lightgen.quantizers.base import Quantized, Quantizer
+from lightgen.quantizers.base import Quantized
+from lightgen.quantizers.book import BookQuantizer, check_vocab_size
 
 
-class VQ(Quantizer):
-    """Nearest code in Euclidean distance; codes are moving averages of the latents they stand for.
+class VQ(BookQuantizer):
+    """Nearest code in Euclidean or cosine distance; codes are moving averages of the latents they stand for.
 
     The book starts from k-means on the first batch, and a code that hardly anything uses is replaced by a random
-    latent of the batch: without both, most codes die within the first hundred steps. That randomness is a function
-    of the number of training steps so far, so that a resumed run repeats an unbroken one.
+    latent of the batch: without both, most codes die within the first hundred steps.
 
     Args:
         vocab_size: V, the number of codes.
-        dim: of a code.
+        dim: of the latent.
         decay: of the moving averages, per training step.
         commitment_weight: of the term that pulls the encoder towards the codes (arXiv 1711.00937, eq. 3).
         dead_below: a code with a smaller average count per step is replaced; 0 never replaces.
+        code_dim: the latent is projected to so many numbers, which are compared to the codes, and back (arXiv
+            2110.04627, section 3.2); None compares the latent itself.
+        cosine: latents and codes are brought to length 1 first (ibid.).
+
+    Raises:
+        ValueError: if `vocab_size` is below 2, or `code_dim` below 1.
     """
 
-    source: ClassVar[str] = "van den Oord et al., 2017, arXiv 1711.00937; Razavi et al., 2019, arXiv 1906.00446"
-
-    steps: Tensor
+    source: ClassVar[str] = "van den Oord et al., 2017, arXiv 1711.00937; Yu et al., 2021, arXiv 2110.04627"
 
     def __init__(
         self,
@@ -37,35 +40,29 @@ class VQ(Quantizer):
         decay: float = 0.99,
         commitment_weight: float = 0.25,
         dead_below: float = 0.1,
+        code_dim: int | None = None,
+        cosine: bool = False,
     ) -> None:
-        super().__init__()
-        if vocab_size < 2:
-            raise ValueError(f"vocab_size must be at least 2, not {vocab_size}")
-        self.vocab_size = vocab_size
-        self.dim = dim
-        self.implementation = VectorQuantize(
+        if code_dim is not None and code_dim < 1:
+            raise ValueError(f"code_dim must be at least 1, not {code_dim}")
+        implementation = VectorQuantize(
             dim,
-            vocab_size,
+            check_vocab_size(vocab_size),
+            codebook_dim=code_dim,
             decay=decay,
             commitment_weight=commitment_weight,
-            kmeans_init=True,
             threshold_ema_dead_code=dead_below,
+            use_cosine_sim=cosine,
             rotation_trick=False,
             accept_image_fmap=True,
+            sync_codebook=False,
         )
-        self.register_buffer("steps", torch.zeros((), dtype=torch.long))
+        super().__init__(vocab_size, dim, implementation)
 
-    def forward(self, latent: Tensor) -> Quantized:
-        with torch.autocast(latent.device.type, enabled=False):
-            if not self.training:
-                quantized, ids, loss = self.implementation(latent.float())
-            else:
-                with torch.random.fork_rng(devices=[latent.device] if latent.is_cuda else []):
-                    torch.manual_seed(int(self.steps))
-                    quantized, ids, loss = self.implementation(latent.float())
-                self.steps += 1
+    def assign(self, latent: Tensor) -> Quantized:
+        quantized, ids, loss = self.implementation(latent)
         return Quantized(quantized, ids.long(), loss.sum())
 
-    def lookup(self, ids: Tensor) -> Tensor:
-        codes: Tensor = self.implementation.codebook[ids]
+    def embed(self, ids: Tensor) -> Tensor:
+        codes: Tensor = self.implementation.project_out(self.implementation.codebook[ids])
         return codes.movedim(-1, 1)

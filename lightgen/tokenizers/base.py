@@ -12,21 +12,24 @@ from lightgen.types import Grid
 
 
 class Tokenizer(nn.Module, Component):
-    """Encodes images (B, C, H, W) in [-1, 1] as ids (B, h, w) in [0, vocab_size), and decodes them."""
+    """Encodes images (B, C, H, W) in [-1, 1] as ids (B, h, w) in [0, vocab_size), and decodes them.
+
+    Where M codes stand at one position, ids are (B, M, h, w).
+    """
 
     kind: ClassVar[str] = "tokenizer"
     vocab_size: int
-    grid: Grid
     num_codes: int = 1
-    """M, the codes at each cell of the grid; for M > 1 ids are (B, M, h, w)."""
+    """M, the number of codes at one position, each of a vocabulary of its own."""
+    grid: Grid
     channels: int
     image_size: tuple[int, int]
     """Height and width in pixels."""
 
     @abstractmethod
     def encode(self, images: Tensor) -> Tensor:
-        """Ids (B, h, w) int64 of images (B, C, H, W) in [-1, 1]."""
+        """Ids (B, h, w), or (B, M, h, w), int64 of images (B, C, H, W) in [-1, 1]."""
 
     @abstractmethod
     def decode(self, ids: Tensor) -> Tensor:
-        """Images (B, C, H, W) in [-1, 1] of ids (B, h, w)."""
+        """Images (B, C, H, W) in [-1, 1] of ids as `encode` makes them."""

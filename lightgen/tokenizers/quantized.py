@@ -48,7 +48,7 @@ class QuantizedAutoencoder(Tokenizer):
             raise ValueError(f"pixel_range must be two numbers, the lower first, not {black} and {white}")
         self.grid = (height // factor, breadth // factor)
         self.channels = channels
-        self.vocab_size = quantizer.vocab_size
+        self.vocab_size, self.num_codes = quantizer.vocab_size, quantizer.num_codes
         self.scale, self.shift = (white - black) / 2, (white + black) / 2
         self.encoder = channels_last(encoder)
         self.decoder = channels_last(decoder)
