@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, ClassVar
 
 import torch
@@ -38,6 +39,9 @@ class EvaluationProtocol(Component):
     ball: Ball = "closed"
 
     features: FeatureNetwork
+
+    @abstractmethod
+    def __init__(self) -> None: ...
 
     def check(self, num_real: int | None, num_fake: int) -> None:
         """Refuse other numbers of pictures than the protocol's; None if there are statistics of the whole split.

@@ -100,7 +100,7 @@ def _compress(x: Tensor) -> Tensor:
 def _warn_if_few(count: int, dimensions: int) -> None:
     if count < dimensions:
         warnings.warn(
-            f"a Frechet distance from {count} pictures in {dimensions} dimensions is far too large: "
+            f"a Frechet distance from {count} pictures in {dimensions} dimensions is biased upwards: "
             "compare it only with others from as many pictures",
             stacklevel=3,
         )
