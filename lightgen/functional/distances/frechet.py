@@ -67,7 +67,7 @@ def frechet_distance(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def frechet_distance_of_statistics(real: Statistics, fake: Statistics) -> Tensor:
-    """The same from statistics, by two symmetric eigendecompositions.
+    """The same from statistics, by a symmetric eigendecomposition.
 
     With R^T R = C1, the eigenvalues of C1 C2 are those of the symmetric R C2 R^T, which are real and, but for rounding,
     not negative. Where a set has fewer vectors than dimensions, `frechet_distance` is more exact.
@@ -80,8 +80,7 @@ def frechet_distance_of_statistics(real: Statistics, fake: Statistics) -> Tensor
     """
     check(1, real=real.mean[None], fake=fake.mean[None])
     _warn_if_few(min(real.num, fake.num), len(real.mean))
-    values, vectors = torch.linalg.eigh(real.covariance)
-    root = values.clamp_min(0).sqrt()[:, None] * vectors.T
+    root = _root_of(real.covariance)
     trace = torch.linalg.eigvalsh(root @ fake.covariance @ root.T).clamp_min(0).sqrt().sum()
     difference = (real.mean - fake.mean).square().sum()
     return difference + real.covariance.trace() + fake.covariance.trace() - 2 * trace
@@ -90,6 +89,15 @@ def frechet_distance_of_statistics(real: Statistics, fake: Statistics) -> Tensor
 def _root(x: Tensor) -> Tensor:
     """(n, d) float64 R with R^T R the covariance of x."""
     return (x - mean(x)).div_((len(x) - 1) ** 0.5)
+
+
+def _root_of(covariance: Tensor) -> Tensor:
+    """(d, d) R with R^T R the covariance: Cholesky's, or where that is singular, from its eigenvectors."""
+    root, failed = torch.linalg.cholesky_ex(covariance, upper=True)
+    if failed:
+        values, vectors = torch.linalg.eigh(covariance)
+        root = values.clamp_min(0).sqrt()[:, None] * vectors.T
+    return root
 
 
 def _compress(x: Tensor) -> Tensor:
