@@ -16,20 +16,23 @@ OFFLINE = "tf_efficientnet_lite0"
 """The model whose weights the extra `demo` brings."""
 
 
-def timm_model(name: str, checkpoint_path: str | None = None, features_only: bool = False) -> nn.Module:
-    """A frozen timm model in eval mode, without classifier.
+def timm_model(
+    name: str, checkpoint_path: str | None = None, features_only: bool = False, num_classes: int = 0
+) -> nn.Module:
+    """A frozen timm model in eval mode.
 
     Args:
         name: of the model.
         checkpoint_path: a file of weights, with or without those of a classifier; None takes the offline package
             for its model, else timm's cache.
         features_only: give the feature maps of all stages instead of the pooled features.
+        num_classes: of its classifier; 0 leaves the classifier out.
 
     Raises:
         ValueError: in one line, if there is no such model or its weights cannot be had.
     """
     offline = checkpoint_path is None and name == OFFLINE
-    shape: dict[str, Any] = {"features_only": True} if features_only else {"num_classes": 0}
+    shape: dict[str, Any] = {"features_only": True} if features_only else {"num_classes": num_classes}
     try:
         model: nn.Module = timm.create_model(name, pretrained=checkpoint_path is None and not offline, **shape)
     except (RuntimeError, OSError) as error:

@@ -1,34 +1,51 @@
-"""Scores of generated pictures against real ones."""
+"""All scores of generated pictures against real ones at once."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import torch
 from torch import Tensor
-from torchmetrics import Metric
-from torchmetrics.utilities import dim_zero_cat
 
-from lightgen.functional.distances import frechet_distance, kernel_distance, manifold_scores
+from lightgen.functional.distances import (
+    Ball,
+    Statistics,
+    frechet_distance,
+    frechet_distance_of_statistics,
+    kernel_distance,
+    manifold_scores,
+    statistics,
+)
+from lightgen.metrics.base import FeatureMetric, frechet_name
 from lightgen.metrics.features import FeatureNetwork
-from lightgen.registry import describe
+from lightgen.metrics.protocols import EvaluationProtocol
 
 
-def generation_scores(real: Tensor, fake: Tensor, name: str, k: int = 3) -> dict[str, Tensor]:
+def generation_scores(
+    real: Tensor,
+    fake: Tensor,
+    name: str,
+    k: int = 3,
+    ball: Ball = "closed",
+    reference: Statistics | None = None,
+) -> dict[str, Tensor]:
     """Scores by name of generated features (m, d) against real ones (n, d).
 
     Args:
         real, fake: features of the pictures.
         name: of the feature network; a score through another network than Inception is not called FID.
         k: neighbours in the manifold scores.
+        ball: whether the balls in the manifold scores are closed.
+        reference: what the Frechet distance is to; None takes the real features.
 
     Raises:
         ValueError: if there are no more than k real or generated pictures.
     """
+    scores = manifold_scores(real, fake, k, ball)
     kernel = kernel_distance(real, fake)
-    scores = manifold_scores(real, fake, k)
+    if reference is None:
+        frechet = frechet_distance(real, fake)
+    else:
+        frechet = frechet_distance_of_statistics(reference, statistics(fake))
     return {
-        "FID" if name == "inception" else f"FD({name})": frechet_distance(real, fake),
+        frechet_name(name): frechet,
         f"KID({name})": kernel.value,
         f"KID({name}) standard error": kernel.standard_error,
         "precision": scores.precision,
@@ -38,59 +55,30 @@ def generation_scores(real: Tensor, fake: Tensor, name: str, k: int = 3) -> dict
     }
 
 
-class GenerationScores(Metric):
+class GenerationScores(FeatureMetric):
     """Frechet distance, KID with its standard error, precision, recall, density and coverage.
 
-    All come from features that are computed once. Only features are kept and gathered over ranks, never pictures.
+    All come from features that are computed once.
 
     Args:
-        features: the network that pictures are compared through.
-        k: neighbours in the manifold scores.
+        features: the protocol to compare by, or just the network that pictures are compared through.
+        reference: statistics that the Frechet distance is to; None takes those of the real pictures.
 
     Raises:
-        ValueError: in `compute`, if there are no more than k real or generated pictures.
+        ValueError: if the protocol wants a `reference` and there is none; in `compute`, if there are no more than k
+            real or generated pictures, or other numbers than the protocol's.
     """
 
-    real: list[Tensor]
-    fake: list[Tensor]
-    full_state_update = False
-
-    def __init__(self, features: FeatureNetwork, k: int = 3) -> None:
-        super().__init__()
-        self.features = features
-        self.k = k
-        self.counts = (0, 0)
-        self.add_state("real", [], dist_reduce_fx="cat")
-        self.add_state("fake", [], dist_reduce_fx="cat")
-
-    def update(self, images: Tensor, real: bool) -> None:
-        """Add uint8 pictures (B, C, H, W), real or generated."""
-        (self.real if real else self.fake).append(self.features(images))
-
-    def sync(self, *args: Any, **kwargs: Any) -> None:
-        """Gather over ranks; a rank that saw no picture takes part with none."""
-        for features in (self.real, self.fake):
-            if isinstance(features, list) and not features:
-                # torchmetrics would send a vector where the other ranks send a matrix.
-                features.append(torch.empty(0, self.features.dim, device=self.device))
-        super().sync(*args, **kwargs)
+    def __init__(self, features: FeatureNetwork | EvaluationProtocol, reference: Statistics | None = None) -> None:
+        super().__init__(features)
+        if self.rules.whole_split and reference is None:
+            raise ValueError(f"protocol {self.rules.name} wants saved statistics of the whole {self.rules.split} split")
+        self.reference = reference
 
     def compute(self) -> dict[str, Tensor]:
         """Scores by name, as `generation_scores`."""
-        real, fake = dim_zero_cat(self.real), dim_zero_cat(self.fake)
-        self.counts = len(real), len(fake)
-        return generation_scores(real, fake, self.features.name, self.k)
-
-    def protocol(self) -> dict[str, Any]:
-        """What must be known to compare the numbers of the last `compute` with others."""
-        num_real, num_fake = self.counts
-        return {
-            "features": describe(self.features),
-            "resize": self.features.resize,
-            "num_real": num_real,
-            "num_fake": num_fake,
-            "k": self.k,
-            "ball": "closed",
-            "quantisation": "round to uint8",
-            "torch": str(torch.__version__),
-        }
+        real, fake = self.gathered()
+        self.rules.check(len(real), len(fake))
+        name = self.rules.features.name
+        reference = None if self.reference is None else self.reference.to(self.device)
+        return generation_scores(real, fake, name, self.rules.k, self.rules.ball, reference)
