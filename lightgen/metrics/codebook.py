@@ -8,7 +8,7 @@ from torchmetrics import Metric
 
 
 class CodebookUsage(Metric):
-    """Share of codes used at all, and perplexity (exp of the entropy of the code frequencies, between 1 and V).
+    """Share of codes used at all, number of dead ones, and perplexity (exp of the entropy of the code frequencies).
 
     Args:
         vocab_size: V.
@@ -28,4 +28,5 @@ class CodebookUsage(Metric):
     def compute(self) -> dict[str, Tensor]:
         frequency = self.counts / self.counts.sum().clamp_min(1)
         entropy = -torch.xlogy(frequency, frequency).sum()
-        return {"usage": (self.counts > 0).float().mean(), "perplexity": entropy.exp()}
+        dead = (self.counts == 0).float()
+        return {"usage": 1 - dead.mean(), "dead": dead.sum(), "perplexity": entropy.exp()}

@@ -68,7 +68,7 @@ class PriorModule(TrainingModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         ids_BN = self.ids(batch)
         first = self.global_rank * len(ids_BN)
-        noise = Noise.of(self.seed, len(ids_BN), first, self.device).fold(self._batches_done())
+        noise = Noise.of(self.seed, len(ids_BN), first, self.device).fold(self.batches_done())
         output = self.loss(ids_BN, self._hide(batch.get("label"), noise), noise)
         self.log("train/loss", output.loss.detach(), prog_bar=True)
         self.log_dict({f"train/{name}": value for name, value in output.metrics.items()})
@@ -94,9 +94,6 @@ class PriorModule(TrainingModule):
         output = self.loss(ids_BN, label, Noise(self.seed, batch["index"]))
         for name, value in {"loss": output.loss, **output.metrics}.items():
             self.add_to_mean(f"{split}/{name}", value, len(ids_BN))
-
-    def _batches_done(self) -> int:
-        return int(self.trainer.fit_loop.epoch_loop.total_batch_idx)
 
     def _hide(self, label_B: Tensor | None, noise: Noise) -> Tensor | None:
         num_classes = self.prior.network.num_classes
