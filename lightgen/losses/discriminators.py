@@ -55,8 +55,7 @@ class PatchGAN(Discriminator):
         for stage in range(1, num_stages + 1):
             wider = width * min(2**stage, 8)
             stride = 2 if stage < num_stages else 1
-            norm = nn.GroupNorm(math.gcd(32, wider), wider)
-            parts += [_conv4(current, wider, stride, bias=False), norm, nn.LeakyReLU(SLOPE)]
+            parts += [_conv4(current, wider, stride, bias=False), _norm(wider), nn.LeakyReLU(SLOPE)]
             current = wider
         self.layers = nn.Sequential(*parts, _conv4(current, 1, 1)).to(memory_format=torch.channels_last)
 
@@ -107,13 +106,18 @@ class _Head(nn.Module):
         super().__init__()
         self.project = nn.Conv2d(channels, width, 1)
         self.mix = nn.Conv2d(width, width, 3, padding=1, bias=False)
-        self.norm = nn.GroupNorm(math.gcd(8, width), width)
+        self.norm = _norm(width)
         self.judge = nn.Conv2d(width, 1, 1)
 
     def forward(self, features: Tensor) -> Tensor:
         x = leaky_relu(self.project(features), SLOPE)
         logits: Tensor = self.judge(leaky_relu(self.norm(self.mix(x)), SLOPE))
         return logits
+
+
+def _norm(channels: int) -> nn.GroupNorm:
+    """Up to 32 groups, of at least four channels where there are so many: smaller ones would hide contrasts."""
+    return nn.GroupNorm(math.gcd(32, max(1, channels // 4)), channels)
 
 
 def _conv4(channels_in: int, channels_out: int, stride: int, bias: bool = True) -> nn.Conv2d:

@@ -102,15 +102,18 @@ class FeatureDistance(Perceptual):
         return torch.stack([(_unit(x[i]) - _unit(y[i])).pow(2).sum(1).mean() for i in self.stages]).mean()
 
 
+def trunk_layers(trunk: nn.Module) -> dict[str, str]:
+    """torchvision's names of the tensors of an LPIPS trunk, which is its `features` cut into slices."""
+    return {name: "features." + name.removeprefix("slices.").split(".", 1)[1] for name in trunk.state_dict()}
+
+
 def _load_trunk(trunk: nn.Module, path: str) -> None:
-    weights = read_weights(path)
-    own = trunk.state_dict()
-    # torchmetrics cuts torchvision's `features` into slices and keeps the numbers of the layers.
-    wanted = {name: "features." + name.removeprefix("slices.").split(".", 1)[1] for name in own}
-    for name, stored in wanted.items():
+    weights, own = read_weights(path), trunk.state_dict()
+    names = trunk_layers(trunk)
+    for name, stored in names.items():
         if stored not in weights or weights[stored].shape != own[name].shape:
             raise ValueError(f"{path} does not fit the trunk of LPIPS: it has no {stored} {tuple(own[name].shape)}")
-    trunk.load_state_dict({name: weights[stored] for name, stored in wanted.items()})
+    trunk.load_state_dict({name: weights[stored] for name, stored in names.items()})
 
 
 def _unit(features: Tensor) -> Tensor:

@@ -60,6 +60,8 @@ class R1(Regulariser):
 class LeCam(Regulariser):
     """weight (E(D(x) - a_fake)^2 + E(D(x') - a_real)^2), where a_real and a_fake are moving averages of the logits.
 
+    The averages are those of the batches before, so that they are the same on all ranks.
+
     Args:
         weight: lambda.
         decay: of the moving averages, per batch, in [0, 1).
@@ -82,7 +84,7 @@ class LeCam(Regulariser):
         self.register_buffer("average_fake", torch.zeros(()))
 
     def forward(self, images: Tensor, real: Tensor, fake: Tensor) -> Tensor:
+        term = (real - self.average_fake).square().mean() + (fake - self.average_real).square().mean()
         for average, logits in ((self.average_real, real), (self.average_fake, fake)):
             average.lerp_(logits.detach().float().mean(), 1 - self.decay)
-        term = (real - self.average_fake).square().mean() + (fake - self.average_real).square().mean()
         return self.weight * term

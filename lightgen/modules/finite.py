@@ -29,7 +29,7 @@ class FiniteGuard:
     def remember(self, buffers: Iterable[Tensor]) -> None:
         """Keep buffers as they are before an update's first forward pass, which may change them."""
         if not self._before:
-            self._before = [(buffer, buffer.clone()) for buffer in buffers]
+            self._before = [(buffer, buffer.detach().clone()) for buffer in buffers]
 
     def see(self, loss: Tensor) -> None:
         """Take note of a loss that the next update follows."""
@@ -45,6 +45,7 @@ class FiniteGuard:
         self.in_a_row = 0
         self._forget()
 
+    @torch.no_grad()
     def skip(self, parameters: Iterable[Tensor]) -> None:
         """Drop the gradients, so that optimizers do nothing, and put the buffers back.
 
