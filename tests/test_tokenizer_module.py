@@ -38,15 +38,15 @@ def adversarial(**kwargs):
     return Adversarial(PatchGAN(width=4, num_stages=1), **more)
 
 
-def data(num_images=100):
-    return SyntheticImages(16, num_images, batch_size=4, val_fraction=0.2, test_fraction=0.0)
+def data(batch_size=4):
+    return SyntheticImages(16, 100, batch_size=batch_size, val_fraction=0.2, test_fraction=0.0)
 
 
-def train(module, batches, root, *callbacks, ckpt_path=None, **kwargs):
+def train(module, batches, root, *callbacks, ckpt_path=None, batch_size=4, **kwargs):
     silent = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False, "accelerator": "cpu"}
     loop = {"max_steps": batches, "max_epochs": -1, "limit_val_batches": 0, "use_distributed_sampler": False}
     trainer = Trainer(**{**silent, **loop, **kwargs}, default_root_dir=root, callbacks=[Checkpoints(1000), *callbacks])
-    trainer.fit(module, datamodule=data(), ckpt_path=ckpt_path)
+    trainer.fit(module, datamodule=data(batch_size), ckpt_path=ckpt_path)
     return trainer
 
 
@@ -105,6 +105,12 @@ def test_batches_are_batches_whatever_the_optimizers(tmp_path, with_adversarial)
     assert saved["global_step"] == 7 and ("discriminator" in saved) == with_adversarial
 
 
+def assert_close(a, b):
+    assert a.keys() == b.keys()
+    for name, tensor in a.items():
+        torch.testing.assert_close(b[name], tensor, rtol=1e-3, atol=1e-5, msg=name)
+
+
 def test_accumulated_batches_step_as_one(tmp_path):
     """Two batches of four, accumulated, move both networks like one batch of eight."""
     found = []
@@ -112,17 +118,40 @@ def test_accumulated_batches_step_as_one(tmp_path):
         module = TokenizerModule(
             tokenizer(), adversarial=adversarial(weight=0.0, augment=None, regularisers=()), optimizer=rate(0.05)
         )
-        pictures = data()
-        pictures.batch_size = batch_size
-        trainer = Trainer(
-            max_steps=1, accumulate_grad_batches=accumulated, accelerator="cpu", logger=False, limit_val_batches=0,
-            enable_progress_bar=False, enable_model_summary=False, use_distributed_sampler=False,
-            enable_checkpointing=False, default_root_dir=tmp_path,
-        )  # fmt: skip
-        trainer.fit(module, datamodule=pictures)
+        train(module, 1, tmp_path, batch_size=batch_size, accumulate_grad_batches=accumulated)
         found.append(weights(module))
-    for name, tensor in found[0].items():
-        torch.testing.assert_close(found[1][name], tensor, rtol=1e-4, atol=1e-6, msg=name)
+    assert_close(*found)
+
+
+def test_two_processes_train_as_one(tmp_path):
+    """Each with half of the batch: gradients, adaptive weight and moving averages are those of all pictures."""
+    found = []
+    for batch_size, two in ((8, {}), (4, {"strategy": "ddp_fork", "devices": 2})):
+        module = TokenizerModule(
+            tokenizer(), adversarial=adversarial(start=1, ramp=2), optimizer=rate(0.05),
+            discriminator_optimizer=rate(0.1),
+        )  # fmt: skip
+        root = tmp_path / str(batch_size)
+        train(module, 5, root, batch_size=batch_size, gradient_clip_val=0.5, **two)
+        found.append(torch.load(root / "last.ckpt", weights_only=True)["state_dict"])
+    assert_close(*found)
+    before = weights(TokenizerModule(tokenizer(), adversarial=adversarial()))
+    assert changed(before, found[1], "adversarial.discriminator.") and changed(before, found[1], "tokenizer.")
+
+
+def test_a_failure_on_one_process_skips_the_update_on_both(tmp_path):
+    module = TokenizerModule(tokenizer(), _FailsOnRankOne({2}), adversarial=adversarial(), optimizer=rate(0.01))
+    step = module.on_before_optimizer_step
+    record = tmp_path / "skipped"
+
+    def spied(optimizer):
+        step(optimizer)
+        with (record.with_name(f"skipped{module.global_rank}")).open("a") as file:
+            file.write(str(module.guard.skipped))
+
+    module.on_before_optimizer_step = spied
+    train(module, 4, tmp_path, strategy="ddp_fork", devices=2)
+    assert [(tmp_path / f"skipped{rank}").read_text() for rank in (0, 1)] == ["0011", "0011"]
 
 
 def test_both_gradients_are_clipped(tmp_path):
@@ -147,6 +176,13 @@ class _Fails(ReconstructionLoss):
             bad = reconstruction * torch.nan if self.where == "loss" else (reconstruction * 0).abs().sqrt()
             reconstruction = reconstruction + bad
         self.call += 1
+        return super().__call__(reconstruction, images)
+
+
+class _FailsOnRankOne(_Fails):
+    def __call__(self, reconstruction, images):
+        if torch.distributed.get_rank() == 0:
+            self.calls = ()
         return super().__call__(reconstruction, images)
 
 
@@ -301,11 +337,9 @@ def test_refit_starts_from_centres_of_the_encoders_latents(tmp_path):
     )
     for part in ("encoder", "decoder"):
         assert_equal(module.tokenizer.get_submodule(part).state_dict(), old.get_submodule(part).state_dict())
-    spy = {}
+    books = []
     step = module.training_step
-    module.training_step = lambda batch, batch_idx: (
-        spy.setdefault("book", book(module)) is None or step(batch, batch_idx)
-    )
+    module.training_step = lambda batch, batch_idx: books.append(book(module)) or step(batch, batch_idx)
     train(module, 1, tmp_path / "second", Refit(num_images=40, batch_size=16))
     images = data().dataset("train").images()[::2]
     with torch.no_grad():
