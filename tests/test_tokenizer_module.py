@@ -100,7 +100,7 @@ def test_batches_are_batches_whatever_the_optimizers(tmp_path, with_adversarial)
     assert trainer.global_step == len(seen) == 7
     assert trainer.optimizers[0].param_groups[0]["lr"] == 0.01 * 0.5**7
     if with_adversarial:
-        assert module.critic.optimizer.param_groups[0]["lr"] == 0.01 * 0.5**7
+        assert module.opponent.optimizer.param_groups[0]["lr"] == 0.01 * 0.5**7
     saved = torch.load(tmp_path / "last.ckpt", weights_only=True)
     assert saved["global_step"] == 7 and ("discriminator" in saved) == with_adversarial
 

@@ -32,7 +32,7 @@ class Stream(IntEnum):
     MIRROR = 6
     CHOICE = 7
     ORDER = 8
-    AUGMENT = 9
+    AUGMENT = 16
 
 
 @dataclass(frozen=True)

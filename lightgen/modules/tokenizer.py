@@ -17,8 +17,8 @@ from lightgen.losses.adversarial import Adversarial
 from lightgen.losses.reconstruction import ReconstructionLoss
 from lightgen.metrics.health import Health, HealthFactory
 from lightgen.modules.base import TrainingModule
-from lightgen.modules.critic import Critic
 from lightgen.modules.finite import FiniteGuard
+from lightgen.modules.opponent import Opponent
 from lightgen.modules.optim import OptimizerFactory, SchedulerFactory
 from lightgen.quantizers.base import Quantizer
 from lightgen.registry import build, describe
@@ -27,7 +27,7 @@ from lightgen.types import Batch, to_unit
 
 log = logging.getLogger(__name__)
 
-CRITIC = "discriminator"
+OPPONENT = "discriminator"
 """Where a checkpoint keeps the discriminator's optimizer."""
 
 
@@ -80,21 +80,21 @@ class TokenizerModule(TrainingModule):
         self.health = health(self.tokenizer.vocab_size)
         self.guard = FiniteGuard(max_skipped)
         self.seed = seed
-        self.critic: Critic | None = None
-        self._critic_state: dict[str, Any] | None = None
+        self.opponent: Opponent | None = None
+        self._opponent_state: dict[str, Any] | None = None
         self.frozen = ("encoder", "quantizer") if trained == "decoder" else ()
         for part in self._frozen_parts():
             part.requires_grad_(False)
         self.train()
         if adversarial is not None:
             self._check_size(adversarial)
-            # The critic averages these gradients itself.
+            # The opponent averages these gradients itself.
             names = [*dict(self.named_parameters()), *dict(self.named_buffers())]
             ignored = [name for name in names if name.startswith("adversarial.")]
             DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(self, ignored)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "discriminator_optimizer": None, "critic": None}
+        return {**super().__getstate__(), "discriminator_optimizer": None, "opponent": None}
 
     def train(self, mode: bool = True) -> TokenizerModule:
         """As of any module, but what is frozen stays in eval mode: a codebook learns in train mode, gradient or not."""
@@ -111,9 +111,9 @@ class TokenizerModule(TrainingModule):
             make = self.discriminator_optimizer or self.optimizer
             optimizer = make(p for p in self.adversarial.parameters() if p.requires_grad)
             scheduler = None if self.scheduler is None else self.scheduler(optimizer)
-            self.critic = Critic(optimizer, scheduler, self.adversarial.buffers(), self.trainer.strategy)
-            if self._critic_state is not None:
-                self.critic.load_state_dict(self._critic_state)
+            self.opponent = Opponent(optimizer, scheduler, self.adversarial.buffers(), self.trainer.strategy)
+            if self._opponent_state is not None:
+                self.opponent.load_state_dict(self._opponent_state)
         return super().configure_optimizers()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -122,8 +122,8 @@ class TokenizerModule(TrainingModule):
         reconstruction, quantized = self.tokenizer(images)
         output = self.reconstruction_loss(reconstruction, images)
         loss = output.loss
-        if self.critic is not None:
-            loss = loss + self._adversarial_loss(images, reconstruction, output.loss, self.critic)
+        if self.opponent is not None:
+            loss = loss + self._adversarial_loss(images, reconstruction, output.loss, self.opponent)
         if not self.frozen:
             loss = loss + self.codebook_weight * quantized.loss
             self.log("train/codebook", quantized.loss.detach())
@@ -135,16 +135,16 @@ class TokenizerModule(TrainingModule):
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """The discriminator's update, just before the tokenizer's; neither is made if one would not be finite."""
         parameters = [p for part in self._parts() for p in part.parameters()]
-        if self.critic is not None:
-            self.critic.gather()
+        if self.opponent is not None:
+            self.opponent.gather()
         if self.trainer.strategy.reduce_boolean_decision(self.guard.allows(parameters)):
             self.guard.accept()
         else:
             self.guard.skip(parameters)
         self.log("train/skipped", float(self.guard.skipped))
-        if self.critic is not None:
-            self.clip_gradients(self.critic.optimizer)
-            self.critic.step()
+        if self.opponent is not None:
+            self.clip_gradients(self.opponent.optimizer)
+            self.opponent.step()
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Ids (B, h, w) of a batch of pictures."""
@@ -166,18 +166,18 @@ class TokenizerModule(TrainingModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
-        if self.critic is not None:
-            checkpoint[CRITIC] = self.critic.state_dict()
+        if self.opponent is not None:
+            checkpoint[OPPONENT] = self.opponent.state_dict()
         # Averaging weights that never change still rounds them, which could change an id.
         prefixes = tuple(f"{self.product}.{part}." for part in self.frozen)
         current = checkpoint.get("current_model_state", {})
         checkpoint["state_dict"] |= {name: current[name] for name in current if name.startswith(prefixes)}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self._critic_state = checkpoint.get(CRITIC)
+        self._opponent_state = checkpoint.get(OPPONENT)
 
     def _adversarial_loss(
-        self, images: Tensor, reconstruction: Tensor, reconstruction_loss: Tensor, critic: Critic
+        self, images: Tensor, reconstruction: Tensor, reconstruction_loss: Tensor, opponent: Opponent
     ) -> Tensor | float:
         """Add to the discriminator's gradients, and give the tokenizer's part of the loss."""
         assert self.adversarial is not None
@@ -187,14 +187,14 @@ class TokenizerModule(TrainingModule):
         noise = Noise.of(self.seed, len(images), self.global_rank * len(images), self.device).fold(done)
         output = self.adversarial.discriminator_loss(images, reconstruction, noise)
         self.guard.see(output.loss)
-        critic.backward(output.loss / self.trainer.accumulate_grad_batches)
+        opponent.backward(output.loss / self.trainer.accumulate_grad_batches)
         self.log_dict({f"train/{name}": value for name, value in output.metrics.items()})
         strength = self.adversarial.strength(done)
         if strength == 0:
             return 0.0
         generator_loss = self.adversarial.generator_loss(reconstruction, noise)
         layer = self.tokenizer.last_layer.weight
-        weight = strength * self.adversarial.balance(reconstruction_loss, generator_loss, layer, critic.average)
+        weight = strength * self.adversarial.balance(reconstruction_loss, generator_loss, layer, opponent.average)
         self.log_dict({"train/generator": generator_loss.detach(), "train/adversarial_weight": weight})
         return weight * generator_loss
 
