@@ -11,6 +11,7 @@ from lightning.pytorch.plugins.precision import MixedPrecision
 
 from lightgen.callbacks import Checkpoints, Refit
 from lightgen.checkpoint import restore
+from lightgen.cli.main import main
 from lightgen.data import SyntheticImages
 from lightgen.losses import R1, Adversarial, DiffAugment, LeCam, PatchGAN
 from lightgen.losses.reconstruction import ReconstructionLoss
@@ -123,6 +124,13 @@ def test_accumulated_batches_step_as_one(tmp_path):
     assert_close(*found)
 
 
+def disturb_on_rank_one(module):
+    """As after another seed."""
+    if torch.distributed.get_rank() == 1:
+        for parameter in module.adversarial.parameters():
+            torch.nn.init.normal_(parameter)
+
+
 def test_two_processes_train_as_one(tmp_path):
     """Each with half of the batch: gradients, adaptive weight and moving averages are those of all pictures."""
     found = []
@@ -131,6 +139,8 @@ def test_two_processes_train_as_one(tmp_path):
             tokenizer(), adversarial=adversarial(start=1, ramp=2), optimizer=rate(0.05),
             discriminator_optimizer=rate(0.1),
         )  # fmt: skip
+        if two:
+            module.setup = lambda stage, module=module: disturb_on_rank_one(module)
         root = tmp_path / str(batch_size)
         train(module, 5, root, batch_size=batch_size, gradient_clip_val=0.5, **two)
         found.append(torch.load(root / "last.ckpt", weights_only=True)["state_dict"])
@@ -216,6 +226,14 @@ def test_too_many_in_a_row_end_the_run_and_leave_a_good_checkpoint(tmp_path):
     assert saved["global_step"] == 7
     assert all(tensor.isfinite().all() for tensor in saved["state_dict"].values())
     restore(tmp_path / "last.ckpt", "tokenizer")
+
+
+def test_the_command_line_says_so_in_one_line(tmp_path, capsys):
+    options = ["--trainer.enable_progress_bar", "false", "--trainer.default_root_dir", str(tmp_path)]
+    options += ["--model.optimizer.lr", "1e30", "--model.max_skipped", "3"]
+    assert main(["fit", "--config", "tiny-tokenizer.yaml", *options]) == 1
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("lightgen: ")]
+    assert len(lines) == 1 and "FloatingPointError: 3 updates in a row" in lines[0]
 
 
 def test_failures_now_and_then_end_nothing(tmp_path):

@@ -59,7 +59,7 @@ class TrainingModule(LightningModule, Component):
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.scheduler(optimizer), "interval": "step"}}
 
-    def batches_done(self) -> int:
+    def _batches_done(self) -> int:
         """The number of training batches before this one."""
         return int(self.trainer.fit_loop.epoch_loop.total_batch_idx)
 

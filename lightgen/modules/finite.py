@@ -60,7 +60,10 @@ class FiniteGuard:
         self.in_a_row += 1
         self._forget()
         if self.in_a_row >= self.patience:
-            raise FloatingPointError(f"{self.in_a_row} updates in a row had a loss or gradient that is not finite")
+            raise FloatingPointError(
+                f"{self.in_a_row} updates in a row had a loss or gradient that is not finite; "
+                "the last checkpoint holds the weights from before them"
+            )
 
     def _forget(self) -> None:
         self.finite, self._before = True, []

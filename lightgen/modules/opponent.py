@@ -17,7 +17,7 @@ class Opponent:
 
     Lightning's automatic optimisation knows one optimizer. That is kept for the tokenizer, so that everything a Trainer
     counts, clips, accumulates or averages means what it says; the discriminator follows in its hooks, by this object.
-    Its gradients are averaged over ranks here, since DDP expects each of its parameters in every backward pass.
+    Gradients are averaged over ranks here, since DDP waits for every parameter in every backward pass.
 
     Args:
         optimizer: of the discriminator's parameters.

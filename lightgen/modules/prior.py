@@ -68,7 +68,7 @@ class PriorModule(TrainingModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         ids_BN = self.ids(batch)
         first = self.global_rank * len(ids_BN)
-        noise = Noise.of(self.seed, len(ids_BN), first, self.device).fold(self.batches_done())
+        noise = Noise.of(self.seed, len(ids_BN), first, self.device).fold(self._batches_done())
         output = self.loss(ids_BN, self._hide(batch.get("label"), noise), noise)
         self.log("train/loss", output.loss.detach(), prog_bar=True)
         self.log_dict({f"train/{name}": value for name, value in output.metrics.items()})

@@ -88,7 +88,7 @@ class TokenizerModule(TrainingModule):
         self.train()
         if adversarial is not None:
             self._check_size(adversarial)
-            # The opponent averages these gradients itself.
+            # DDP waits for each parameter in every backward pass; the opponent looks after these.
             names = [*dict(self.named_parameters()), *dict(self.named_buffers())]
             ignored = [name for name in names if name.startswith("adversarial.")]
             DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(self, ignored)
@@ -108,6 +108,8 @@ class TokenizerModule(TrainingModule):
 
     def configure_optimizers(self) -> Any:
         if self.adversarial is not None:
+            for tensor in (*self.adversarial.parameters(), *self.adversarial.buffers()):
+                tensor.data.copy_(self.trainer.strategy.broadcast(tensor.data))
             make = self.discriminator_optimizer or self.optimizer
             optimizer = make(p for p in self.adversarial.parameters() if p.requires_grad)
             scheduler = None if self.scheduler is None else self.scheduler(optimizer)
@@ -181,7 +183,7 @@ class TokenizerModule(TrainingModule):
     ) -> Tensor | float:
         """Add to the discriminator's gradients, and give the tokenizer's part of the loss."""
         assert self.adversarial is not None
-        done = self.batches_done()
+        done = self._batches_done()
         if done < self.adversarial.start:
             return 0.0
         noise = Noise.of(self.seed, len(images), self.global_rank * len(images), self.device).fold(done)
