@@ -32,6 +32,9 @@ class Stream(IntEnum):
     MIRROR = 6
     CHOICE = 7
     ORDER = 8
+    REVERSE = 9
+    FORWARD = 10
+    FORWARD_CODE = 11
     AUGMENT = 16
 
 
