@@ -55,7 +55,10 @@ def trained_tokenizer(config: str, world: Path) -> Path:
     """The checkpoint of a shrunken run of a tokenizer's config."""
     root = world / config
     if not (root / "last.ckpt").exists():
+        earlier = yaml.safe_load((shipped() / config).read_text())["model"]["init_args"]["tokenizer"]
         size = {"model.tokenizer.width": 8, "model.tokenizer.image_size": 16 if config.startswith("emoji") else 64}
+        if isinstance(earlier, str):
+            size = {"model.tokenizer": trained_tokenizer(Path(earlier).parent.name + ".yaml", world)}
         fit(config, root, {**SHORT, **pictures(config, world), **({} if config in TINY else size)})
     return root / "last.ckpt"
 

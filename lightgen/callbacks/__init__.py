@@ -3,5 +3,6 @@ from lightgen.callbacks.generation import Generation
 from lightgen.callbacks.interrupt import StopOnInterrupt
 from lightgen.callbacks.progress import StepProgress
 from lightgen.callbacks.reconstructions import Reconstructions
+from lightgen.callbacks.refit import Refit
 
-__all__ = ["Checkpoints", "Generation", "Reconstructions", "StepProgress", "StopOnInterrupt"]
+__all__ = ["Checkpoints", "Generation", "Reconstructions", "Refit", "StepProgress", "StopOnInterrupt"]

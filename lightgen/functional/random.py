@@ -35,6 +35,7 @@ class Stream(IntEnum):
     REVERSE = 9
     FORWARD = 10
     FORWARD_CODE = 11
+    AUGMENT = 16
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,10 @@ class TrainingModule(LightningModule, Component):
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.scheduler(optimizer), "interval": "step"}}
 
+    def _batches_done(self) -> int:
+        """The number of training batches before this one."""
+        return int(self.trainer.fit_loop.epoch_loop.total_batch_idx)
+
     def add_to_mean(self, name: str, value: Tensor, num: int) -> None:
         """Count a mean over `num` pictures towards the mean of the split, which is logged when the split is through.
 

@@ -136,9 +136,6 @@ class PriorModule(TrainingModule):
             counts += torch.bincount(ids.flatten(), minlength=len(counts))
         return torch.as_tensor(self.trainer.strategy.reduce(counts, reduce_op="sum"))
 
-    def _batches_done(self) -> int:
-        return int(self.trainer.fit_loop.epoch_loop.total_batch_idx)
-
     def _hide(self, label_B: Tensor | None, noise: Noise) -> Tensor | None:
         num_classes = self.prior.network.num_classes
         if num_classes == 0 or label_B is None:

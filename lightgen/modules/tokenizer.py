@@ -2,29 +2,54 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import logging
+from collections.abc import Iterable
+from typing import Any, ClassVar, Literal
 
 import torch
-from torch import Tensor
-from torchmetrics.image import PeakSignalNoiseRatio, StructuralSimilarityIndexMeasure
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim import Optimizer
 
+from lightgen.checkpoint import load_tokenizer
+from lightgen.functional.random import Noise
+from lightgen.losses.adversarial import Adversarial
 from lightgen.losses.reconstruction import ReconstructionLoss
-from lightgen.metrics.codebook import CodebookUsage
+from lightgen.metrics.health import Health, HealthFactory
 from lightgen.modules.base import TrainingModule
+from lightgen.modules.finite import FiniteGuard
+from lightgen.modules.opponent import Opponent
 from lightgen.modules.optim import OptimizerFactory, SchedulerFactory
-from lightgen.tokenizers.vqgan import VQGAN
+from lightgen.quantizers.base import Quantizer
+from lightgen.registry import build, describe
+from lightgen.tokenizers.quantized import QuantizedAutoencoder
 from lightgen.types import Batch, to_unit
+
+log = logging.getLogger(__name__)
+
+OPPONENT = "discriminator"
+"""Where a checkpoint keeps the discriminator's optimizer."""
 
 
 class TokenizerModule(TrainingModule):
-    """Trains a VQ-GAN to reconstruct pictures through its codebook.
+    """Trains a VQ-GAN to reconstruct pictures through its codebook, with or without a discriminator.
 
     Args:
-        tokenizer: encoder, quantizer and decoder.
+        tokenizer: encoder, quantizer and decoder, or the path of a checkpoint to go on from with another recipe.
         loss: what a reconstruction is compared by.
         codebook_weight: of the quantizer's own loss.
+        adversarial: discriminator and its part in the loss; None trains without.
+        trained: "all", or "decoder", which keeps the encoder and the codebook, and so the ids of every picture.
+        quantizer: in place of the tokenizer's, e.g. with fewer codes; see also the callback `Refit`.
+        health: the scores of held-out pictures, called with the vocabulary's size.
         optimizer: called with the tokenizer's parameters.
-        scheduler: called with the optimizer; advances every batch.
+        scheduler: called with an optimizer; advances every batch, for the discriminator's optimizer too.
+        discriminator_optimizer: called with the discriminator's parameters; None takes `optimizer` again.
+        max_skipped: so many updates in a row with a loss or gradient that is not finite end the run.
+        seed: of the augmentation of what the discriminator sees.
+
+    Raises:
+        ValueError: if the checkpoint cannot be read, or parts do not fit each other.
     """
 
     product: ClassVar[str] = "tokenizer"
@@ -32,47 +57,185 @@ class TokenizerModule(TrainingModule):
 
     def __init__(
         self,
-        tokenizer: VQGAN,
+        tokenizer: QuantizedAutoencoder | str,
         loss: ReconstructionLoss | None = None,
         codebook_weight: float = 1.0,
+        adversarial: Adversarial | None = None,
+        trained: Literal["all", "decoder"] = "all",
+        quantizer: Quantizer | None = None,
+        health: HealthFactory = Health,
         optimizer: OptimizerFactory = torch.optim.Adam,
         scheduler: SchedulerFactory | None = None,
+        discriminator_optimizer: OptimizerFactory | None = None,
+        max_skipped: int = 20,
+        seed: int = 0,
     ) -> None:
         super().__init__(optimizer, scheduler)
-        self.tokenizer = tokenizer
+        coder = load_vqgan(tokenizer) if isinstance(tokenizer, str) else tokenizer
+        self.tokenizer = coder if quantizer is None else with_quantizer(coder, quantizer)
         self.reconstruction_loss = loss or ReconstructionLoss()
         self.codebook_weight = codebook_weight
-        self.psnr = PeakSignalNoiseRatio(data_range=(-1.0, 1.0), dim=(1, 2, 3))
-        self.ssim = StructuralSimilarityIndexMeasure(data_range=(-1.0, 1.0))
-        self.usage = CodebookUsage(tokenizer.vocab_size, tokenizer.num_codes)
+        self.adversarial = adversarial
+        self.discriminator_optimizer = discriminator_optimizer
+        self.health = health(self.tokenizer.vocab_size, self.tokenizer.num_codes)
+        self.guard = FiniteGuard(max_skipped)
+        self.seed = seed
+        self.opponent: Opponent | None = None
+        self._opponent_state: dict[str, Any] | None = None
+        self.frozen = ("encoder", "quantizer") if trained == "decoder" else ()
+        for part in self._frozen_parts():
+            part.requires_grad_(False)
+        self.train()
+        if adversarial is not None:
+            self._check_size(adversarial)
+            # DDP waits for each parameter in every backward pass; the opponent looks after these.
+            names = [*dict(self.named_parameters()), *dict(self.named_buffers())]
+            ignored = [name for name in names if name.startswith("adversarial.")]
+            DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(self, ignored)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "discriminator_optimizer": None, "opponent": None}
+
+    def train(self, mode: bool = True) -> TokenizerModule:
+        """As of any module, but what is frozen stays in eval mode: a codebook learns in train mode, gradient or not."""
+        super().train(mode)
+        for part in self._frozen_parts():
+            part.eval()
+        return self
+
+    def trained_parameters(self) -> Iterable[Tensor]:
+        return (p for p in self.tokenizer.parameters() if p.requires_grad)
+
+    def configure_optimizers(self) -> Any:
+        if self.adversarial is not None:
+            for tensor in (*self.adversarial.parameters(), *self.adversarial.buffers()):
+                tensor.data.copy_(self.trainer.strategy.broadcast(tensor.data))
+            make = self.discriminator_optimizer or self.optimizer
+            optimizer = make(p for p in self.adversarial.parameters() if p.requires_grad)
+            scheduler = None if self.scheduler is None else self.scheduler(optimizer)
+            self.opponent = Opponent(optimizer, scheduler, self.adversarial.buffers(), self.trainer.strategy)
+            if self._opponent_state is not None:
+                self.opponent.load_state_dict(self._opponent_state)
+        return super().configure_optimizers()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        self.guard.remember(buffer for part in self._parts() for buffer in part.buffers())
         images = to_unit(batch["image"])
         reconstruction, quantized = self.tokenizer(images)
         output = self.reconstruction_loss(reconstruction, images)
-        loss: Tensor = output.loss + self.codebook_weight * quantized.loss
+        loss = output.loss
+        if self.opponent is not None:
+            loss = loss + self._adversarial_loss(images, reconstruction, output.loss, self.opponent)
+        if not self.frozen:
+            loss = loss + self.codebook_weight * quantized.loss
+            self.log("train/codebook", quantized.loss.detach())
+        self.guard.see(loss)
         self.log("train/loss", loss.detach(), prog_bar=True)
         self.log_dict({f"train/{name}": value for name, value in output.metrics.items()})
-        self.log("train/codebook", quantized.loss.detach())
         return loss
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """The discriminator's update, just before the tokenizer's; neither is made if one would not be finite."""
+        parameters = [p for part in self._parts() for p in part.parameters()]
+        if self.opponent is not None:
+            self.opponent.gather()
+        if self.trainer.strategy.reduce_boolean_decision(self.guard.allows(parameters)):
+            self.guard.accept()
+        else:
+            self.guard.skip(parameters)
+        self.log("train/skipped", float(self.guard.skipped))
+        if self.opponent is not None:
+            self.clip_gradients(self.opponent.optimizer)
+            self.opponent.step()
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Ids (B, h, w), or (B, M, h, w), of a batch of pictures."""
         return self.tokenizer.encode(to_unit(batch["image"]))
 
     def evaluate(self, split: str, batch: Batch) -> None:
-        images = to_unit(batch["image"])
-        ids = self.tokenizer.encode(images)
-        reconstruction = self.tokenizer.decode(ids)
-        output = self.reconstruction_loss(reconstruction, images)
-        for name, metric in (("psnr", self.psnr), ("ssim", self.ssim)):
-            metric.update(reconstruction, images)
-            self.log(f"{split}/{name}", metric, prog_bar=True, on_epoch=True)
-        self.usage.update(ids)
-        self.add_to_mean(f"{split}/loss", output.loss, len(images))
+        reconstruction = self.health.update(self.tokenizer, batch["image"], batch["index"])
+        output = self.reconstruction_loss(reconstruction, to_unit(batch["image"]))
+        self.add_to_mean(f"{split}/loss", output.loss, len(reconstruction))
 
     def finish(self, split: str) -> None:
         super().finish(split)
-        usage = {f"{split}/codebook_{name}": value for name, value in self.usage.compute().items()}
-        self.log_dict(usage, prog_bar=True)
-        self.usage.reset()
+        scores = self.health.compute()
+        self.log_dict({f"{split}/{name}": value for name, value in scores.items()}, prog_bar=True)
+        advice = self.health.advice(scores["codebook_usage"])
+        if advice is not None and self.trainer.is_global_zero:
+            log.warning(advice)
+        self.health.reset()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(checkpoint)
+        if self.opponent is not None:
+            checkpoint[OPPONENT] = self.opponent.state_dict()
+        # Averaging weights that never change still rounds them, which could change an id.
+        prefixes = tuple(f"{self.product}.{part}." for part in self.frozen)
+        current = checkpoint.get("current_model_state", {})
+        checkpoint["state_dict"] |= {name: current[name] for name in current if name.startswith(prefixes)}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._opponent_state = checkpoint.get(OPPONENT)
+
+    def _adversarial_loss(
+        self, images: Tensor, reconstruction: Tensor, reconstruction_loss: Tensor, opponent: Opponent
+    ) -> Tensor | float:
+        """Add to the discriminator's gradients, and give the tokenizer's part of the loss."""
+        assert self.adversarial is not None
+        done = self._batches_done()
+        if done < self.adversarial.start:
+            return 0.0
+        noise = Noise.of(self.seed, len(images), self.global_rank * len(images), self.device).fold(done)
+        output = self.adversarial.discriminator_loss(images, reconstruction, noise)
+        self.guard.see(output.loss)
+        opponent.backward(output.loss / self.trainer.accumulate_grad_batches)
+        self.log_dict({f"train/{name}": value for name, value in output.metrics.items()})
+        strength = self.adversarial.strength(done)
+        if strength == 0:
+            return 0.0
+        generator_loss = self.adversarial.generator_loss(reconstruction, noise)
+        layer = self.tokenizer.last_layer.weight
+        weight = strength * self.adversarial.balance(reconstruction_loss, generator_loss, layer, opponent.average)
+        self.log_dict({"train/generator": generator_loss.detach(), "train/adversarial_weight": weight})
+        return weight * generator_loss
+
+    def _parts(self) -> list[nn.Module]:
+        return [self.tokenizer] if self.adversarial is None else [self.tokenizer, self.adversarial]
+
+    def _frozen_parts(self) -> list[nn.Module]:
+        return [self.tokenizer.get_submodule(name) for name in self.frozen]
+
+    def _check_size(self, adversarial: Adversarial) -> None:
+        least, size = adversarial.discriminator.min_size, self.tokenizer.image_size
+        if min(size) < least:
+            raise ValueError(f"the discriminator needs pictures of at least {least} pixels a side, not {size}")
+
+
+def load_vqgan(path: str) -> QuantizedAutoencoder:
+    """The VQ-GAN in a checkpoint of stage one.
+
+    Raises:
+        ValueError: as `load_tokenizer`, or if it holds another tokenizer.
+    """
+    tokenizer = load_tokenizer(path)
+    if not isinstance(tokenizer, QuantizedAutoencoder):
+        raise ValueError(f"{path} holds a {type(tokenizer).__name__}, where a quantized autoencoder is needed")
+    return tokenizer
+
+
+def with_quantizer(tokenizer: QuantizedAutoencoder, quantizer: Quantizer) -> QuantizedAutoencoder:
+    """The tokenizer's encoder and decoder around another quantizer.
+
+    Raises:
+        ValueError: if the quantizer's latents have another dimension.
+    """
+    if quantizer.dim != tokenizer.quantizer.dim:
+        raise ValueError(f"the quantizer's dim must be that of the tokenizer's, {tokenizer.quantizer.dim}, "
+                         f"not {quantizer.dim}")  # fmt: skip
+    description = describe(tokenizer)
+    description["arguments"]["quantizer"] = describe(quantizer)
+    changed: QuantizedAutoencoder = build(description)
+    changed.encoder.load_state_dict(tokenizer.encoder.state_dict())
+    changed.decoder.load_state_dict(tokenizer.decoder.state_dict())
+    return changed

@@ -1,0 +1,69 @@
+"""Updates that would not be finite are not made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+
+class FiniteGuard:
+    """Skips an update whose loss or gradient is not finite, as if its batch had never been seen.
+
+    Args:
+        patience: so many skipped updates in a row end the run.
+
+    Raises:
+        ValueError: if `patience` is below 1.
+    """
+
+    def __init__(self, patience: int) -> None:
+        if patience < 1:
+            raise ValueError(f"patience must be at least 1, not {patience}")
+        self.patience = patience
+        self.skipped = self.in_a_row = 0
+        self.finite = True
+        self._before: list[tuple[Tensor, Tensor]] = []
+
+    def remember(self, buffers: Iterable[Tensor]) -> None:
+        """Keep buffers as they are before an update's first forward pass, which may change them."""
+        if not self._before:
+            self._before = [(buffer, buffer.detach().clone()) for buffer in buffers]
+
+    def see(self, loss: Tensor) -> None:
+        """Take note of a loss that the next update follows."""
+        self.finite = self.finite and bool(loss.isfinite())
+
+    def allows(self, parameters: Iterable[Tensor]) -> bool:
+        """Whether the losses seen and the gradients are finite, on this rank."""
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        return self.finite and bool(torch.nn.utils.get_total_norm(gradients).isfinite())
+
+    def accept(self) -> None:
+        """The update is made."""
+        self.in_a_row = 0
+        self._forget()
+
+    @torch.no_grad()
+    def skip(self, parameters: Iterable[Tensor]) -> None:
+        """Drop the gradients, so that optimizers do nothing, and put the buffers back.
+
+        Raises:
+            FloatingPointError: if patience is at its end.
+        """
+        for parameter in parameters:
+            parameter.grad = None
+        for buffer, before in self._before:
+            buffer.copy_(before)
+        self.skipped += 1
+        self.in_a_row += 1
+        self._forget()
+        if self.in_a_row >= self.patience:
+            raise FloatingPointError(
+                f"{self.in_a_row} updates in a row had a loss or gradient that is not finite; "
+                "the last checkpoint holds the weights from before them"
+            )
+
+    def _forget(self) -> None:
+        self.finite, self._before = True, []
