@@ -75,7 +75,7 @@ except SystemExit:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     lines = done.stdout.splitlines()
     assert lines[-1] == "False" and len(lines) < 40
-    for command in ("fit", "validate", "test", "predict", "sample", "reconstruct", "demo", "list"):
+    for command in ("fit", "validate", "test", "predict", "encode", "sample", "reconstruct", "demo", "list"):
         assert any(line.strip().startswith(command) for line in lines)
 
 

@@ -1,7 +1,8 @@
 from lightgen.callbacks.checkpoints import Checkpoints
+from lightgen.callbacks.data_wait import DataWait
 from lightgen.callbacks.generation import Generation
 from lightgen.callbacks.interrupt import StopOnInterrupt
 from lightgen.callbacks.progress import StepProgress
 from lightgen.callbacks.reconstructions import Reconstructions
 
-__all__ = ["Checkpoints", "Generation", "Reconstructions", "StepProgress", "StopOnInterrupt"]
+__all__ = ["Checkpoints", "DataWait", "Generation", "Reconstructions", "StepProgress", "StopOnInterrupt"]

@@ -7,12 +7,12 @@ from typing import Any
 
 import shtab
 
-from lightgen.cli import fit, reconstruct, sample
+from lightgen.cli import encode, fit, reconstruct, sample
 from lightgen.cli.main import COMMANDS
 from lightgen.cli.plain import PlainParser
 from lightgen.registry import components
 
-FILES = ("--config", "--ckpt_path")
+FILES = ("--config", "--ckpt_path", "--tokenizer")
 
 
 def main(args: list[str]) -> int:
@@ -23,7 +23,7 @@ def main(args: list[str]) -> int:
     root = argparse.ArgumentParser(prog="lightgen")
     commands = root.add_subparsers()
     parsers: dict[str, Any] = fit.grammar()
-    parsers |= {"sample": sample.parser(), "reconstruct": reconstruct.parser()}
+    parsers |= {"encode": encode.parser(), "sample": sample.parser(), "reconstruct": reconstruct.parser()}
     for name, (_, text) in COMMANDS.items():
         # jsonargparse's own script spells out every option of every class: a hundred megabytes.
         command = commands.add_parser(name, help=text)

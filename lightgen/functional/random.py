@@ -32,6 +32,7 @@ class Stream(IntEnum):
     MIRROR = 6
     CHOICE = 7
     ORDER = 8
+    CROP = 9
 
 
 @dataclass(frozen=True)
