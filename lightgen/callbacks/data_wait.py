@@ -23,6 +23,9 @@ class DataWait(Callback):
         self.worked = 0.0
         self.began = 0.0
 
+    def on_train_start(self, *args: Any) -> None:
+        self.worked = 0.0
+
     def on_train_batch_start(self, *args: Any) -> None:
         self.began = time.perf_counter()
 
