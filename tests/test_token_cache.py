@@ -78,7 +78,7 @@ def test_ids_labels_and_names_are_those_of_the_pictures(tokenizer, tmp_path, sho
         assert torch.equal(batch["label"], pictures.labels) and torch.equal(batch["index"], numbers)
         assert cache.names(split) == pictures.names
         assert {shard.dtype for shard in dataset.shards} == {np.dtype(np.uint16)}
-        assert all(isinstance(shard, np.memmap) for shard in dataset.shards)
+        assert all(isinstance(shard.base, np.memmap) for shard in dataset.shards)
     train = cache.dataset("train")
     assert len(train.shards) > 3
     mixed = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import zlib
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -158,8 +159,8 @@ class TokenCache:
         return names
 
     def _load(self, stem: str) -> Array:
-        array: Array = np.load(self._checked(stem), mmap_mode="r")
-        return array
+        # As plain arrays, which take an index in half the time.
+        return np.asarray(np.load(self._checked(stem), mmap_mode="r"))
 
     def _checked(self, stem: str) -> Path:
         path = self.folder / self.files[stem]
@@ -180,13 +181,15 @@ class TokenDataset(Dataset[Batch]):
         return self.count
 
     def __getitems__(self, views: Views) -> Batch:
-        numbers, crops, flips = (part.numpy() for part in views)
+        order = views[0].argsort()
+        numbers, crops, flips = (part[order].numpy() for part in views)
         shards, rows = np.divmod(numbers, self.rows)
         ids = np.empty((len(numbers), *self.shape), np.int64)
-        for shard in np.unique(shards):
-            here = np.flatnonzero(shards == shard)
-            ids[here] = self.shards[shard][rows[here], crops[here], flips[here]]
-        batch = Batch(ids=torch.from_numpy(ids), index=views[0])
+        starts = np.flatnonzero(np.diff(shards, prepend=-1)).tolist()
+        for start, stop in pairwise([*starts, len(numbers)]):
+            here = slice(start, stop)
+            ids[here] = self.shards[shards[start]][rows[here], crops[here], flips[here]]
+        batch = Batch(ids=torch.from_numpy(ids)[order.argsort()], index=views[0])
         if self.labels is not None:
             batch["label"] = self.labels[views[0]]
         return batch
