@@ -7,8 +7,8 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_LAZY = ("bench", "callbacks", "data", "losses", "metrics", "modules", "networks", "processes", "quantizers",
-         "samplers", "tokenizers")  # fmt: skip
+_LAZY = ("bench", "callbacks", "data", "guidance", "losses", "metrics", "modules", "networks", "processes",
+         "quantizers", "samplers", "tokenizers")  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

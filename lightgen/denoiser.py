@@ -1,13 +1,15 @@
-"""What a sampler calls: network, condition, warps and evaluation counter as one object."""
+"""What a sampler calls: network, condition, guidance, warps and evaluation counter as one object."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
 
+import torch
 from torch import Tensor
 
-from lightgen.types import Grid, Reverse
+from lightgen.guidance import Guidance
+from lightgen.types import Diffusing, Grid
 from lightgen.warps import Warps
 
 NetworkLike = Callable[[Tensor, Tensor | None, Tensor | None], Tensor]
@@ -23,7 +25,15 @@ class Denoiser:
         warps: applied to the logits of every call.
         grid: (h, w) of the tokens, for samplers that go by position.
         process: what the network was trained with, for samplers that step back in time.
+        guidance: towards the class; needs `label_B` and `null`.
+        null: the id of "no class".
+        reads_time: whether the network makes use of the time.
     """
+
+    evaluations: Tensor
+    """(B,) network evaluations of each row so far, once `bind` was called."""
+    rows: Tensor
+    """(A,) where the rows that are still sampled stand in the batch."""
 
     def __init__(
         self,
@@ -31,29 +41,72 @@ class Denoiser:
         label_B: Tensor | None = None,
         warps: Warps | None = None,
         grid: Grid | None = None,
-        process: Reverse | None = None,
+        process: Diffusing | None = None,
+        guidance: Guidance | None = None,
+        null: int | None = None,
+        reads_time: bool = False,
     ) -> None:
         self.network = network
         self.label_B = label_B
         self.warps = warps or Warps()
         self.grid = grid
         self.process = process
-        self.evaluations = 0
-        """Network evaluations of each row so far."""
+        self.guidance = guidance if label_B is not None else None
+        self.null = null
+        self.reads_time = reads_time
 
-    def __call__(self, ids_BN: Tensor, time: Tensor | None = None, progress: float = 0.0) -> Tensor:
-        """Warped float32 logits (B, N, V) of the clean ids.
-
-        Args:
-            ids_BN: (B, N) current ids.
-            time: (B,) noise level in [0, 1], for networks that read it.
-            progress: share of the sampling done, in [0, 1]; moves temperature ramps.
-        """
-        self.evaluations += 1
-        return self.warps(self.network(ids_BN, time, self.label_B).float(), progress)
+    def bind(self, rows: Tensor) -> Denoiser:
+        """The denoiser for a whole batch, with its counter at zero; rows: (B,) 0 to B - 1."""
+        bound = copy(self)
+        bound.rows, bound.evaluations = rows, torch.zeros_like(rows)
+        return bound
 
     def select(self, rows: Tensor) -> Denoiser:
-        """The denoiser of some rows of the batch (a boolean mask (B,)), as finished pictures leave."""
+        """The denoiser of some of its rows (a boolean mask (A,)); it goes on counting in the same place."""
         selected = copy(self)
+        selected.rows = self.rows[rows]
         selected.label_B = None if self.label_B is None else self.label_B[rows]
         return selected
+
+    @property
+    def steady(self) -> bool:
+        """Whether equal ids give equal logits at every step, so that an evaluation can be used again."""
+        constant = self.warps.constant and (self.guidance is None or self.guidance.constant)
+        return constant and not self.reads_time
+
+    def __call__(self, ids_AN: Tensor, time: float | None = None, progress: float = 0.0) -> Tensor:
+        """Warped float32 logits (A, N, V) of the clean ids.
+
+        Args:
+            ids_AN: (A, N) current ids.
+            time: noise level in [0, 1], for networks that read it.
+            progress: share of the sampling done, in [0, 1]; moves the ramps of temperature and guidance.
+        """
+        time_A = None if time is None else torch.full((len(ids_AN),), time, device=ids_AN.device)
+        return self.warps(self._guided(ids_AN, time_A, progress).float(), progress)
+
+    def _guided(self, ids_AN: Tensor, time_A: Tensor | None, progress: float) -> Tensor:
+        scale = 1.0 if self.guidance is None else self.guidance(progress)
+        if scale == 1.0:
+            return self._evaluate(ids_AN, time_A, self.label_B)
+        negative_A = self._negative()
+        if scale == 0.0:
+            return self._evaluate(ids_AN, time_A, negative_A)
+        # Both branches in one batch.
+        assert self.label_B is not None
+        twice = None if time_A is None else time_A.repeat(2)
+        both = self._evaluate(ids_AN.repeat(2, 1), twice, torch.cat([self.label_B, negative_A]), 2).float()
+        towards, away = both.chunk(2)
+        return torch.lerp(away, towards, scale)
+
+    def _evaluate(self, ids: Tensor, time: Tensor | None, label: Tensor | None, branches: int = 1) -> Tensor:
+        self.evaluations.index_add_(0, self.rows, torch.full_like(self.rows, branches))
+        return self.network(ids, time, label)
+
+    def _negative(self) -> Tensor:
+        """(A,) the class that guidance leads away from."""
+        assert self.guidance is not None and self.label_B is not None
+        negative = self.null if self.guidance.negative is None else self.guidance.negative
+        if negative is None:
+            raise ValueError("guidance needs a class to lead away from, but this prior has none")
+        return torch.full_like(self.label_B, negative)

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from lightgen.checkpoint import restore
 from lightgen.denoiser import Denoiser
 from lightgen.functional.random import Noise, Stream
+from lightgen.guidance import Guidance
 from lightgen.networks.base import Network
 from lightgen.processes.base import Process
-from lightgen.processes.diffusion import Diffusion
 from lightgen.registry import Component
 from lightgen.samplers.base import Sampler, require_fit
 from lightgen.tokenizers.base import Tokenizer
-from lightgen.types import OnStep, Sample, to_uint8
+from lightgen.types import Diffusing, OnStep, Sample, flatten_ids, to_uint8, to_unit, unflatten_ids
 from lightgen.warps import Warps
 
 
@@ -31,16 +31,25 @@ class Prior(nn.Module, Component):
         process: what the network was trained with.
         sampler: used where none is given.
         warps: used where none are given.
+        guidance: used where none is given; None does without.
+        label_dropout: how often the class was hidden in training; without that there is no guidance.
 
     Raises:
-        ValueError: if the sampler does not fit the process.
+        ValueError: if the sampler does not fit the process, or guidance the training.
     """
 
     kind: ClassVar[str] = "prior"
     source: ClassVar[str] = "McKinney and Willcocks, 2022, arXiv 2206.12351"
 
     def __init__(
-        self, tokenizer: Tokenizer, network: Network, process: Process, sampler: Sampler, warps: Warps | None = None
+        self,
+        tokenizer: Tokenizer,
+        network: Network,
+        process: Process,
+        sampler: Sampler,
+        warps: Warps | None = None,
+        guidance: Guidance | None = None,
+        label_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         require_fit(sampler, process.family)
@@ -49,6 +58,25 @@ class Prior(nn.Module, Component):
         self.process = process
         self.sampler = sampler
         self.warps = warps or Warps()
+        self.guidance = guidance
+        self.label_dropout = label_dropout
+        self.require_guidable(guidance)
+
+    def require_guidable(self, guidance: Guidance | None) -> None:
+        """Refuse guidance that this prior was not trained for.
+
+        Raises:
+            ValueError: if it has no classes, never saw pictures without one, or has no such class to go away from.
+        """
+        if guidance is None:
+            return
+        num_classes = self.network.num_classes
+        if num_classes == 0:
+            raise ValueError("guidance needs a prior with classes; this one was trained without (model.num_classes: 0)")
+        if self.label_dropout == 0:
+            raise ValueError("guidance needs a prior trained with model.label_dropout above 0; this one was not")
+        if guidance.negative is not None and not 0 <= guidance.negative < num_classes:
+            raise ValueError(f"negative must be a class in [0, {num_classes - 1}], not {guidance.negative}")
 
     def train(self, mode: bool = True) -> Prior:
         """Training mode for the network; the tokenizer stays as it is."""
@@ -60,6 +88,11 @@ class Prior(nn.Module, Component):
     def device(self) -> torch.device:
         """Where the weights are."""
         return next(self.network.parameters()).device
+
+    @property
+    def num_values(self) -> int:
+        """Values of a picture, C H W: what bits per dimension are per."""
+        return self.tokenizer.channels * self.tokenizer.image_size[0] * self.tokenizer.image_size[1]
 
     def labels(self, label: int | Sequence[int] | Tensor | None, noise: Noise) -> Tensor | None:
         """(B,) class ids: the given ones, or uniformly random ones; None for a prior without classes.
@@ -84,6 +117,7 @@ class Prior(nn.Module, Component):
         noise: Noise,
         sampler: Sampler | None = None,
         warps: Warps | None = None,
+        guidance: Guidance | None = None,
         label: int | Sequence[int] | Tensor | None = None,
         ids_BN: Tensor | None = None,
         known_BN: Tensor | None = None,
@@ -94,7 +128,7 @@ class Prior(nn.Module, Component):
         Args:
             noise: which pictures of which seed; on the prior's device.
             sampler: None means the prior's own.
-            warps: None means the prior's own.
+            warps, guidance: None means the prior's own.
             label: one class id, one for each picture, or None for random classes.
             ids_BN: where to start, and what the known tokens are; None means all noise.
             known_BN: True where `ids_BN` is given and never changes.
@@ -102,24 +136,38 @@ class Prior(nn.Module, Component):
         """
         sampler = sampler or self.sampler
         require_fit(sampler, self.process.family)
-        h, w = self.network.grid
-        start_BN = self.process.initial(h * w, noise)
+        self.require_guidable(guidance)
+        start_BN = self.process.initial(self.network.num_tokens, noise)
         if ids_BN is not None:
             start_BN = ids_BN if known_BN is None else torch.where(known_BN, ids_BN, start_BN)
-        process = self.process if isinstance(self.process, Diffusion) else None
-        denoiser = Denoiser(self.network, self.labels(label, noise), warps or self.warps, (h, w), process)
+        denoiser = Denoiser(
+            self.network,
+            self.labels(label, noise),
+            warps or self.warps,
+            self.network.grid,
+            self.process if isinstance(self.process, Diffusing) else None,
+            guidance or self.guidance,
+            self.network.num_classes,
+            self.network.reads_time,
+        )
         return sampler(denoiser, start_BN, known_BN, noise, on_step)
+
+    @torch.no_grad()
+    def encode(self, images: Tensor) -> Tensor:
+        """Ids (B, N) of uint8 images (B, C, H, W); the codes of a cell follow one another."""
+        return flatten_ids(self.tokenizer.encode(to_unit(images)))
 
     @torch.no_grad()
     def decode(self, ids_BN: Tensor) -> Tensor:
         """uint8 images (B, C, H, W) of ids (B, N)."""
-        return to_uint8(self.tokenizer.decode(ids_BN.unflatten(1, self.network.grid)))
+        return to_uint8(self.tokenizer.decode(unflatten_ids(ids_BN, self.network.grid)))
 
     def sample(
         self,
         num_images: int,
         sampler: Sampler | None = None,
         warps: Warps | None = None,
+        guidance: Guidance | None = None,
         seed: int = 0,
         label: int | None = None,
         batch_size: int = 64,
@@ -132,7 +180,7 @@ class Prior(nn.Module, Component):
         batches = []
         for first in range(0, num_images, batch_size):
             noise = Noise.of(seed, min(batch_size, num_images - first), first, self.device)
-            batches.append(self.decode(self.sample_ids(noise, sampler, warps, label).ids))
+            batches.append(self.decode(self.sample_ids(noise, sampler, warps, guidance, label).ids))
         return torch.cat(batches)
 
 

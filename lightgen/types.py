@@ -4,6 +4,7 @@ Shape legend (suffix variables where it helps: `ids_BN`, `logits_BNV`):
 
     B batch            C image channels        H W pixels           h w token grid
     N = h * w tokens   V codebook size         K ids the network reads (V, or V + 1 where MASK = id V)
+    M codes at a cell, then N = h * w * M, and the codes of a cell follow one another
     D width            S sampling steps        U unrolls
 
 Images are float in [-1, 1] inside the library and uint8 at its edges. Logits are always over V.
@@ -15,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol, TypedDict
+from typing import Any, NamedTuple, Protocol, TypedDict, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -39,7 +40,7 @@ class Batch(TypedDict, total=False):
     image: Tensor
     """(B, C, H, W) uint8."""
     ids: Tensor
-    """(B, h, w) int64 token ids from a cache."""
+    """(B, h, w) int64 token ids from a cache, or (B, M, h, w) where M codes stand at a cell."""
     label: Tensor
     """(B,) int64 class ids."""
     index: Tensor
@@ -58,11 +59,32 @@ class Denoise(Protocol):
         ...
 
 
-class Reverse(Protocol):
-    """What a sampler needs of a diffusion process: the step back in time."""
+class Level(NamedTuple):
+    """How far tokens are destroyed: shares (B,) float64 that are kept and masked; the rest is replaced."""
 
-    def reverse(self, logits_BNV: Tensor, ids_BN: Tensor, time: float, earlier: float, noise: Any, step: int) -> Tensor:
-        """Draw ids (B, N) at an earlier time, given those at `time` and logits (B, N, V) of the clean ids."""
+    kept: Tensor
+    masked: Tensor
+
+    @property
+    def replaced(self) -> Tensor:
+        """(B,) share that is replaced by random codes."""
+        return (1 - self.kept - self.masked).clamp_min(0)
+
+
+@runtime_checkable
+class Diffusing(Protocol):
+    """What samplers need of a diffusion process; they do not import one."""
+
+    def level(self, time_B: Tensor) -> Level:
+        """The level at times (B,) float64."""
+        ...
+
+    def reverse(self, clean_BN: Tensor, ids_BN: Tensor, time: float, earlier: float, noise: Any, step: int) -> Tensor:
+        """Draw ids (B, N) at an earlier time, given those at `time` and the clean ids."""
+        ...
+
+    def forward_from(self, ids_BN: Tensor, time: float, later: float, noise: Any, step: int) -> Tensor:
+        """Draw ids (B, N) at a later time, given those at `time`."""
         ...
 
 
@@ -110,3 +132,15 @@ def to_unit(images: Tensor) -> Tensor:
 def to_uint8(images: Tensor) -> Tensor:
     """Float images in [-1, 1] to uint8, rounding to nearest. The only place where lightgen quantises."""
     return images.float().clamp(-1, 1).add(1).mul_(127.5).round_().to(torch.uint8)
+
+
+def flatten_ids(ids: Tensor) -> Tensor:
+    """Ids (B, h, w) or (B, M, h, w) to (B, N) in raster order of cells; the M codes of a cell follow one another."""
+    return ids.flatten(1) if ids.ndim == 3 else ids.permute(0, 2, 3, 1).flatten(1)
+
+
+def unflatten_ids(ids_BN: Tensor, grid: Grid) -> Tensor:
+    """The inverse of `flatten_ids`: (B, h, w), or (B, M, h, w) for M > 1 codes a cell."""
+    h, w = grid
+    codes = ids_BN.unflatten(1, (h, w, -1))
+    return codes.squeeze(3) if codes.shape[3] == 1 else codes.permute(0, 3, 1, 2)

@@ -120,7 +120,25 @@ def test_missing_and_senseless_options_of_sample(capsys, tmp_path, prior_checkpo
     assert "num_images must be at least 1" in mistake(capsys, [*sample, "--num_images", "0"])
     assert "temperature must be at least 0" in mistake(capsys, [*sample, "--warps.temperature", "-1"])
     assert "label must be in [0, 2]" in mistake(capsys, [*sample, "--label", "7"])
+    assert "steps must be at least 1, not 0" in mistake(capsys, [*sample, "--sampler.steps", "0"])
     assert not (tmp_path / "out" / "samples.json").exists()
+
+
+def test_a_sampler_on_the_wrong_noise_is_refused_with_those_that_fit(capsys, tmp_path, prior_checkpoint):
+    sample = ["sample", "--ckpt_path", str(prior_checkpoint), "--out", str(tmp_path / "out")]
+    line = mistake(capsys, [*sample, "--sampler", "MaskGIT"])
+    assert "MaskGIT does not fit a prior trained with uniform noise; these do: " in line and "SUNDAE" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_guidance_on_a_prior_that_was_not_trained_for_it(capsys, tmp_path, prior_checkpoint, tokenizer_checkpoint):
+    sample = ["sample", "--ckpt_path", str(prior_checkpoint), "--out", str(tmp_path / "out")]
+    line = mistake(capsys, [*sample, "--guidance", "ConstantGuidance", "--guidance.negative", "9"])
+    assert "negative must be a class in [0, 2], not 9" in line
+    assert "'w'" in mistake(capsys, [*sample, "--guidance", "ConstantGuidance", "--guidance.w", "2"])
+    fit = [*PRIOR, "--model.tokenizer", str(tokenizer_checkpoint), "--model.guidance", "LinearGuidance"]
+    line = mistake(capsys, [*fit, "--model.label_dropout", "0"])
+    assert "label_dropout above 0" in line
 
 
 def test_unknown_kind(capsys):

@@ -11,7 +11,7 @@ ROOT = Path(lightgen.__file__).parent
 LAYERS = [
     {"types", "registry"},
     {"functional"},
-    {"warps", "schedules"},
+    {"warps", "guidance", "schedules"},
     {"denoiser"},
     {"quantizers", "networks", "processes"},
     {"tokenizers", "samplers", "losses", "metrics"},

@@ -6,6 +6,7 @@ import torch
 from lightgen.networks import Hourglass, Transformer
 from lightgen.networks.resamplers import AttentionResampler, LinearResampler, NaiveResampler
 from lightgen.networks.rotary import Rotary
+from lightgen.types import flatten_ids, unflatten_ids
 
 K, V, GRID = 12, 11, (4, 8)
 SMALL = {"dim": 16, "heads": 2, "dim_head": 8}
@@ -97,3 +98,39 @@ def test_rotary_products_depend_on_the_displacement_only():
     torch.testing.assert_close(products[1, 2, 2, 4], products[0, 1, 1, 3])
     torch.testing.assert_close(products[3, 5, 1, 0], products[2, 5, 0, 0])
     assert not torch.allclose(products[0, 0, 0, 1], products[0, 0, 1, 0])
+
+
+def test_time_is_an_input_where_a_process_reads_it():
+    torch.manual_seed(0)
+    network = Transformer(K, V, GRID, 0, reads_time=True, depth=1, **SMALL).eval()
+    early, late = (network(ids(), torch.full((2,), time)) for time in (0.1, 0.9))
+    assert not torch.allclose(early, late)
+    mixed = network(ids(), torch.tensor([0.1, 0.9]))
+    torch.testing.assert_close(mixed, torch.cat([early[:1], late[1:]]))
+    with pytest.raises(ValueError, match="must be told"):
+        network(ids())
+    without = Transformer(K, V, GRID, 0, depth=1, **SMALL).eval()
+    assert torch.equal(without(ids(), torch.full((2,), 0.1)), without(ids()))
+
+
+def test_the_codes_of_a_cell_are_summed_and_have_a_head_each():
+    torch.manual_seed(0)
+    network = Hourglass(K, V, GRID, 0, num_codes=3, depth=(1, 1, 1), **SMALL).eval()
+    given = torch.randint(K, (2, network.num_tokens))
+    assert network.num_tokens == 3 * 32 and network(given).shape == (2, 96, V)
+    cell = sum(network.token.weight[book * K + given[1, 5 * 3 + book]] for book in range(3))
+    torch.testing.assert_close(network.embed(given)[1, 5], cell)
+    vectors = torch.randn(2, 32, 16)
+    heads = network.to_logits(vectors)[1, 5].view(3, V)
+    torch.testing.assert_close(network.logits(vectors)[1, 15:18], heads)
+
+
+@pytest.mark.parametrize("num_codes", [1, 3])
+def test_flat_ids_keep_the_codes_of_a_cell_together(num_codes):
+    shape = (2, *GRID) if num_codes == 1 else (2, num_codes, *GRID)
+    grid_ids = torch.randint(V, shape)
+    flat = flatten_ids(grid_ids)
+    assert torch.equal(unflatten_ids(flat, GRID), grid_ids)
+    row, column = 2, 5
+    cell = flat[1].view(32, num_codes)[row * GRID[1] + column]
+    assert torch.equal(cell, grid_ids[1, ..., row, column].view(-1))

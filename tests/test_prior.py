@@ -65,6 +65,17 @@ def test_sample_command_writes_what_load_samples(prior, prior_checkpoint, tmp_pa
     assert "6.0 network evaluations" in capsys.readouterr().out
 
 
+def test_guidance_can_be_chosen_on_the_command_line(prior, prior_checkpoint, tmp_path, capsys):
+    args = ["sample", "--ckpt_path", str(prior_checkpoint), "--num_images", "2", "--label", "1"]
+    assert main([*args, "--guidance", "LinearGuidance", "--guidance.scale", "4", "--out", str(tmp_path)]) == 0
+    expected = prior.sample(2, guidance=lightgen.guidance.LinearGuidance(4.0), label=1)
+    assert torch.equal(read_png(tmp_path / "000001.png"), expected[1])
+    record = json.loads((tmp_path / "samples.json").read_text())
+    assert record["guidance"]["name"] == "LinearGuidance" and record["guidance"]["arguments"]["scale"] == 4.0
+    # The first of four steps is not guided yet and costs one evaluation, each other one two.
+    assert record["evaluations"] == [7, 7]
+
+
 def test_own_sampler_is_the_default_and_its_steps_can_be_changed(prior_checkpoint, tmp_path):
     assert main(["sample", "--ckpt_path", str(prior_checkpoint), "--num_images", "1", "--out", str(tmp_path)]) == 0
     own = json.loads((tmp_path / "samples.json").read_text())["sampler"]["arguments"]

@@ -162,7 +162,7 @@ class Joint:
 
 def truth(sampler, process, num=8_000):
     joint, noise = Joint(process), Noise.of(0, num)
-    denoiser = Denoiser(joint, grid=(2, 2), process=process)
+    denoiser = Denoiser(joint, grid=(2, 2), process=process, reads_time=True)
     return joint.distance(sampler(denoiser, process.initial(4, noise), None, noise).ids)
 
 

@@ -20,6 +20,7 @@ NOISE = (
     ".*module.s. in eval mode at the start of training.*",
     ".*across ranks.*sync_dist=True.*",
     ".*resuming from a checkpoint that ended before the epoch ended.*",
+    ".*using the WeightAveraging callback, but loading a checkpoint outside.*",
     ".*Found keys that are in the model state dict but not in the checkpoint.*",
 )
 

@@ -18,6 +18,7 @@ from lightgen.cli.progress import progress_bar
 from lightgen.figures import grid, read_png, save_gif, save_png
 from lightgen.functional.files import save_json
 from lightgen.functional.random import Noise
+from lightgen.guidance import Guidance
 from lightgen.modules.sampling import SamplingModule, indices
 from lightgen.prior import Prior, load
 from lightgen.provenance import provenance
@@ -44,7 +45,8 @@ def parser() -> Parser:
     made.add_argument("--label", type=int | None, default=None, help="class of every picture; default: random classes")
     made.add_argument("--animate", action="store_true", help="also write steps.gif, a grid after every step")
     made.add_subclass_arguments(Sampler, "sampler", required=False, help="default: the checkpoint's own")
-    made.add_class_arguments(Warps, "warps", help="temperature, top-k, top-p; default: the checkpoint's own")
+    made.add_class_arguments(Warps, "warps", help="temperature, top-k, top-p, typical; default: the checkpoint's own")
+    made.add_subclass_arguments(Guidance, "guidance", required=False, help="by class; default: the checkpoint's own")
     made.add_class_arguments(Trainer, "trainer", instantiate=False)
     made.set_defaults({f"trainer.{name}": value for name, value in TRAINER_DEFAULTS.items()})
     return made
@@ -65,18 +67,21 @@ def main(args: list[str]) -> int:
     prior = prior or load(parsed.ckpt_path)
     sampler = made_objects.sampler
     require_fit(sampler, prior.process.family)
-    run(prior, sampler, made_objects.warps, parsed, Trainer(**made_objects.trainer))
+    prior.require_guidable(made_objects.guidance)
+    how = (sampler, made_objects.warps, made_objects.guidance)
+    run(prior, *how, parsed, Trainer(**made_objects.trainer))
     return 0
 
 
 def own_defaults(prior: Prior, arguments: list[str]) -> dict[str, Any]:
-    """The checkpoint's sampler and warps as defaults.
+    """The checkpoint's sampler, warps and guidance as defaults.
 
-    Not the sampler's, if another is named: its steps would silently carry over.
+    Not the sampler's or the guidance's, if another is named: its arguments would silently carry over.
     """
     defaults = {f"warps.{name}": value for name, value in describe(prior.warps)["arguments"].items()}
-    if not is_given(arguments, "--sampler"):
-        defaults["sampler"] = as_config(describe(prior.sampler))
+    for name in ("sampler", "guidance"):
+        if not is_given(arguments, f"--{name}"):
+            defaults[name] = as_config(describe(getattr(prior, name)))
     return defaults
 
 
@@ -89,7 +94,7 @@ def as_config(description: Any) -> Any:
     return {name: as_config(value) for name, value in description.items()}
 
 
-def run(prior: Prior, sampler: Sampler, warps: Warps, parsed: Any, trainer: Trainer) -> None:
+def run(prior: Prior, sampler: Sampler, warps: Warps, guidance: Guidance | None, parsed: Any, trainer: Trainer) -> None:
     """Sample through the trainer's predict loop; rank zero writes the grid and the record."""
     parsed.out.mkdir(parents=True, exist_ok=True)
     num_batches = math.ceil(parsed.num_images / trainer.world_size / parsed.batch_size)
@@ -105,11 +110,10 @@ def run(prior: Prior, sampler: Sampler, warps: Warps, parsed: Any, trainer: Trai
 
             if parsed.animate and index[0] == 0:
                 noise = Noise(parsed.seed, index[:ANIMATION_LIMIT])
-                h, w = prior.network.grid
-                frames.append(grid(prior.decode(prior.process.initial(h * w, noise))))
+                frames.append(grid(prior.decode(prior.process.initial(prior.network.num_tokens, noise))))
             return on_step
 
-        module = SamplingModule(prior, sampler, warps, parsed.label, parsed.seed, on_batch)
+        module = SamplingModule(prior, sampler, warps, guidance, parsed.label, parsed.seed, on_batch)
         writer = PictureWriter(parsed.out, parsed.num_images)
         trainer.callbacks.append(writer)  # type: ignore[attr-defined]
         trainer.predict(module, indices(parsed.num_images, parsed.batch_size), return_predictions=False)
@@ -128,6 +132,7 @@ def run(prior: Prior, sampler: Sampler, warps: Warps, parsed: Any, trainer: Trai
         "label": parsed.label,
         "sampler": describe(sampler),
         "warps": describe(warps),
+        "guidance": describe(guidance),
         "evaluations": writer.evaluations.tolist(),
         "seconds": round(seconds, 3),
         **provenance(),

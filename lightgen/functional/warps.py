@@ -33,3 +33,20 @@ def top_p(logits: Tensor, p: float) -> Tensor:
     mass_before = mass.cumsum(-1) - mass
     dropped = torch.zeros_like(logits, dtype=torch.bool).scatter_(-1, order, mass_before >= p)
     return logits.masked_fill(dropped, -torch.inf)
+
+
+def typical(logits: Tensor, mass: float) -> Tensor:
+    """Keep the ids whose surprise is nearest to the entropy, until their mass reaches a share.
+
+    Meister et al., 2023, "Locally typical sampling", arXiv 2202.00666.
+    """
+    if mass >= 1.0:
+        return logits
+    log_probs = logits.log_softmax(-1)
+    probs = log_probs.exp()
+    entropy = -torch.xlogy(probs, probs).sum(-1, keepdim=True)
+    order = (-log_probs - entropy).abs().sort(dim=-1).indices
+    sorted_mass = probs.gather(-1, order)
+    mass_before = sorted_mass.cumsum(-1) - sorted_mass
+    dropped = torch.zeros_like(logits, dtype=torch.bool).scatter_(-1, order, mass_before >= mass)
+    return logits.masked_fill(dropped, -torch.inf)

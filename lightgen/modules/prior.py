@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import ClassVar
 
 import torch
@@ -9,15 +11,21 @@ from torch import Tensor, nn
 
 from lightgen.checkpoint import load_tokenizer
 from lightgen.functional.random import Noise, Stream
+from lightgen.guidance import Guidance
 from lightgen.modules.base import TrainingModule
 from lightgen.modules.optim import OptimizerFactory, SchedulerFactory
 from lightgen.networks.base import Network, NetworkFactory
 from lightgen.prior import Prior
 from lightgen.processes.base import ProcessFactory
+from lightgen.processes.diffusion import Diffusion
+from lightgen.processes.likelihood import Bound, estimate
 from lightgen.samplers.base import Sampler
 from lightgen.tokenizers.base import Tokenizer
-from lightgen.types import Batch, LossOutput, to_unit
+from lightgen.types import Batch, flatten_ids
 from lightgen.warps import Warps
+
+OBSERVED_BATCHES = 200
+"""Batches of training data that an informed process looks at."""
 
 
 class PriorModule(TrainingModule):
@@ -28,8 +36,9 @@ class PriorModule(TrainingModule):
         network: the network's class and options; its sizes follow from the tokenizer and the process.
         process: the process's class and options.
         sampler: the sampler used for previews and stored as the checkpoint's default; it can be swapped at any time.
-        warps: temperature, top-k and top-p that go with it.
+        warps: temperature and what else goes with it.
         num_classes: of the data's labels; 0 trains without classes.
+        guidance: classifier-free guidance of previews, and the checkpoint's default.
         label_dropout: probability that a picture's class is hidden in training, which guidance needs.
         optimizer: called with the network's parameters.
         scheduler: called with the optimizer; advances every batch.
@@ -49,6 +58,7 @@ class PriorModule(TrainingModule):
         process: ProcessFactory,
         sampler: Sampler,
         warps: Warps | None = None,
+        guidance: Guidance | None = None,
         num_classes: int = 0,
         label_dropout: float = 0.1,
         optimizer: OptimizerFactory = torch.optim.AdamW,
@@ -60,16 +70,23 @@ class PriorModule(TrainingModule):
             raise ValueError(f"label_dropout must be in [0, 1], not {label_dropout}")
         coder: Tokenizer = load_tokenizer(tokenizer) if isinstance(tokenizer, str) else tokenizer
         made_process = process(coder.vocab_size)
-        made_network = network(made_process.num_ids, coder.vocab_size, coder.grid, num_classes)
-        self.prior = Prior(coder, made_network, made_process, sampler, warps)
-        self.label_dropout = label_dropout
+        sizes = (made_process.num_ids, coder.vocab_size, coder.grid, num_classes, coder.num_codes)
+        made_network = network(*sizes, made_process.reads_time)
+        self.prior = Prior(coder, made_network, made_process, sampler, warps, guidance, label_dropout)
         self.seed = seed
+
+    def on_fit_start(self) -> None:
+        super().on_fit_start()
+        process = self.prior.process
+        if isinstance(process, Diffusion) and process.informed and self.trainer.global_step == 0:
+            process.observe(self._code_counts())
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         ids_BN = self.ids(batch)
         first = self.global_rank * len(ids_BN)
         noise = Noise.of(self.seed, len(ids_BN), first, self.device).fold(self._batches_done())
-        output = self.loss(ids_BN, self._hide(batch.get("label"), noise), noise)
+        conditioned = _Conditioned(self.prior.network, self._hide(batch.get("label"), noise))
+        output = self.prior.process.loss(conditioned, ids_BN, noise)
         self.log("train/loss", output.loss.detach(), prog_bar=True)
         self.log_dict({f"train/{name}": value for name, value in output.metrics.items()})
         return output.loss
@@ -81,19 +98,29 @@ class PriorModule(TrainingModule):
     @torch.no_grad()
     def ids(self, batch: Batch) -> Tensor:
         """Ids (B, N) of a batch, which holds them already or holds images."""
-        ids = batch["ids"].long() if "ids" in batch else self.prior.tokenizer.encode(to_unit(batch["image"]))
-        return ids.flatten(1)
-
-    def loss(self, ids_BN: Tensor, label_B: Tensor | None, noise: Noise) -> LossOutput:
-        """The process's loss on clean ids (B, N)."""
-        return self.prior.process.loss(_Conditioned(self.prior.network, label_B), ids_BN, noise)
+        return flatten_ids(batch["ids"].long()) if "ids" in batch else self.prior.encode(batch["image"])
 
     def evaluate(self, split: str, batch: Batch) -> None:
         ids_BN = self.ids(batch)
         label = batch.get("label") if self.prior.network.num_classes else None
-        output = self.loss(ids_BN, label, Noise(self.seed, batch["index"]))
-        for name, value in {"loss": output.loss, **output.metrics}.items():
+        noise, conditioned = Noise(self.seed, batch["index"]), _Conditioned(self.prior.network, label)
+        output = self.prior.process.loss(conditioned, ids_BN, noise)
+        scores = {"loss": output.loss, **output.metrics}
+        if isinstance(self.prior.process, Bound):
+            bits = estimate(self.prior.process, conditioned, ids_BN, noise.fold(0)).mean() / math.log(2)
+            scores["bits_per_token"] = bits / ids_BN.shape[1]
+            scores["bits_per_dim"] = bits / self.prior.num_values
+        for name, value in scores.items():
             self.add_to_mean(f"{split}/{name}", value, len(ids_BN))
+
+    def _code_counts(self) -> Tensor:
+        """(V,) how often each code stands in the first batches of the training data, over all ranks."""
+        loader = self.trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]
+        counts = torch.zeros(self.prior.network.vocab_size, device=self.device)
+        for batch in itertools.islice(loader, OBSERVED_BATCHES):
+            ids = self.ids(self.transfer_batch_to_device(batch, self.device, 0))
+            counts += torch.bincount(ids.flatten(), minlength=len(counts))
+        return torch.as_tensor(self.trainer.strategy.reduce(counts, reduce_op="sum"))
 
     def _batches_done(self) -> int:
         return int(self.trainer.fit_loop.epoch_loop.total_batch_idx)
@@ -102,7 +129,7 @@ class PriorModule(TrainingModule):
         num_classes = self.prior.network.num_classes
         if num_classes == 0 or label_B is None:
             return None
-        hidden = noise.uniform(0, Stream.CONDITION, 1).squeeze(1) < self.label_dropout
+        hidden = noise.uniform(0, Stream.CONDITION, 1).squeeze(1) < self.prior.label_dropout
         return label_B.masked_fill(hidden, num_classes)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from lightgen.functional.random import Noise
+from lightgen.guidance import Guidance
 from lightgen.prior import Prior
 from lightgen.samplers.base import Sampler
 from lightgen.types import OnStep
@@ -33,7 +34,7 @@ class SamplingModule(LightningModule):
 
     Args:
         prior: what to sample.
-        sampler, warps: in place of the prior's own.
+        sampler, warps, guidance: in place of the prior's own.
         label: a class for all pictures; None draws classes at random.
         seed: of the pictures.
         on_batch: makes an `on_step` for each batch, e.g. to move a progress bar.
@@ -44,6 +45,7 @@ class SamplingModule(LightningModule):
         prior: Prior,
         sampler: Sampler | None = None,
         warps: Warps | None = None,
+        guidance: Guidance | None = None,
         label: int | None = None,
         seed: int = 0,
         on_batch: Callable[[Tensor], OnStep] | None = None,
@@ -52,6 +54,7 @@ class SamplingModule(LightningModule):
         self.prior = prior
         self.sampler = sampler or prior.sampler
         self.warps = warps or prior.warps
+        self.guidance = guidance or prior.guidance
         self.label = label
         self.seed = seed
         self.on_batch = on_batch
@@ -59,7 +62,7 @@ class SamplingModule(LightningModule):
     def predict_step(self, batch: Tensor, batch_idx: int) -> Pictures:
         noise = Noise(self.seed, batch)
         on_step = self.on_batch(batch) if self.on_batch else None
-        sample = self.prior.sample_ids(noise, self.sampler, self.warps, self.label, on_step=on_step)
+        sample = self.prior.sample_ids(noise, self.sampler, self.warps, self.guidance, self.label, on_step=on_step)
         return Pictures(batch, self.prior.decode(sample.ids), sample.trace.evaluations)
 
 

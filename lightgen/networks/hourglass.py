@@ -26,6 +26,8 @@ class Hourglass(TokenNetwork):
         vocab_size: V.
         grid: (h, w).
         num_classes: 0 for none.
+        num_codes: M, the codes at each cell.
+        reads_time: whether the time is an input.
         dim: D.
         depth: (pre, valley, post) numbers of layers; the valley may be such a triple again: (2, (2, 8, 2), 2).
         factors: (rows, columns) merged on the way into each valley, outermost first; one pair for one valley.
@@ -46,6 +48,8 @@ class Hourglass(TokenNetwork):
         vocab_size: int,
         grid: Grid,
         num_classes: int = 0,
+        num_codes: int = 1,
+        reads_time: bool = False,
         dim: int = 256,
         depth: Sequence[Any] = (2, 6, 2),
         factors: Sequence[Factor] = ((2, 2),),
@@ -53,7 +57,7 @@ class Hourglass(TokenNetwork):
         dim_head: int = 64,
         resampler: Resampler | None = None,
     ) -> None:
-        super().__init__(num_ids, vocab_size, grid, num_classes, dim)
+        super().__init__(num_ids, vocab_size, grid, num_classes, num_codes, reads_time, dim)
         sizes = (dim, heads, dim_head)
         self.level = _Level(depth, list(factors), self.grid, sizes, resampler or AttentionResampler())
 

@@ -19,6 +19,8 @@ class Transformer(TokenNetwork):
         vocab_size: V.
         grid: (h, w).
         num_classes: 0 for none.
+        num_codes: M, the codes at each cell.
+        reads_time: whether the time is an input.
         dim: D.
         depth: number of blocks.
         heads: of every attention.
@@ -33,12 +35,14 @@ class Transformer(TokenNetwork):
         vocab_size: int,
         grid: Grid,
         num_classes: int = 0,
+        num_codes: int = 1,
+        reads_time: bool = False,
         dim: int = 256,
         depth: int = 8,
         heads: int = 4,
         dim_head: int = 64,
     ) -> None:
-        super().__init__(num_ids, vocab_size, grid, num_classes, dim)
+        super().__init__(num_ids, vocab_size, grid, num_classes, num_codes, reads_time, dim)
         self.stack = Stack(depth, self.grid, dim, heads, dim_head)
 
     def body(self, x_BND: Tensor) -> Tensor:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import ClassVar, Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightgen.functional.random import Noise
 from lightgen.registry import Component
 from lightgen.types import Denoise, LossOutput, NoiseFamily
 
 
-class Process(Component):
+class Process(nn.Module, Component):
     """How clean ids are destroyed, and the loss that teaches a network to restore them.
+
+    It is a module without parameters; what it measures in training is kept in buffers, and so in checkpoints.
 
     Args:
         vocab_size: V, the number of codes.
@@ -24,8 +26,11 @@ class Process(Component):
 
     kind: ClassVar[str] = "process"
     family: ClassVar[NoiseFamily]
+    reads_time: ClassVar[bool] = False
+    """Whether its networks are told the time."""
 
     def __init__(self, vocab_size: int) -> None:
+        super().__init__()
         if vocab_size < 2:
             raise ValueError(f"vocab_size must be at least 2, not {vocab_size}")
         self.vocab_size = vocab_size

@@ -9,16 +9,15 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from lightgen.functional.diffusion import Level
 from lightgen.processes.variational import Variational
-from lightgen.types import NoiseFamily
+from lightgen.types import Level, NoiseFamily
 
 
 class MaskReplace(Variational):
     """At time t a share t of the tokens is destroyed, most of it by MASK.
 
     Args:
-        vocab_size, num_steps, auxiliary: see `Variational`.
+        vocab_size, num_steps, auxiliary, importance, informed: see `Variational`.
         mask_share: of what is destroyed, in (0, 1); the rest becomes random codes.
 
     Raises:
@@ -28,8 +27,16 @@ class MaskReplace(Variational):
     family: ClassVar[NoiseFamily] = NoiseFamily.MASK_REPLACE
     source: ClassVar[str] = "Gu et al., 2022, arXiv 2111.14822"
 
-    def __init__(self, vocab_size: int, num_steps: int = 100, auxiliary: float = 0.01, mask_share: float = 0.9) -> None:
-        super().__init__(vocab_size, num_steps, auxiliary)
+    def __init__(
+        self,
+        vocab_size: int,
+        num_steps: int = 100,
+        auxiliary: float = 0.01,
+        importance: bool = True,
+        informed: bool = False,
+        mask_share: float = 0.9,
+    ) -> None:
+        super().__init__(vocab_size, num_steps, auxiliary, importance, informed)
         if not 0 < mask_share < 1:
             raise ValueError(f"mask_share must be in (0, 1), not {mask_share}")
         self.mask_share = mask_share

@@ -10,12 +10,13 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from lightgen.functional.errors import accuracy, token_errors
 from lightgen.functional.random import Noise, Stream
-from lightgen.processes.absorbing import Absorbing, accuracy, token_errors
+from lightgen.processes.masked import Masked, exactly
 from lightgen.types import Denoise, LossOutput
 
 
-class MaskGIT(Absorbing):
+class MaskGIT(Masked):
     """Mask a share cos(pi u / 2) of the tokens, u uniform; the loss is the mean cross-entropy of masked tokens.
 
     Args:
@@ -37,13 +38,7 @@ class MaskGIT(Absorbing):
     def loss(self, denoise: Denoise, ids_BN: Tensor, noise: Noise) -> LossOutput:
         """Mean cross-entropy of the masked tokens of the batch, label-smoothed, in nats (arXiv 2202.04200, eq. 1)."""
         share_B = (noise.spread(0, Stream.TIME) * (math.pi / 2)).cos()
-        masked = self._exactly((share_B * ids_BN.shape[1]).round().clamp_min(1), ids_BN, noise)
-        noisy = ids_BN.masked_fill(masked, self.vocab_size)
-        logits = denoise(noisy, share_B)
+        masked = exactly((share_B * ids_BN.shape[1]).round().clamp_min(1), ids_BN.shape[1], noise)
+        logits = denoise(ids_BN.masked_fill(masked, self.vocab_size), share_B)
         errors = token_errors(logits, ids_BN, self.label_smoothing) * masked
         return LossOutput(errors.sum() / masked.sum(), {"accuracy": accuracy(logits, ids_BN, masked)})
-
-    def _exactly(self, count_B: Tensor, ids_BN: Tensor, noise: Noise) -> Tensor:
-        """(B, N) True at so many random positions of each row."""
-        rank = noise.uniform(0, Stream.CORRUPT, ids_BN.shape[1]).argsort(1).argsort(1)
-        return rank < count_B[:, None]

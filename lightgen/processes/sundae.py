@@ -15,11 +15,10 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from lightgen.functional.categorical import draw
-from lightgen.functional.diffusion import Level
 from lightgen.functional.random import Noise, Stream
 from lightgen.functional.sequential import sequential_mean
 from lightgen.processes.diffusion import Diffusion
-from lightgen.types import Denoise, LossOutput, NoiseFamily
+from lightgen.types import Denoise, Level, LossOutput, NoiseFamily
 
 
 class SUNDAE(Diffusion):

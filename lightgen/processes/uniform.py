@@ -11,9 +11,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from lightgen.functional.diffusion import Level
 from lightgen.processes.variational import Variational
-from lightgen.types import NoiseFamily
+from lightgen.types import Level, NoiseFamily
 
 OFFSET = 0.008
 
@@ -22,7 +21,7 @@ class Uniform(Variational):
     """At time t a token is kept with share cos^2, falling from 1 to 0, and else is a uniformly random code.
 
     Args:
-        vocab_size, num_steps, auxiliary: see `Variational`.
+        vocab_size, num_steps, auxiliary, importance, informed: see `Variational`.
     """
 
     family: ClassVar[NoiseFamily] = NoiseFamily.UNIFORM

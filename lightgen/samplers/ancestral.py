@@ -7,19 +7,28 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from lightgen.denoiser import Denoiser
+from lightgen.functional.categorical import draw
+from lightgen.functional.random import Stream
 from lightgen.samplers.base import Sampler, State
+from lightgen.samplers.diffusion import evaluate_changed, process_of
 from lightgen.types import NoiseFamily
 
 
 class Ancestral(Sampler):
     """Draw z_s from p(z_s | z_t) for S equal steps from time 1 to time 0.
 
+    A step that left a picture as it was needs no new network evaluation, where the network does not read the time:
+    then absorbing diffusion takes at most min(S, N) of them.
+
     Args:
         steps: S, not bound to the number of steps in training.
+        start: the time in (0, 1] at which the given ids are taken to stand; below 1 it varies or mends them.
+
+    Raises:
+        ValueError: if `start` is out of range.
     """
 
     accepts: ClassVar[frozenset[NoiseFamily]] = frozenset(
@@ -27,13 +36,15 @@ class Ancestral(Sampler):
     )
     source: ClassVar[str] = "Austin et al., 2021, arXiv 2107.03006"
 
-    def __init__(self, steps: int = 64) -> None:
+    def __init__(self, steps: int = 64, start: float = 1.0) -> None:
         super().__init__(steps)
+        if not 0 < start <= 1:
+            raise ValueError(f"start must be in (0, 1], not {start}")
+        self.start = start
 
     def step(self, state: State, denoise: Denoiser, step: int) -> tuple[Tensor, Tensor | None]:
-        time, earlier = 1 - step / self.steps, 1 - (step + 1) / self.steps
-        time_A = torch.full(state.rows.shape, time, device=state.ids.device)
-        logits = denoise(state.ids, time_A, self.progress(step))
-        if denoise.process is None:
-            raise ValueError("Ancestral needs the process that the network was trained with")
-        return denoise.process.reverse(logits, state.ids, time, earlier, state.noise, step), None
+        time, earlier = (self.start * (1 - number / self.steps) for number in (step, step + 1))
+        logits = evaluate_changed(state, denoise, time, self.progress(step))
+        clean = draw(logits, state.noise.uniform(step, Stream.TOKEN, state.ids.shape[1]))
+        ids = process_of(denoise).reverse(clean, state.ids, time, earlier, state.noise, step)
+        return ids, None

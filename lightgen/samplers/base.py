@@ -88,14 +88,13 @@ class Sampler(Component):
         known_BN = torch.zeros_like(ids_BN, dtype=torch.bool) if known_BN is None else known_BN
         everyone = torch.arange(len(ids_BN), device=ids_BN.device)
         state = State(batch, known_BN, noise, everyone)
-        evaluations, finished = torch.zeros_like(everyone), torch.zeros_like(everyone, dtype=torch.bool)
+        denoise = denoise.bind(everyone)
+        finished = torch.zeros_like(everyone, dtype=torch.bool)
         changed, rows = [], []
         for step in range(self.steps):
             rows.append(len(state.rows))
-            before = denoise.evaluations
             ids, done = self.step(state, denoise, step)
             ids = torch.where(state.known, state.ids, ids)
-            evaluations[state.rows] += denoise.evaluations - before
             changed.append(torch.zeros_like(everyone).index_copy_(0, state.rows, (ids != state.ids).sum(1)))
             state.ids = ids
             batch = batch.index_copy(0, state.rows, ids)
@@ -108,7 +107,7 @@ class Sampler(Component):
                 if len(state.rows) == 0:
                     break
         seconds = time.perf_counter() - start
-        return Sample(batch, Trace(evaluations, torch.stack(changed), rows, finished, seconds))
+        return Sample(batch, Trace(denoise.evaluations, torch.stack(changed), rows, finished, seconds))
 
 
 def require_fit(sampler: Sampler, family: NoiseFamily) -> None:

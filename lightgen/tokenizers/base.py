@@ -17,6 +17,8 @@ class Tokenizer(nn.Module, Component):
     kind: ClassVar[str] = "tokenizer"
     vocab_size: int
     grid: Grid
+    num_codes: int = 1
+    """M, the codes at each cell of the grid; for M > 1 ids are (B, M, h, w)."""
     channels: int
     image_size: tuple[int, int]
     """Height and width in pixels."""
