@@ -16,8 +16,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from lightgen.checkpoint import load_tokenizer
 from lightgen.data.emoji import Emoji
-from lightgen.data.tokens import CachedTokens
+from lightgen.data.encode import encode
+from lightgen.data.token_cache import plain
 from lightgen.functional.random import Noise
 from lightgen.networks.hourglass import Hourglass
 from lightgen.networks.resamplers.attention import AttentionResampler
@@ -40,10 +42,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=250)
     parser.add_argument("--seeds", type=int, default=2)
     arguments = parser.parse_args()
-    data = CachedTokens(Emoji(), arguments.tokenizer, str(Path(arguments.tokenizer).parent / "token-cache"))
-    data.prepare_data()
-    train, held_out = (torch.from_numpy(data.dataset(s).ids[:, 0].astype("int64")).flatten(1) for s in ("train", "val"))
-    vocab_size, grid = data.tokenizer.vocab_size, data.tokenizer.grid
+    tokenizer = load_tokenizer(arguments.tokenizer)
+    cache = encode(Path(arguments.tokenizer).parent / "token-cache", tokenizer, Emoji())
+    splits = (cache.dataset("train"), cache.dataset("val"))
+    train, held_out = (s.__getitems__(plain(torch.arange(len(s))))["ids"].flatten(1) for s in splits)
+    vocab_size, grid = tokenizer.vocab_size, tokenizer.grid
     print(f"{arguments.steps} steps of {BATCH}; held-out loss in nats per token, mean over corruption of {TIMES}")
     print("resampler   parameters      1-D      2-D   2-D minus 1-D, by seed")
     for name, pair in PAIRS.items():

@@ -1,8 +1,9 @@
 from lightgen.callbacks.checkpoints import Checkpoints
+from lightgen.callbacks.data_wait import DataWait
 from lightgen.callbacks.generation import Generation
 from lightgen.callbacks.interrupt import StopOnInterrupt
 from lightgen.callbacks.progress import StepProgress
 from lightgen.callbacks.reconstructions import Reconstructions
 from lightgen.callbacks.refit import Refit
 
-__all__ = ["Checkpoints", "Generation", "Reconstructions", "Refit", "StepProgress", "StopOnInterrupt"]
+__all__ = ["Checkpoints", "DataWait", "Generation", "Reconstructions", "Refit", "StepProgress", "StopOnInterrupt"]

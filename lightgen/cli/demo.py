@@ -47,8 +47,7 @@ def main(args: list[str]) -> int:
     print("1 of 4  A tokenizer, which turns 64x64 pictures into 16x16 tokens and back")
     tokenizer = train(out / "tokenizer", ["--config", "emoji64-tokenizer.yaml"])
     print("2 of 4  A SUNDAE prior, which learns what grids of tokens look like")
-    cache = str(out / "token-cache")
-    paths = ["--model.tokenizer", tokenizer, "--data.tokenizer", tokenizer, "--data.root", cache]
+    paths = ["--model.tokenizer", tokenizer, "--data.cache", str(out / "token-cache")]
     prior = load(train(out / "prior", ["--config", "emoji64.yaml", *paths]))
     scoring = Scoring(EfficientNetLite0(), data.dataset("val").images(), out / "scores.json", scores_key(prior, data))
     report = Report(out, prior, data, scoring, STEP_COUNTS)

@@ -10,6 +10,7 @@ from lightning.pytorch import Callback, LightningDataModule, LightningModule, Tr
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from lightgen.callbacks.checkpoints import Checkpoints
+from lightgen.callbacks.data_wait import DataWait
 from lightgen.callbacks.interrupt import StopOnInterrupt
 from lightgen.callbacks.progress import StepProgress
 from lightgen.checkpoint import read
@@ -43,8 +44,10 @@ class CLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         config = self.config[str(self.subcommand)]
-        if config["trainer"]["enable_progress_bar"] is not False and self.subcommand == "fit":
-            self.trainer_defaults["callbacks"].append(StepProgress())
+        if self.subcommand == "fit":
+            self.trainer_defaults["callbacks"].append(DataWait())
+            if config["trainer"]["enable_progress_bar"] is not False:
+                self.trainer_defaults["callbacks"].append(StepProgress())
 
     def after_instantiate_classes(self) -> None:
         command = str(self.subcommand)

@@ -12,6 +12,7 @@ COMMANDS = {
     "validate": ("fit", "score a checkpoint on the validation split"),
     "test": ("fit", "score a checkpoint on the test split"),
     "predict": ("fit", "ids of pictures (tokenizer) or pictures (prior), through Lightning's predict loop"),
+    "encode": ("encode", "the ids of pictures in a token cache, to train priors on; resumes, and shares the work"),
     "sample": ("sample", "make pictures from a prior's checkpoint, with any sampler that fits it"),
     "inpaint": ("inpaint", "fill the masked part of a picture, or continue it on a larger canvas"),
     "reconstruct": ("reconstruct", "send pictures through a tokenizer: side-by-side sheet, PSNR, SSIM, codebook usage"),

@@ -50,8 +50,7 @@ def main(args: list[str]) -> int:
         raise ValueError(f"{parsed.ckpt_path} does not say what pictures it is for; give some with --data")
     if parsed.batch_size < 1 or (parsed.num_images or 1) < 1:
         raise ValueError("batch_size and num_images must be at least 1")
-    data = made.instantiate_classes(parsed).data
-    run(tokenizer_in(parsed.ckpt_path), data, parsed)
+    run(tokenizer_in(parsed.ckpt_path), made_data(made, parsed), parsed)
     return 0
 
 
@@ -61,6 +60,18 @@ def own_data(path: str) -> dict[str, Any] | None:
     data: dict[str, Any] | None = yaml.safe_load(config)["data"] if config else None
     if data and "data" in data.get("init_args", {}):
         data = data["init_args"]["data"]
+    return data
+
+
+def made_data(made: Parser, parsed: Any) -> ImageData:
+    """The pictures that were chosen.
+
+    Raises:
+        ValueError: if there are none, because the checkpoint has none either.
+    """
+    data: ImageData | None = made.instantiate_classes(parsed).data
+    if data is None:
+        raise ValueError("the checkpoint does not say what pictures it was trained on; name them with --data")
     return data
 
 

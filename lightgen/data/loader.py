@@ -1,10 +1,12 @@
-"""A training loader that resumes in the middle of an epoch."""
+"""A training loader that resumes in the middle of an epoch, and knows how long it was waited for."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch.utils.data import DataLoader, Dataset
 
 from lightgen.data.order import TrainOrder
@@ -31,17 +33,26 @@ def shares(length: int, batch_size: int, rank: int, world_size: int) -> list[lis
 class TrainLoader(DataLoader[Batch]):
     """Follows a `TrainOrder`; Lightning stores its state in checkpoints and gives it back."""
 
+    waited: float = 0.0
+    """Seconds that the training process has waited for batches."""
+
     def __init__(self, dataset: Dataset[Batch], order: TrainOrder, num_workers: int) -> None:
-        super().__init__(dataset, batch_sampler=order, num_workers=num_workers, collate_fn=whole)
+        super().__init__(
+            dataset, batch_sampler=order, num_workers=num_workers, collate_fn=whole,
+            pin_memory=torch.cuda.is_available(),
+        )  # fmt: skip
         self.order = order
         self.taken = order.first_batch
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         # A generator, so that the order is read when the epoch begins and not when the iterator is made.
         self.taken = self.order.first_batch
+        start = time.perf_counter()
         for batch in super().__iter__():
+            self.waited += time.perf_counter() - start
             self.taken += 1
             yield batch
+            start = time.perf_counter()
 
     def state_dict(self) -> dict[str, Any]:
         """The epoch, and how many of its batches were taken."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from torch import Tensor
 from torch.utils.data import Sampler
 
 from lightgen.functional.random import Noise, Stream
@@ -59,9 +60,14 @@ class TrainOrder(Sampler[list[tuple[int, bool]]]):
 
     def __iter__(self) -> Iterator[list[tuple[int, bool]]]:
         """Batches of (number of the picture, whether it is mirrored)."""
+        for numbers, mirrored in self.batches():
+            yield list(zip(numbers.tolist(), mirrored.tolist(), strict=True))
+
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """The same in tensors: (B,) int64 and (B,) bool."""
         numbers = permutation(self.length, self.seed, self.epoch)
         turned = Noise(self.seed, numbers).uniform(self.epoch, Stream.MIRROR, 1).squeeze(1) < 0.5
-        order = list(zip(numbers.tolist(), (turned & self.mirror).tolist(), strict=True))
         for batch in range(self.first_batch, len(self)):
             start = (batch * self.world_size + self.rank) * self.batch_size
-            yield order[start : start + self.batch_size]
+            ours = slice(start, start + self.batch_size)
+            yield numbers[ours], turned[ours] & self.mirror

@@ -12,13 +12,18 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lightgen.data.collection import Collection
+from lightgen.functional.splits import window
 from lightgen.types import Batch
 
 Filter = Literal["lanczos", "bicubic", "bilinear", "box"]
 Key = tuple[int, bool]
 """A picture's number in its split, and whether to mirror it."""
+Window = tuple[float, float, float]
+"""See `window`."""
 
 CORRUPT_LIMIT = 0.01
+CROP_SIDES = (0.8, 1.0)
+"""Sides of random windows, as shares of the largest that fits (Dhariwal and Nichol, 2021, arXiv 2105.05233)."""
 
 
 class Pictures(Dataset[Batch]):
@@ -59,26 +64,46 @@ class Pictures(Dataset[Batch]):
             batch["label"] = self.labels[numbers]
         return batch
 
+    @property
+    def names(self) -> list[str]:
+        """What each picture is called: its identity."""
+        return [self.collection.identities[row] for row in self.rows]
+
+    def windows(self, numbers: list[int], num_crops: int, seed: int) -> Tensor:
+        """(B, num_crops, C, H, W) uint8: random windows of each picture; for 0 its centre, (B, 1, C, H, W).
+
+        Which windows depends on nothing but a picture's identity, the window's number and the seed.
+        """
+        if num_crops == 0:
+            return self.__getitems__(numbers)["image"].unsqueeze(1)
+        return torch.stack([self._windows(number, num_crops, seed) for number in numbers])
+
     def images(self, limit: int | None = None) -> Tensor:
         """(n, C, H, W) uint8: the first pictures, or all."""
         return self.__getitems__(list(range(min(limit or len(self), len(self)))))["image"]
 
     def _picture(self, number: int) -> Tensor:
-        if self.kept is not None and number in self.kept:
-            return self.kept[number]
+        if self.kept is None:
+            return self._read(number)
+        if number not in self.kept:
+            self.kept[number] = self._read(number)
+        return self.kept[number]
+
+    def _windows(self, number: int, num_crops: int, seed: int) -> Tensor:
+        name = self.collection.identities[self.rows[number]]
+        return torch.stack([self._read(number, window(name, k, seed)) for k in range(num_crops)])
+
+    def _read(self, number: int, crop: Window | None = None) -> Tensor:
         for step in range(len(self)):
             # A picture that cannot be read is replaced by the next one that can.
             candidate = (number + step) % len(self)
             if candidate in self.corrupt:
                 continue
             try:
-                picture = to_tensor(self.collection.open(self.rows[candidate]), self.size, self.channels, self.resize)
+                image = self.collection.open(self.rows[candidate])
+                return to_tensor(image, self.size, self.channels, self.resize, crop)
             except (OSError, ValueError, SyntaxError) as error:
                 self._report(candidate, error)
-                continue
-            if self.kept is not None:
-                self.kept[number] = picture
-            return picture
         raise ValueError("no picture of this split can be read")
 
     def _report(self, number: int, error: Exception) -> None:
@@ -98,8 +123,18 @@ def refuse_corrupt(names: list[str], total: int) -> None:
         raise ValueError(f"{len(names)} of {total} pictures are corrupt, more than 1 %: {', '.join(names[:3])} ...")
 
 
-def to_tensor(image: Image.Image, size: tuple[int, int], channels: int, resize: Filter) -> Tensor:
-    """uint8 (C, H, W): upright, on white where transparent, resized to cover the size, cropped at the centre."""
+def to_tensor(
+    image: Image.Image, size: tuple[int, int], channels: int, resize: Filter, crop: Window | None = None
+) -> Tensor:
+    """uint8 (C, H, W): upright, on white where transparent, resized to cover the size, cropped at the centre.
+
+    Args:
+        image: of any mode and size.
+        size: (H, W).
+        channels: 1 or 3.
+        resize: the filter.
+        crop: a window in place of the centre: its size within `CROP_SIDES`, and where it is, each in [0, 1).
+    """
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I;16"):
         # Pillow would cut 16 bits off at 255.
@@ -108,10 +143,21 @@ def to_tensor(image: Image.Image, size: tuple[int, int], channels: int, resize: 
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     image = image.convert("L" if channels == 1 else "RGB")
-    if image.size != size[::-1]:
+    if crop is not None:
+        image = image.resize(size[::-1], getattr(Image.Resampling, resize.upper()), _box(image.size, size, crop))
+    elif image.size != size[::-1]:
         image = ImageOps.fit(image, size[::-1], getattr(Image.Resampling, resize.upper()))
     array = np.asarray(image)
     return torch.from_numpy(array[None].copy() if channels == 1 else array.transpose(2, 0, 1).copy())
+
+
+def _box(whole: tuple[int, int], size: tuple[int, int], crop: Window) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of a window in a picture (width, height), in the proportions of (H, W)."""
+    low, high = CROP_SIDES
+    scale = min(whole[0] / size[1], whole[1] / size[0]) * (low + (high - low) * crop[0])
+    width, height = scale * size[1], scale * size[0]
+    left, top = crop[1] * (whole[0] - width), crop[2] * (whole[1] - height)
+    return left, top, left + width, top + height
 
 
 def check_filter(resize: str) -> None:

@@ -1,73 +1,101 @@
-"""Ids instead of pictures: encode a data set once, train on the ids."""
+"""Ids instead of pictures: what feeds a prior from a token cache."""
 
 from __future__ import annotations
 
-import json
+import copy
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
-from lightgen.checkpoint import fingerprint, load_tokenizer
-from lightgen.data.base import SPLITS, ImageData, Split
+from lightgen.checkpoint import fingerprint
+from lightgen.data.base import ImageData, Split
+from lightgen.data.encode import encode
 from lightgen.data.loader import TrainLoader, shares, whole
 from lightgen.data.order import TrainOrder
-from lightgen.functional.files import atomic
+from lightgen.data.token_cache import TokenCache, TokenDataset, Views, plain, read_header
+from lightgen.functional.random import Noise, Stream
+from lightgen.modules.prior import PriorModule
 from lightgen.registry import Component
 from lightgen.tokenizers.base import Tokenizer
-from lightgen.types import Batch, to_unit
+from lightgen.types import Batch
 
 log = logging.getLogger(__name__)
 
-ENCODE_BATCH = 64
-
 
 class CachedTokens(LightningDataModule, Component):
-    """The ids of a data set, encoded on first use and kept in files.
+    """The ids of a data set, from a token cache: a folder that `lightgen encode` made, or that is made on first use.
 
-    A cache is named after the tokenizer's weights and the data's fingerprint, so that it is never used with others.
+    Splits, seed, mirroring and labels are those of the cache. The ids must be of the tokenizer of the prior that is
+    trained. In each epoch a picture is seen in one of its views, in the same order as without a cache.
 
     Args:
-        data: the pictures; batch size, mirroring and splits are theirs.
-        tokenizer: path of the tokenizer's checkpoint.
-        root: folder for the caches.
+        cache: the folder.
+        data: the pictures. With them the cache is made, or completed, when it is needed, and samples can be scored
+            against held-out pictures; without them a complete cache still trains a prior.
+        batch_size: per rank.
 
     Raises:
-        ValueError: if the tokenizer cannot be read, or a cache is damaged.
+        ValueError: if there is neither a cache nor `data`, or the cache is of another tokenizer or of other pictures,
+            incomplete or damaged.
     """
 
     kind: ClassVar[str] = "data"
     source: ClassVar[str] = "ids of any other data, encoded once"
 
-    def __init__(self, data: ImageData, tokenizer: str, root: str = "runs/token-cache") -> None:
+    def __init__(self, cache: str, data: ImageData | None = None, batch_size: int = 32) -> None:
         super().__init__()
-        self.pictures = data
-        self.tokenizer: Tokenizer = load_tokenizer(tokenizer)
-        self.folder = Path(root) / f"{fingerprint(self.tokenizer)}-{data.fingerprint}"
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+        self.folder, self.pictures, self.batch_size = Path(cache), data, batch_size
+        self._cache: TokenCache | None = TokenCache(self.folder) if data is None else None
+
+    @property
+    def cache(self) -> TokenCache:
+        """The cache; with `data`, `prepare_data` must have run."""
+        if self._cache is None:
+            self._cache = TokenCache(self.folder)
+        return self._cache
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes, in the order of their ids; empty without labels."""
+        return self.cache.header.class_names
 
     def prepare_data(self) -> None:
         # Lightning runs this on one process of each node; the others wait.
-        for split in SPLITS:
-            path = self._path(split)
-            if not path.is_file():
-                dataset = self.pictures.dataset(split)
-                log.info(f"encoding {len(dataset)} {split} pictures to {path}")
-                with atomic(path) as temporary:
-                    np.save(temporary, self._encode(split))
-        if not (self.folder / "cache.json").is_file():
-            with atomic(self.folder / "cache.json") as temporary:
-                temporary.write_text(json.dumps({"vocab_size": self.tokenizer.vocab_size, "grid": self.tokenizer.grid}))
+        if self.pictures is None:
+            return
+        tokenizer, found = self._tokenizer(), read_header(self.folder)
+        if self.trainer is not None and self.trainer.strategy.root_device.type != "cpu":
+            tokenizer = copy.deepcopy(tokenizer).to(self.trainer.strategy.root_device)
+        encode(self.folder, tokenizer, self.pictures, found[0].num_crops if found else 0)
+
+    def setup(self, stage: str) -> None:
+        header = self.cache.header
+        header.require(self.folder, tokenizer=fingerprint(self._tokenizer()))
+        counts = ", ".join(f"{count} {split}" for split, count in header.counts.items())
+        log.info(f"token cache {self.folder}: ids of {counts} pictures (fingerprint {header.data})")
+        if self.pictures is None:
+            log.info("there are no pictures beside the cache, so samples are not scored against held-out ones")
+
+    def state_dict(self) -> dict[str, Any]:
+        """What checkpoints remember: whose ids a prior was trained on."""
+        return {"tokenizer": self.cache.header.tokenizer}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Refuse to go on with the ids of another tokenizer."""
+        self.cache.header.require(self.folder, **state_dict)
 
     def train_dataloader(self) -> TrainLoader:
-        ids = self.dataset("train")
-        rank, world_size = self._ranks()
-        batch_size, seed, mirror = self.pictures.batch_size, self.pictures.seed, self.pictures.mirror
-        return TrainLoader(ids, TrainOrder(len(ids), batch_size, seed, rank, world_size, mirror), 0)
+        dataset, header = self.dataset("train"), self.cache.header
+        order = TokenOrder(len(dataset), self.batch_size, header.seed, *self._ranks(), mirror=header.mirror)
+        order.num_crops, _ = header.views("train")
+        return TrainLoader(dataset, order, num_workers=0)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         return self._loader("val")
@@ -75,53 +103,37 @@ class CachedTokens(LightningDataModule, Component):
     def test_dataloader(self) -> DataLoader[Batch]:
         return self._loader("test")
 
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        return self._loader("test")
+
     def dataset(self, split: Split) -> TokenDataset:
-        """One split; `prepare_data` must have run."""
-        try:
-            ids = np.load(self._path(split), mmap_mode="r")
-        except (OSError, ValueError, EOFError):
-            raise ValueError(f"the token cache {self._path(split)} is damaged; delete it to encode it anew") from None
-        return TokenDataset(ids, self.pictures.dataset(split).labels)
-
-    def _path(self, split: Split) -> Path:
-        return self.folder / f"{split}.npy"
-
-    @torch.no_grad()
-    def _encode(self, split: Split) -> np.ndarray[Any, Any]:
-        """(n, 2, h, w) ids of each picture and its mirror; validation needs no mirror: (n, 1, h, w)."""
-        dataset = self.pictures.dataset(split)
-        kind = np.uint16 if self.tokenizer.vocab_size <= 1 << 16 else np.uint32
-        flips = (False, True) if split == "train" and self.pictures.mirror else (False,)
-        ids = np.empty((len(dataset), len(flips), *self.tokenizer.grid), kind)
-        for start in range(0, len(dataset), ENCODE_BATCH):
-            numbers = range(start, min(start + ENCODE_BATCH, len(dataset)))
-            images = to_unit(dataset.__getitems__(list(numbers))["image"])
-            for side, flip in enumerate(flips):
-                ids[start : numbers.stop, side] = self.tokenizer.encode(images.flip(-1) if flip else images).numpy()
-        return ids
+        """One split; its files are checked when it is first asked for."""
+        return self.cache.dataset(split)
 
     def _loader(self, split: Split) -> DataLoader[Batch]:
         dataset = self.dataset(split)
-        shared = shares(len(dataset), self.pictures.batch_size, *self._ranks())
-        batches = [[(number, False) for number in batch] for batch in shared]
-        return DataLoader(dataset, batch_sampler=batches, collate_fn=whole)
+        shared = shares(len(dataset), self.batch_size, *self._ranks())
+        views = [plain(torch.tensor(numbers)) for numbers in shared]
+        return DataLoader(dataset, batch_sampler=views, collate_fn=whole, pin_memory=torch.cuda.is_available())  # type: ignore[arg-type]
 
     def _ranks(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
+    def _tokenizer(self) -> Tokenizer:
+        module = self.trainer.lightning_module if self.trainer else None
+        if not isinstance(module, PriorModule):
+            raise ValueError(f"CachedTokens is for training a prior, not for {type(module).__name__}")
+        return module.prior.tokenizer
 
-class TokenDataset(Dataset[Batch]):
-    """Ids by (number, mirrored); a batch is fetched in one call, without work per picture."""
 
-    def __init__(self, ids: np.ndarray[Any, Any], labels: Tensor | None) -> None:
-        self.ids, self.labels = ids, labels
+class TokenOrder(TrainOrder):
+    """A training order in tensors, with one of `num_crops` crops of each picture, another in each epoch."""
 
-    def __len__(self) -> int:
-        return len(self.ids)
+    num_crops: int = 1
+    """How many there are."""
 
-    def __getitems__(self, keys: list[tuple[int, bool]]) -> Batch:
-        numbers, flips = np.array([n for n, _ in keys]), np.array([int(f) for _, f in keys])
-        batch = Batch(ids=torch.from_numpy(self.ids[numbers, flips].astype(np.int64)), index=torch.from_numpy(numbers))
-        if self.labels is not None:
-            batch["label"] = self.labels[batch["index"]]
-        return batch
+    def __iter__(self) -> Iterator[Views]:  # type: ignore[override]
+        epoch = self.epoch
+        for numbers, mirrored in self.batches():
+            crops = Noise(self.seed, numbers).integers(epoch, Stream.CROP, 1, self.num_crops).squeeze(1)
+            yield numbers, crops, mirrored.long()

@@ -9,7 +9,7 @@ Stafford's variant 13), written in wrapping int64 arithmetic because torch has n
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, unique
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ _GOLDEN_RATIO = (5**0.5 - 1) / 2
 _MULTIPLIERS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 
 
+@unique
 class Stream(IntEnum):
     """What a uniform is drawn for; two draws of one step need two streams."""
 
@@ -35,7 +36,8 @@ class Stream(IntEnum):
     REVERSE = 9
     FORWARD = 10
     FORWARD_CODE = 11
-    AUGMENT = 16
+    CROP = 12
+    AUGMENT = 13
 
 
 @dataclass(frozen=True)

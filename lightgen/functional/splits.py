@@ -22,6 +22,12 @@ def split_of(identity: str, val_fraction: float, test_fraction: float, seed: int
     return "test" if where < val_fraction + test_fraction else "train"
 
 
+def window(identity: str, number: int, seed: int) -> tuple[float, float, float]:
+    """Three numbers in [0, 1) for a picture's crop of some number: its size, and where it is."""
+    size, left, top = (share(f"{identity}:{number}:{part}", seed) for part in ("size", "left", "top"))
+    return size, left, top
+
+
 def permutation(length: int, seed: int, epoch: int) -> Tensor:
     """(length,) the order of an epoch."""
     mixed = hashlib.sha256(f"{seed}:{epoch}".encode()).digest()

@@ -1,0 +1,64 @@
+"""`lightgen encode`: the ids of a data set in a token cache, for training a prior on."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import torch
+
+from lightgen.cli.configs import with_located_configs
+from lightgen.cli.early import early_value, is_given
+from lightgen.cli.parser import Parser
+from lightgen.cli.progress import progress_bar
+from lightgen.cli.reconstruct import made_data, own_data, tokenizer_in
+from lightgen.data.base import ImageData
+from lightgen.data.encode import encode
+
+
+def parser() -> Parser:
+    """The arguments of `lightgen encode`."""
+    made = Parser(
+        prog="lightgen encode",
+        description="Encode pictures once, to train a prior on their ids. Killed, it goes on where it stopped when "
+        "called again; several at a time share the work, each on its own GPU under torchrun.",
+    )
+    made.add_argument("--config", action="config", help="a YAML file with any of these options")
+    made.add_argument("--tokenizer", type=str, required=True, help="checkpoint of a tokenizer or of a prior")
+    made.add_subclass_arguments(
+        ImageData, "data", required=False,
+        help="default: the data it was trained on; batch_size pictures are encoded at a time",
+    )  # fmt: skip
+    made.add_argument("--num_crops", type=int, default=0, help="random windows of each training picture; 0: its centre")
+    made.add_argument("--device", type=str, default=own_device(), help="what does the work")
+    made.add_argument("--out", type=Path, required=True, help="folder of the cache: --data.cache of `lightgen fit`")
+    return made
+
+
+def main(args: list[str]) -> int:
+    """Make a token cache; `args[0]` is the command's name."""
+    arguments = with_located_configs(args[1:])
+    made, path = parser(), early_value(arguments, "--tokenizer")
+    if path is not None and not is_given(arguments, "--data"):
+        made.set_defaults({"data": own_data(path)})
+    parsed = made.parse_args(arguments)
+    tokenizer, start = tokenizer_in(parsed.tokenizer), time.perf_counter()
+    try:
+        tokenizer = tokenizer.to(parsed.device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"no device {parsed.device}: {str(error).splitlines()[0]}") from None
+    cache = encode(parsed.out, tokenizer, made_data(made, parsed), parsed.num_crops, progress_bar)
+    header, seconds = cache.header, time.perf_counter() - start
+    size = sum((parsed.out / name).stat().st_size for name in cache.files.values()) / 1e6
+    crops, flips = header.views("train")
+    print(
+        f"{sum(header.counts.values())} pictures, those to train on in {crops * flips} views, {size:.1f} MB, "
+        f"{seconds:.1f} s: {parsed.out}"
+    )
+    return 0
+
+
+def own_device() -> str:
+    """This process's GPU, or the CPU."""
+    return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"

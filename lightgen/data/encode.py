@@ -1,0 +1,224 @@
+"""Making token caches: killed at any time, it goes on where it stopped; any number of processes share the work.
+
+Every file is made under a lock that the system gives back when its holder dies, and gets its name when it is whole.
+What is in it depends on nothing but tokenizer, data and options: a cache is the same to the byte, whoever made it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from lightgen.checkpoint import fingerprint
+from lightgen.data.base import SPLITS, ImageData, Split
+from lightgen.data.loader import whole
+from lightgen.data.pictures import Pictures
+from lightgen.data.token_cache import Array, Header, TokenCache, checksum, header_json, read_header
+from lightgen.functional.files import atomic, save_json
+from lightgen.tokenizers.base import Tokenizer
+from lightgen.types import to_unit
+
+log = logging.getLogger(__name__)
+
+ROWS = 2048
+"""Pictures in a file of ids: what a killed process has to do again."""
+
+Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+
+
+@contextmanager
+def _announce(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    log.info(what)
+    yield lambda amount: None
+
+
+def encode(
+    folder: Path, tokenizer: Tokenizer, data: ImageData, num_crops: int = 0, progress: Progress = _announce
+) -> TokenCache:
+    """Complete a token cache, or begin it.
+
+    Args:
+        folder: of the cache.
+        tokenizer: in eval mode, on the device that shall do the work.
+        data: the pictures; its batch size and its workers are used.
+        num_crops: random windows of each training picture, in place of the centre.
+        progress: makes the function that is told of every picture done.
+
+    Raises:
+        ValueError: if the folder holds a cache of another tokenizer, of other data or with other options, or the
+            tokenizer is not for such pictures.
+    """
+    header = describe_cache(tokenizer, data, num_crops)
+    header = _begin(folder, header)
+    todo = [stem for stem in header.stems() if stem not in _done(folder)]
+    if todo or not _listed(folder):
+        maker = _Maker(folder, header, tokenizer, data)
+        total = sum(map(maker.cost, todo))
+        with progress(f"encoding {total} pictures to {folder}", total) as advance:
+            # First what nobody is at, then what others have not finished, for they may be killed.
+            busy = [stem for stem in todo if not maker.make(stem, advance, wait=False)]
+            for stem in busy:
+                maker.make(stem, advance, wait=True)
+        _finish(folder, header)
+    return TokenCache(folder)
+
+
+def describe_cache(tokenizer: Tokenizer, data: ImageData, num_crops: int) -> Header:
+    """The header of the cache that `encode` would make.
+
+    Raises:
+        ValueError: if the tokenizer is not for such pictures.
+    """
+    if num_crops < 0:
+        raise ValueError(f"num_crops must be at least 0, not {num_crops}")
+    size = (data.channels, *data.image_size)
+    if size != (tokenizer.channels, *tokenizer.image_size):
+        raise ValueError(f"the tokenizer is for pictures of {tokenizer.channels} channels and {tokenizer.image_size} "
+                         f"pixels, not {data.channels} and {data.image_size}; see --data.image_size")  # fmt: skip
+    return Header(
+        tokenizer=fingerprint(tokenizer),
+        data=data.fingerprint,
+        num_crops=num_crops,
+        mirror=data.mirror,
+        vocab_size=tokenizer.vocab_size,
+        shape=list(_encode(tokenizer, torch.zeros(1, *size, dtype=torch.uint8)).shape[1:]),
+        seed=data.seed,
+        counts={split: len(data.dataset(split)) for split in SPLITS},
+        labels=data.collection.labels is not None,
+        class_names=data.class_names,
+        rows=ROWS,
+    )
+
+
+@torch.no_grad()
+def _encode(tokenizer: Tokenizer, images: Tensor) -> Tensor:
+    device = next((p.device for p in tokenizer.parameters()), images.device)
+    return tokenizer.encode(to_unit(images.to(device))).cpu()
+
+
+def _lock(folder: Path, stem: str, wait: bool = True) -> FileLock:
+    return FileLock(folder / f"{stem}.lock", timeout=-1 if wait else 0)
+
+
+def _begin(folder: Path, header: Header) -> Header:
+    """The header in the folder, which is written unless it is there."""
+    found = read_header(folder)
+    if found is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _lock(folder, "cache"):
+            found = read_header(folder) or (header, [])
+            if not found[1]:
+                save_json(header_json(found[0], []), folder / "cache.json")
+    wanted = {name: value for name, value in vars(header).items() if name != "rows"}
+    found[0].require(folder, **wanted)
+    return found[0]
+
+
+def _done(folder: Path) -> dict[str, str]:
+    """Names of the files that are whole, by stem."""
+    parts = [path.name.split(".") for path in folder.iterdir()]
+    return {part[0]: ".".join(part) for part in parts if len(part) == 3 and part[0]}
+
+
+def _listed(folder: Path) -> bool:
+    found = read_header(folder)
+    return found is not None and bool(found[1])
+
+
+def _finish(folder: Path, header: Header) -> None:
+    """List the files, which makes the cache complete."""
+    done = _done(folder)
+    with _lock(folder, "cache"):
+        for path in folder.glob(".cache.*"):
+            path.unlink()
+        save_json(header_json(header, [done[stem] for stem in header.stems()]), folder / "cache.json")
+    # Whoever still waits for one of these finds that there is nothing left to do.
+    for path in folder.glob("*.lock"):
+        path.unlink(missing_ok=True)
+
+
+class _Maker:
+    """Makes files of a cache."""
+
+    def __init__(self, folder: Path, header: Header, tokenizer: Tokenizer, data: ImageData) -> None:
+        self.folder, self.header, self.tokenizer, self.data = folder, header, tokenizer, data
+
+    def make(self, stem: str, advance: Callable[[int], None], wait: bool) -> bool:
+        """Make a file, unless it is there; False if another process is at it."""
+        try:
+            with _lock(self.folder, stem, wait):
+                if stem in _done(self.folder):
+                    advance(self.cost(stem))
+                    return True
+                for path in self.folder.glob(f".{stem}.*"):
+                    # Of a process that was killed, for we hold its lock.
+                    path.unlink()
+                contents, suffix = self._contents(stem, advance)
+                with atomic(self.folder / f"{stem}.{checksum(contents)}{suffix}") as temporary:
+                    temporary.write_bytes(contents)
+        except Timeout:
+            return False
+        return True
+
+    def cost(self, stem: str) -> int:
+        """Pictures to encode."""
+        split, part = self._parse(stem)
+        return len(self.header.shards(split)[stem]) if part.isdigit() else 0
+
+    def _parse(self, stem: str) -> tuple[Split, str]:
+        split, part = stem.split("-")
+        return cast(Split, split), part
+
+    def _contents(self, stem: str, advance: Callable[[int], None]) -> tuple[bytes, str]:
+        split, part = self._parse(stem)
+        pictures = self.data.dataset(split)
+        if part == "names":
+            return json.dumps(pictures.names, indent=0).encode(), ".json"
+        if part == "labels":
+            assert pictures.labels is not None
+            return _npy(pictures.labels.numpy()), ".npy"
+        return _npy(self._ids(split, self.header.shards(split)[stem], advance)), ".npy"
+
+    def _ids(self, split: Split, numbers: range, advance: Callable[[int], None]) -> Array:
+        crops, flips = self.header.views(split)
+        ids = np.empty((len(numbers), crops, flips, *self.header.shape), self.header.dtype)
+        windows = self.header.num_crops if split == "train" else 0
+        size = self.data.batch_size
+        batches = [list(numbers[i : i + size]) for i in range(0, len(numbers), size)]
+        loader = DataLoader(_Windows(self.data.dataset(split), windows, self.data.seed), batch_sampler=batches,
+                            num_workers=self.data.num_workers, collate_fn=whole)  # fmt: skip
+        for batch, images in zip(batches, loader, strict=True):
+            rows = slice(batch[0] - numbers.start, batch[-1] + 1 - numbers.start)
+            for crop in range(crops):
+                for flip in range(flips):
+                    view = images[:, crop].flip(-1) if flip else images[:, crop]
+                    ids[rows, crop, flip] = _encode(self.tokenizer, view).numpy()
+            advance(len(batch))
+        return ids
+
+
+class _Windows(Dataset[Tensor]):
+    """uint8 (B, crops, C, H, W): the windows of pictures, by their numbers."""
+
+    def __init__(self, pictures: Pictures, num_crops: int, seed: int) -> None:
+        self.pictures, self.num_crops, self.seed = pictures, num_crops, seed
+
+    def __getitems__(self, numbers: list[int]) -> Tensor:
+        return self.pictures.windows(numbers, self.num_crops, self.seed)
+
+
+def _npy(array: Array) -> bytes:
+    file = BytesIO()
+    np.save(file, array)
+    return file.getvalue()

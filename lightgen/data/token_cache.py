@@ -1,0 +1,200 @@
+"""Token caches: the ids of a data set, encoded once, in a folder.
+
+    cache.json                   what the ids are of (`Header`); complete once its `files` are listed
+    train-names.93c1d2f0.json    a list of the pictures' names (their identities), in the order of the split
+    train-labels.5b0e77aa.npy    (pictures,) int64 class ids, if there are labels
+    train-00000.1f3a9c04.npy     (rows, crops, flips, *shape) ids of the first pictures, then 00001, ...
+
+and the same for `val` and `test`. Ids are uint16, or uint32 for more than 65,536 codes. `crops` are the centre alone
+or `num_crops` random windows, `flips` are each picture and, if `mirror`, its mirror image; held-out pictures have one
+view. The eight digits in a file's name are the CRC-32 of its bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from lightgen.data.base import SPLITS, Split
+from lightgen.types import Batch
+
+FORMAT = 1
+Array = np.ndarray[Any, Any]
+Views = tuple[Tensor, Tensor, Tensor]
+"""(B,) int64 each: numbers of pictures in their split, which crop of each, and 1 for its mirror image."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the ids of a cache are of.
+
+    Args:
+        tokenizer: fingerprint of the tokenizer's weights.
+        data: fingerprint of the pictures.
+        num_crops: random windows of each training picture; 0 is the centre alone.
+        mirror: whether training pictures are also there mirrored.
+        vocab_size: V.
+        shape: of one picture's ids, e.g. (h, w).
+        seed: of the data.
+        counts: pictures in each split.
+        labels: whether there are labels.
+        class_names: in the order of their ids.
+        rows: pictures in a file of ids; the last file of a split may hold fewer.
+    """
+
+    tokenizer: str
+    data: str
+    num_crops: int
+    mirror: bool
+    vocab_size: int
+    shape: list[int]
+    seed: int
+    counts: dict[str, int]
+    labels: bool
+    class_names: list[str]
+    rows: int
+
+    @property
+    def dtype(self) -> type[np.unsignedinteger[Any]]:
+        """What ids are stored as."""
+        return np.uint16 if self.vocab_size <= 1 << 16 else np.uint32
+
+    def views(self, split: Split) -> tuple[int, int]:
+        """Crops and flips of each picture."""
+        return (max(1, self.num_crops), 1 + self.mirror) if split == "train" else (1, 1)
+
+    def shards(self, split: Split) -> dict[str, range]:
+        """The pictures in each file of ids, by the stem of its name."""
+        count = self.counts[split]
+        starts = range(0, count, self.rows)
+        return {f"{split}-{i:05d}": range(s, min(s + self.rows, count)) for i, s in enumerate(starts)}
+
+    def stems(self) -> list[str]:
+        """Of all files, without checksum and suffix."""
+        lists = ("names", "labels") if self.labels else ("names",)
+        return [stem for split in SPLITS for stem in (*(f"{split}-{name}" for name in lists), *self.shards(split))]
+
+    def require(self, folder: Path, **wanted: Any) -> None:
+        """Refuse a cache that was made otherwise.
+
+        Raises:
+            ValueError: names the first difference.
+        """
+        for name, value in wanted.items():
+            if getattr(self, name) != value:
+                raise ValueError(f"the token cache {folder} was made with {name} {getattr(self, name)}, not {value}; "
+                                 "delete it, or name another folder")  # fmt: skip
+
+
+def read_header(folder: Path) -> tuple[Header, list[str]] | None:
+    """What a cache says it is, and its files, which are none before it is complete; None without a cache.
+
+    Raises:
+        ValueError: if `cache.json` is damaged, or of another version.
+    """
+    path = folder / "cache.json"
+    if not path.is_file():
+        return None
+    try:
+        entry = json.loads(path.read_text())
+        number, files = entry.pop("format"), entry.pop("files")
+        if number == FORMAT:
+            return Header(**entry), files
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ValueError(f"{path} is damaged, or not of a token cache; delete the folder to encode anew") from None
+    raise ValueError(f"{path} is of version {number} of token caches, not {FORMAT}; delete the folder to encode anew")
+
+
+def header_json(header: Header, files: list[str]) -> dict[str, Any]:
+    """The contents of `cache.json`."""
+    return {"format": FORMAT, **asdict(header), "files": files}
+
+
+def checksum(contents: bytes) -> str:
+    """The digits in a file's name."""
+    return f"{zlib.crc32(contents):08x}"
+
+
+class TokenCache:
+    """A complete cache, opened for reading.
+
+    Args:
+        folder: of the cache.
+
+    Raises:
+        ValueError: if there is no cache, or it is incomplete.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        found = read_header(folder)
+        if found is None or not found[1]:
+            what = "no token cache at" if found is None else "there is only part of a token cache at"
+            raise ValueError(f"{what} {folder}; `lightgen encode --out {folder}` makes it, or goes on where it stopped")
+        self.folder = folder
+        self.header = found[0]
+        self.files = {name.split(".")[0]: name for name in found[1]}
+
+    def dataset(self, split: Split) -> TokenDataset:
+        """The ids and labels of one split.
+
+        Raises:
+            ValueError: if a file is damaged or missing; it is named.
+        """
+        shards = [self._load(stem) for stem in self.header.shards(split)]
+        labels = torch.from_numpy(np.array(self._load(f"{split}-labels"))) if self.header.labels else None
+        return TokenDataset(self.header, split, shards, labels)
+
+    def names(self, split: Split) -> list[str]:
+        """What the pictures of one split are called."""
+        names: list[str] = json.loads(self._checked(f"{split}-names").read_bytes())
+        return names
+
+    def _load(self, stem: str) -> Array:
+        # As plain arrays, which take an index in half the time.
+        return np.asarray(np.load(self._checked(stem), mmap_mode="r"))
+
+    def _checked(self, stem: str) -> Path:
+        path = self.folder / self.files[stem]
+        if not path.is_file() or checksum(path.read_bytes()) != path.name.split(".")[1]:
+            state = "damaged: its checksum is not that in its name" if path.is_file() else "missing"
+            raise ValueError(f"{path} is {state}; delete it, and `lightgen encode` makes that file again")
+        return path
+
+
+class TokenDataset(Dataset[Batch]):
+    """Ids by `Views`, memory-mapped; a batch is gathered file by file, without work per picture."""
+
+    def __init__(self, header: Header, split: Split, shards: list[Array], labels: Tensor | None) -> None:
+        self.count, self.rows, self.shape = header.counts[split], header.rows, header.shape
+        self.shards, self.labels = shards, labels
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitems__(self, views: Views) -> Batch:
+        order = views[0].argsort()
+        numbers, crops, flips = (part[order].numpy() for part in views)
+        shards, rows = np.divmod(numbers, self.rows)
+        ids = np.empty((len(numbers), *self.shape), np.int64)
+        starts = np.flatnonzero(np.diff(shards, prepend=-1)).tolist()
+        for start, stop in pairwise([*starts, len(numbers)]):
+            here = slice(start, stop)
+            ids[here] = self.shards[shards[start]][rows[here], crops[here], flips[here]]
+        batch = Batch(ids=torch.from_numpy(ids)[order.argsort()], index=views[0])
+        if self.labels is not None:
+            batch["label"] = self.labels[views[0]]
+        return batch
+
+
+def plain(numbers: Tensor) -> Views:
+    """Pictures as they are: the first crop, not mirrored."""
+    return numbers, torch.zeros_like(numbers), torch.zeros_like(numbers)
