@@ -19,6 +19,8 @@ from lightgen.prior import Prior
 from lightgen.samplers.ancestral import Ancestral
 from lightgen.samplers.base import Sampler
 from lightgen.samplers.maskgit import MaskGIT
+from lightgen.samplers.remasking import Cap, Confidence, Rescale
+from lightgen.samplers.remdm import ReMDM
 from lightgen.samplers.sundae import SUNDAE
 from lightgen.warps import Warps
 
@@ -29,7 +31,7 @@ CASES: dict[str, list[Sampler]] = {
     "SUNDAE": [SUNDAE(STEPS, update=0.5, patience=None), Ancestral(STEPS, start=0.2)],
     "Uniform": [Ancestral(STEPS, start=0.2), SUNDAE(STEPS, update=0.5, patience=None)],
     "MaskReplace": [Ancestral(STEPS, start=0.2)],
-    "Absorbing": [MaskGIT(STEPS)],
+    "Absorbing": [MaskGIT(STEPS), ReMDM(STEPS, Rescale(0.1)), ReMDM(STEPS, Cap(0.1)), ReMDM(STEPS, Confidence())],
 }
 
 
@@ -48,7 +50,13 @@ def main(paths: list[str]) -> None:
             before, after = ((ids == clean).float().mean() for ids in (damaged, found))
             mended, broken = (found == clean)[wrong].float().mean(), (found != clean)[~wrong].float().mean()
             row = f"{before:.4f} | {after:.4f} | {mended:.3f} | {broken:.4f}"
-            print(f"| {name} | {type(sampler).__name__} | {row} |", flush=True)
+            print(f"| {name} | {label_of(sampler)} | {row} |", flush=True)
+
+
+def label_of(sampler: Sampler) -> str:
+    """The sampler's name, and that of its remasking."""
+    how = type(sampler.remasking).__name__ if isinstance(sampler, ReMDM) else ""
+    return f"{type(sampler).__name__} {how}".strip()
 
 
 def plant(ids_BN: Tensor, vocab_size: int) -> Tensor:

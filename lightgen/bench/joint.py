@@ -68,8 +68,12 @@ class Joint:
 
     def measure(self, sampler: Sampler, process: Process, num: int, reads_time: bool | None = None) -> float:
         """The distance of `num` draws of a sampler."""
+        return self.distance(self.draws(sampler, process, num, reads_time))
+
+    def draws(self, sampler: Sampler, process: Process, num: int, reads_time: bool | None = None) -> Tensor:
+        """(num, N) ids that a sampler draws with this perfect network."""
         noise = Noise.of(0, num)
-        return self.distance(sampler(self.denoiser(process, reads_time), process.initial(N, noise), None, noise).ids)
+        return sampler(self.denoiser(process, reads_time), process.initial(N, noise), None, noise).ids
 
     def _tokens(self, process: Diffusion, times: Tensor) -> Tensor:
         """(256, N, V) p(z_0 | z_t) of each token of each noisy state, at an evenly weighted mixture of times."""
