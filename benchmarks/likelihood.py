@@ -3,7 +3,7 @@
     python benchmarks/likelihood.py runs/emoji64-*/last.ckpt
 
 For the diffusions the figure is an upper bound, by a random term a picture (estimate) and by the sum over all terms on
-every eighth picture (full sum), both with their standard errors over pictures; autoregressive, it is exact. Pictures
+every sixteenth picture (full sum), both with their standard errors over pictures; autoregressive, it is exact. Pictures
 are held-out emoji, each with its class.
 """
 
@@ -20,7 +20,7 @@ from lightgen.functional.random import Noise
 from lightgen.prior import Prior
 from lightgen.processes.likelihood import Bound, estimate, full_sum
 
-PARTS = 8
+PARTS = 16
 
 
 @torch.no_grad()
