@@ -81,6 +81,10 @@ class CausalTransformer(TokenNetwork):
         nn.init.normal_(self.position.weight, std=dim**-0.5)
         self.rotary = CausalRotary(self.grid, dim_head, heads, cells.repeat_interleave(num_codes))
         self.blocks = nn.ModuleList(Block(dim, heads, dim_head, causal=True) for _ in range(depth))
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                # Column by column: a CPU multiplies that with a few vectors in less time; with many it is the same.
+                module.weight.data = module.weight.data.t().contiguous().t()
 
     def embed(self, ids_BN: Tensor) -> Tensor:
         start = torch.full_like(ids_BN[:, :1], self.vocab_size)
