@@ -1,6 +1,5 @@
 """Training from a token cache is training on the fly, and says what it waits for and what it lacks."""
 
-import json
 import logging
 import shutil
 import subprocess
@@ -85,9 +84,8 @@ def test_a_prior_learns_from_a_cache_whose_pictures_are_gone(tokenizer_checkpoin
     assert "does not say what pictures" in line and "--data" in line
 
 
-def test_first_use_on_two_processes_then_resumed(cache, tokenizer_checkpoint, tmp_path):
+def test_first_use_on_two_processes(cache, tokenizer_checkpoint, tmp_path):
     """The cache that training makes for itself is that of the command."""
-    own = json.loads((cache / "cache.json").read_text())
     data = {"image_size": 16, "num_images": 200, "mirror": "true", "val_fraction": 0.1, "test_fraction": 0.1}
     command = [sys.executable, "-m", "lightgen", "fit", "--config", "tiny.yaml", "--data", "CachedTokens",
                "--data.cache", tmp_path / "cache", "--data.data", "SyntheticImages",
@@ -98,7 +96,6 @@ def test_first_use_on_two_processes_then_resumed(cache, tokenizer_checkpoint, tm
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "encoding 200 pictures" in done.stderr
-    assert json.loads((tmp_path / "cache" / "cache.json").read_text()) == own
     assert contents(tmp_path / "cache") == contents(cache)
 
 
