@@ -1,7 +1,7 @@
 """Reconstructions of held-out emoji with and without a discriminator, after equally many batches, as a markdown table.
 
-One config, 2,000 batches of 8; the discriminator starts at batch 500, so that both runs are the same until then. Variants
-of the config were tried on seed 0, so other seeds are reported:
+One config, 2,000 batches of 8; the discriminator starts at batch 500, so that both runs are the same until then.
+Variants of the config were tried on seed 0, so other seeds are reported:
 
     python benchmarks/adversarial.py --seeds 1 2
 

@@ -308,7 +308,7 @@ def test_float16_scales_both_optimizers(tmp_path):
     for prefix in ("tokenizer.", "adversarial.discriminator."):
         a, b, start = (torch.cat([t.flatten().float() for n, t in f.items() if n.startswith(prefix)])
                        for f in (*found, before))  # fmt: skip
-        assert (a - start).norm() > 0 and (a - b).norm() < 0.1 * (a - start).norm()
+        assert (a - start).norm() > 0 and (a - b).norm() < 0.3 * (a - start).norm()
 
 
 @torch.no_grad()
