@@ -248,7 +248,11 @@ def test_a_prior_on_a_canvas_of_one_window_samples_the_same_pictures(prior):
 def test_pictures_of_a_canvas_do_not_depend_on_the_batch(prior):
     whole = prior.sample(3, seed=3, canvas=(1.5, 2))
     assert whole.shape == (3, 3, 24, 32)
-    assert torch.equal(whole, prior.sample(3, seed=3, batch_size=1, canvas=(1.5, 2)))
+    # Where a convolution rounds depends on the number of rows, so that a value can come to lie a grey level off.
+    alone = prior.sample(3, seed=3, batch_size=1, canvas=(1.5, 2))
+    assert (whole.int() - alone.int()).abs().max() <= 1
+    ids = [prior.sample_ids(Noise.of(3, 1, i), canvas=(1.5, 2)).ids for i in range(3)]
+    assert torch.equal(torch.cat(ids), prior.sample_ids(Noise.of(3, 3), canvas=(1.5, 2)).ids)
 
 
 def test_sample_command(prior, prior_checkpoint, tmp_path, capsys):
