@@ -123,8 +123,7 @@ class Denoiser:
             logits = self.reader(ids_AN, step).float()
         else:
             assert self.guidance is not None
-            towards, away = self.reader(ids_AN.repeat(2, 1), step).float().chunk(2)
-            logits = torch.lerp(away, towards, self.guidance(progress))
+            logits = _mixed(self.reader(ids_AN.repeat(2, 1), step), self.guidance(progress))
         return self.positions[step], self.warps(logits, progress)
 
     def _begin(self, ids_AN: Tensor) -> None:
@@ -154,9 +153,8 @@ class Denoiser:
         # Both branches in one batch.
         assert self.label_B is not None
         twice = None if time_A is None else time_A.repeat(2)
-        both = self._evaluate(ids_AN.repeat(2, 1), twice, torch.cat([self.label_B, negative_A]), 2).float()
-        towards, away = both.chunk(2)
-        return torch.lerp(away, towards, scale)
+        both = self._evaluate(ids_AN.repeat(2, 1), twice, torch.cat([self.label_B, negative_A]), 2)
+        return _mixed(both, scale)
 
     def _evaluate(self, ids: Tensor, time: Tensor | None, label: Tensor | None, branches: int = 1) -> Tensor:
         self._count(branches)
@@ -172,3 +170,9 @@ class Denoiser:
         if negative is None:
             raise ValueError("guidance needs a class to lead away from, but this prior has none")
         return torch.full_like(self.label_B, negative)
+
+
+def _mixed(both: Tensor, scale: float) -> Tensor:
+    """Logits at a guidance scale, of those with the class (first half of the rows) and those away from it (second)."""
+    towards, away = both.float().chunk(2)
+    return torch.lerp(away, towards, scale)

@@ -25,7 +25,6 @@ from lightgen.metrics.features import EfficientNetLite0
 from lightgen.prior import Prior, load
 from lightgen.registry import build, describe
 from lightgen.samplers.base import Sampler
-from lightgen.types import to_uint8, to_unit
 
 STEP_COUNTS = (4, 8, 16, 32, 64)
 NUM_IMAGES = 96
@@ -101,7 +100,6 @@ def scores_key(prior: Prior, data: Emoji) -> str:
     )
 
 
-@torch.no_grad()
 def reconstruct(prior: Prior, originals: Tensor, path: Path) -> float:
     """Write pictures above their reconstructions; the mean PSNR of all in dB."""
     reconstructions = torch.cat([autoencode(prior, batch) for batch in originals.split(BATCH)])
@@ -117,7 +115,7 @@ def score_ends(prior: Prior, data: Emoji, scoring: Scoring) -> None:
     some = pictures[:: len(pictures) // NUM_IMAGES][:NUM_IMAGES]
 
     def bad_end() -> Tensor:
-        ids = torch.cat([prior.tokenizer.encode(to_unit(batch)).flatten(1) for batch in pictures.split(BATCH)])
+        ids = torch.cat([prior.encode(batch) for batch in pictures.split(BATCH)])
         return prior.decode(independent_tokens(ids, Noise.of(SEED, NUM_IMAGES)))
 
     scoring.add(Report.GOOD, lambda: (some, {}))
@@ -145,7 +143,6 @@ def with_steps(sampler: Sampler, steps: int) -> Sampler:
     return changed
 
 
-@torch.no_grad()
 def autoencode(prior: Prior, images: Tensor) -> Tensor:
     """uint8 pictures through the tokenizer and back."""
-    return to_uint8(prior.tokenizer.decode(prior.tokenizer.encode(to_unit(images))))
+    return prior.decode(prior.encode(images))

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 import yaml
-from torchmetrics.image import PeakSignalNoiseRatio, StructuralSimilarityIndexMeasure
 
 from lightgen.checkpoint import KEY, read, restore
 from lightgen.cli.configs import with_located_configs
@@ -18,10 +17,10 @@ from lightgen.cli.progress import progress_bar
 from lightgen.data.base import ImageData, Split
 from lightgen.figures import save_png, side_by_side
 from lightgen.functional.files import save_json
-from lightgen.metrics.codebook import CodebookUsage
+from lightgen.metrics.health import Health
 from lightgen.provenance import provenance
 from lightgen.tokenizers.base import Tokenizer
-from lightgen.types import to_uint8, to_unit
+from lightgen.types import to_uint8
 
 SHEET = 32
 
@@ -46,8 +45,6 @@ def main(args: list[str]) -> int:
     if path is not None and not is_given(arguments, "--data"):
         made.set_defaults({"data": own_data(path)})
     parsed = made.parse_args(arguments)
-    if parsed.data is None:
-        raise ValueError(f"{parsed.ckpt_path} does not say what pictures it is for; give some with --data")
     if parsed.batch_size < 1 or (parsed.num_images or 1) < 1:
         raise ValueError("batch_size and num_images must be at least 1")
     run(tokenizer_in(parsed.ckpt_path), made_data(made, parsed), parsed)
@@ -93,26 +90,18 @@ def run(tokenizer: Tokenizer, data: ImageData, parsed: Any) -> None:
     num = min(parsed.num_images or len(pictures), len(pictures))
     if num == 0:
         raise ValueError(f"there are no pictures in the {parsed.split} split")
-    psnr = PeakSignalNoiseRatio(data_range=(-1.0, 1.0), dim=(1, 2, 3))
-    ssim = StructuralSimilarityIndexMeasure(data_range=(-1.0, 1.0))
-    usage = CodebookUsage(tokenizer.vocab_size, tokenizer.num_codes)
+    health = Health(tokenizer.vocab_size, tokenizer.num_codes)
     sheet: list[torch.Tensor] = []
     with progress_bar(f"reconstructing {num} pictures", math.ceil(num / parsed.batch_size)) as advance:
         for start in range(0, num, parsed.batch_size):
-            images = pictures.__getitems__(list(range(start, min(start + parsed.batch_size, num))))["image"]
-            ids = tokenizer.encode(to_unit(images))
-            # What is measured is what people get to see: rounded to 8 bits.
-            decoded = to_uint8(tokenizer.decode(ids))
-            psnr.update(to_unit(decoded), to_unit(images))
-            ssim.update(to_unit(decoded), to_unit(images))
-            usage.update(ids)
+            batch = pictures.__getitems__(list(range(start, min(start + parsed.batch_size, num))))
+            reconstruction = health.update(tokenizer, batch["image"], batch["index"])
             if start < SHEET:
-                sheet.append(torch.stack([images, decoded]))
+                sheet.append(torch.stack([batch["image"], to_uint8(reconstruction)]))
             advance(1)
     originals, reconstructions = torch.cat(sheet, 1)[:, :SHEET]
     save_png(side_by_side(originals, reconstructions), parsed.out / "reconstructions.png")
-    scores = {"psnr": float(psnr.compute()), "ssim": float(ssim.compute()),  # type: ignore[arg-type]
-              **{f"codebook_{name}": float(value) for name, value in usage.compute().items()}}  # fmt: skip
+    scores = {name: float(value) for name, value in health.compute().items()}
     record = {"ckpt_path": parsed.ckpt_path, "split": parsed.split, "num_images": num, **scores,
               "data": data.fingerprint, **provenance()}  # fmt: skip
     save_json(record, parsed.out / "scores.json")
