@@ -19,6 +19,7 @@ from torch import Tensor, nn
 import lightgen
 from lightgen.functional.files import atomic, save_json
 from lightgen.registry import Component, build, describe
+from lightgen.zoo import located
 
 KEY = "lightgen"
 """Where a checkpoint says what it holds."""
@@ -44,7 +45,7 @@ def read(path: str | Path) -> dict[str, Any]:
         ValueError: in one line, if there is no such file, it is not a checkpoint, it carries pickled code (which is
             refused, not run), or lightgen did not write it.
     """
-    path = Path(path)
+    path = located(path)
     if path.is_dir():
         return _read_folder(path)
     if not path.is_file():
@@ -90,8 +91,13 @@ def save(component: Any, path: Path, **more: Any) -> None:
         torch.save(contents, temporary)
 
 
-def export(path: str | Path, folder: Path) -> Any:
+def export(path: str | Path, folder: Path, half: bool = False) -> Any:
     """Write what a checkpoint holds as a folder, with averaged weights where it has them; returns what it holds.
+
+    Args:
+        path: of the checkpoint.
+        folder: where to.
+        half: keep float32 weights in float16, which halves the file; they are float32 again when loaded.
 
     Raises:
         ValueError: as `restore`.
@@ -101,7 +107,10 @@ def export(path: str | Path, folder: Path) -> Any:
     entry = {**contents[KEY], "prefix": ""}
     # Safetensors wants every tensor for itself and in plain order.
     weights = {
-        name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in component.state_dict().items()
+        name: (tensor.half() if half and tensor.dtype == torch.float32 else tensor).clone(
+            memory_format=torch.contiguous_format
+        )
+        for name, tensor in component.state_dict().items()
     }
     with atomic(folder / WEIGHTS) as temporary:
         save_file(weights, temporary)
@@ -113,7 +122,7 @@ def restore(path: str | Path, kind: str | None = None) -> Any:
     """The component that a checkpoint holds, with its weights (averaged ones where there are such), in eval mode.
 
     Args:
-        path: of a file that lightgen wrote, or of a folder that it exported.
+        path: of a file that lightgen wrote, or of a folder that it exported, or `zoo:NAME`.
         kind: what it must be, `"prior"` or `"tokenizer"`; None takes either.
 
     Raises:
@@ -147,7 +156,7 @@ def load_tokenizer(path: str) -> Any:
     Raises:
         ValueError: as `restore`; for a missing file it says how to train one.
     """
-    if not Path(path).exists():
+    if not located(path).exists():
         raise ValueError(
             f"no tokenizer at {path}; train one, e.g. `lightgen fit --config ffhq256-tokenizer.yaml`, "
             "and give its checkpoint with --model.tokenizer"

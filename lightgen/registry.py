@@ -98,6 +98,9 @@ def describe(value: Any) -> Any:
         bound = inspect.signature((lambda: None) if bare else type(value)).bind(*args, **kwargs)
         bound.apply_defaults()
         arguments = {name: describe(argument) for name, argument in bound.arguments.items()}
+        for name, parameter in bound.signature.parameters.items():
+            if parameter.kind is parameter.VAR_KEYWORD:
+                arguments |= arguments.pop(name)
         return {"kind": value.kind, "name": type(value).__name__, "arguments": arguments}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: describe(getattr(value, f.name)) for f in dataclasses.fields(value)}

@@ -7,15 +7,18 @@ from pathlib import Path
 import lightgen
 from lightgen.registry import suggestion
 
+CONFIGS, SUITES = "configs", "benchmarks"
+"""The folders of what trains and samples, and of what `lightgen bench` runs."""
 
-def shipped() -> Path:
+
+def shipped(folder: str = CONFIGS) -> Path:
     """The folder of shipped configs: inside the installed package, or beside it in a checkout."""
     package = Path(lightgen.__file__).parent
-    installed = package / "configs"
-    return installed if installed.is_dir() else package.parent / "configs"
+    installed = package / folder
+    return installed if installed.is_dir() else package.parent / folder
 
 
-def locate(name: str) -> str:
+def locate(name: str, folder: str = CONFIGS) -> str:
     """The path of a config.
 
     Raises:
@@ -23,18 +26,19 @@ def locate(name: str) -> str:
     """
     if Path(name).is_file():
         return name
-    if (shipped() / name).is_file():
-        return str(shipped() / name)
-    known = [str(p.relative_to(shipped())) for p in sorted(shipped().rglob("*.yaml"))]
+    there = shipped(folder)
+    if (there / name).is_file():
+        return str(there / name)
+    known = [str(p.relative_to(there)) for p in sorted(there.rglob("*.yaml"))]
     raise ValueError(f"no config {name} in this folder or among the shipped ones{suggestion(name, known)}")
 
 
-def with_located_configs(args: list[str]) -> list[str]:
+def with_located_configs(args: list[str], folder: str = CONFIGS) -> list[str]:
     """Command line arguments with the value of every `--config` located."""
     located = list(args)
     for i, arg in enumerate(args):
         if arg in ("--config", "-c") and i + 1 < len(args):
-            located[i + 1] = locate(args[i + 1])
+            located[i + 1] = locate(args[i + 1], folder)
         elif arg.startswith("--config="):
-            located[i] = "--config=" + locate(arg.removeprefix("--config="))
+            located[i] = "--config=" + locate(arg.removeprefix("--config="), folder)
     return located

@@ -11,14 +11,15 @@ from lightgen.cli.plain import PlainParser
 def parser() -> PlainParser:
     """The arguments of `lightgen export`."""
     made = PlainParser(prog="lightgen export", description=main.__doc__)
-    made.add_argument("--ckpt_path", type=Path, required=True, help="checkpoint of a tokenizer or of a prior")
+    made.add_argument("--ckpt_path", type=str, required=True, help="checkpoint of a tokenizer or of a prior")
     made.add_argument("--out", type=Path, required=True, help="folder; --ckpt_path and lightgen.load take it")
+    made.add_argument("--half", action="store_true", help="keep float32 weights in float16: half the size")
     return made
 
 
 def main(args: list[str]) -> int:
     """Write a tokenizer or a prior as model.safetensors and config.json, with averaged weights where it has them."""
     given = parser().parse_args(args[1:])
-    component = export(given.ckpt_path, given.out)
+    component = export(given.ckpt_path, given.out, given.half)
     print(f"{component.kind} with {len(component.state_dict())} tensors: {given.out}")
     return 0

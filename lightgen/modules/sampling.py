@@ -28,6 +28,8 @@ class Pictures:
     """(B, C, H, W) uint8."""
     evaluations: Tensor
     """(B,) network evaluations."""
+    seconds: float
+    """Wall time of the sampler's loop."""
 
 
 class SamplingModule(LightningModule):
@@ -78,7 +80,7 @@ class SamplingModule(LightningModule):
         images = self.prior.decode(sample.ids, self.canvas)
         if self.known is not None and self.composite:
             images = self.known.composite(images)
-        return Pictures(batch, images, sample.trace.evaluations)
+        return Pictures(batch, images, sample.trace.evaluations, sample.trace.seconds)
 
 
 def indices(num_images: int, batch_size: int) -> DataLoader[int]:

@@ -45,6 +45,9 @@ class ArgmaxUnrolled(Sampler):
         self.uncertain = uncertain
         self.update = update
 
+    def num_evaluations(self, num_tokens: int) -> int:
+        return 2 * self.steps
+
     def step(self, state: State, denoise: Denoiser, step: int) -> tuple[Tensor, Tensor | None]:
         time, num = 1 - step / self.steps, state.ids.shape[1]
         logits = denoise(state.ids, time, self.progress(step))

@@ -67,6 +67,10 @@ class Sampler(Component):
         """The length of the loop for pictures of N tokens."""
         return self.steps
 
+    def num_evaluations(self, num_tokens: int) -> int:
+        """The most network evaluations that a picture of N tokens may take, guidance aside."""
+        return self.num_steps(num_tokens)
+
     def progress(self, step: int) -> float:
         """0 at the first step, 1 at the last."""
         return step / (self.steps - 1) if self.steps > 1 else 0.0

@@ -91,12 +91,26 @@ class Rescale(_Scaled):
 
 
 class Confidence(Remasking):
-    """The bound, divided among the written tokens by a softmax over how unsure they were: about one token a step."""
+    """The bound, divided among the written tokens by a softmax over how unsure they were: about one token a step.
+
+    Args:
+        sharpness: what probabilities are multiplied by before the softmax, at least 0; 1 in the paper, which hardly
+            tells sure tokens from unsure ones; large values mask the least sure one.
+
+    Raises:
+        ValueError: if `sharpness` is below 0.
+    """
 
     source: ClassVar[str] = "Wang et al., 2025, arXiv 2503.00307"
 
+    def __init__(self, sharpness: float = 1.0) -> None:
+        if sharpness < 0:
+            raise ValueError(f"sharpness must be at least 0, not {sharpness}")
+        self.sharpness = sharpness
+
     def __call__(self, moment: Moment) -> Tensor:
-        share = (-moment.sureness).softmax(1).nan_to_num(0.0)
+        share = torch.where(moment.sureness.isinf(), -torch.inf, -self.sharpness * moment.sureness)
+        share = share.softmax(1).nan_to_num(0.0)
         # What a written token gets on average, if each is written with probability alpha: so many are written less.
         mean = (1 - (1 - moment.written) ** moment.num_free) / (moment.num_free * moment.written).clamp_min(1e-12)
         return moment.bound * torch.where(moment.sureness.isinf(), mean, share)

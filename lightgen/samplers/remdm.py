@@ -24,7 +24,7 @@ class ReMDM(Sampler):
 
     A masked token is written with probability (alpha_s - (1 - sigma) alpha_t) / (1 - alpha_t), which keeps the share
     alpha of written tokens that ancestral sampling has; with sigma = 0 it is ancestral sampling. At most S network
-    evaluations (see `evaluate_changed`).
+    evaluations (see `evaluate_changed`), and two more for pictures that start with written tokens that may change.
 
     Args:
         steps: S.
@@ -46,7 +46,7 @@ class ReMDM(Sampler):
         clean = draw(logits, state.noise.uniform(step, Stream.TOKEN, num))
         masked = state.ids == vocab_size
 
-        sure = state.memory.get("sure", torch.ones_like(clean, dtype=logits.dtype))
+        sure = state.memory["sure"] if step else given_sureness(state, denoise, vocab_size)
         state.memory["sure"] = torch.where(masked, log_probability(logits, clean).exp(), sure)
         bound = ((1 - later) / written.clamp_min(torch.finfo(written.dtype).tiny)).clamp_max(1)
         free = (~state.known).sum(1, keepdim=True)
@@ -57,3 +57,21 @@ class ReMDM(Sampler):
         ids = torch.where(masked, clean, state.ids)
         hide = state.noise.uniform(step, Stream.CHOICE, num).double() < hidden
         return ids.masked_fill(hide, vocab_size), None
+
+
+def given_sureness(state: State, denoise: Denoiser, vocab_size: int) -> Tensor:
+    """(A, N) float32: how sure the network is of tokens that it did not write itself.
+
+    It is asked for a random half of them while it sees the other half, and the other way round.
+    """
+    free = (state.ids != vocab_size) & ~state.known
+    sure = torch.ones_like(state.ids, dtype=torch.float32)
+    rows = free.any(1)
+    if bool(rows.any()):
+        ids, denoise = state.ids[rows], denoise.select(rows)
+        half = state.noise.select(rows).uniform(0, Stream.ORDER, ids.shape[1]) < 0.5
+        for hidden in (half & free[rows], ~half & free[rows]):
+            logits = denoise(ids.masked_fill(hidden, vocab_size), 0.5)
+            probability = log_probability(logits, ids.clamp_max(vocab_size - 1)).exp()
+            sure[rows] = torch.where(hidden, probability, sure[rows])
+    return sure

@@ -46,6 +46,9 @@ class TokenCritic(Sampler):
         self.choice_temperature = choice_temperature
         self.schedule = schedule or Cosine()
 
+    def num_evaluations(self, num_tokens: int) -> int:
+        return 2 * self.steps - 1
+
     def step(self, state: State, denoise: Denoiser, step: int) -> tuple[Tensor, Tensor | None]:
         logits = denoise(state.ids, progress=self.progress(step))
         num, vocab_size = logits.shape[1:]

@@ -1,0 +1,72 @@
+"""The figure of a comparison: score over network evaluations, and over seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from lightgen.bench.results import Result, front
+from lightgen.figures import GREY
+from lightgen.functional.files import atomic
+
+MARKERS = "osD^vP"
+FRONT = "#111111"
+
+
+def save_curves(
+    found: Sequence[Result], path: Path, score: str, lines: dict[str, float], higher_is_better: bool = False
+) -> None:
+    """Write `curves.png`: a line a method with 95 % intervals, black rings around the Pareto front.
+
+    Args:
+        found: what was reported.
+        path: of the figure.
+        score: the name of the score.
+        lines: named horizontal lines to compare with.
+        higher_is_better: of the score.
+    """
+    figure = Figure(figsize=(12, 5.2), dpi=130, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, 2, sharey=True)
+    costs = {
+        "network evaluations a picture": [r.evaluations for r in found],
+        "seconds a picture": [r.seconds for r in found],
+    }
+    for ax, (name, cost) in zip(axes, costs.items(), strict=True):
+        _panel(ax, found, cost, score, -1 if higher_is_better else 1)
+        for label, level in lines.items():
+            ax.axhline(level, color=GREY, linestyle="--", linewidth=1, zorder=1)
+            ax.annotate(label, (0.01, level), xycoords=("axes fraction", "data"), xytext=(0, 3),
+                        textcoords="offset points", fontsize=8, color=GREY)  # fmt: skip
+        ax.set_xscale("log")
+        ax.set_xlabel(name)
+        ax.spines[["top", "right"]].set_visible(False)
+    budgets = sorted({r.budget for r in found})
+    axes[0].set_xticks(budgets, [str(b) for b in budgets])
+    axes[0].minorticks_off()
+    axes[0].set_ylabel(score)
+    axes[0].set_title(f"{'higher' if higher_is_better else 'lower'} is better; rings: no other method is better and "
+                      "cheaper", loc="left", fontsize=10)  # fmt: skip
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", fontsize=9, frameon=False)
+    with atomic(path) as temporary:
+        figure.savefig(temporary)
+
+
+def _panel(ax: Axes, found: Sequence[Result], cost: Sequence[float], score: str, sign: int) -> None:
+    intervals = [r.score(score) for r in found]
+    colours = colormaps["tab20"].resampled(20)
+    for number, method in enumerate(dict.fromkeys(r.method for r in found)):
+        ours = [i for i, r in enumerate(found) if r.method == method]
+        halves = [intervals[i].half if intervals[i].half < float("inf") else 0.0 for i in ours]
+        ax.errorbar([cost[i] for i in ours], [intervals[i].mean for i in ours], halves, label=method, capsize=2,
+                    marker=MARKERS[number % len(MARKERS)], markersize=5, linewidth=1.4,
+                    color=colours(2 * number % 20 + number // 10 % 2))  # fmt: skip
+    best = front([(c, sign * i.mean) for c, i in zip(cost, intervals, strict=True)])
+    chosen = [i for i, is_best in enumerate(best) if is_best]
+    ax.plot([cost[i] for i in chosen], [intervals[i].mean for i in chosen], linestyle="none", marker="o",
+            markersize=12, markerfacecolor="none", markeredgecolor=FRONT, zorder=4)  # fmt: skip

@@ -1,0 +1,92 @@
+"""Results as one self-contained web page."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from string import Template
+
+from lightgen.bench.results import Result, ends, results
+from lightgen.bench.rows import Row
+from lightgen.bench.table import cells, columns, heads, provenance
+
+TEMPLATE = Path(__file__).with_name("page.html")
+
+
+def page(rows: Sequence[Row], identity: Row, title: str, curves: Path, sheet: Path) -> str:
+    """The page `report.html`.
+
+    Args:
+        rows: all rows of a folder.
+        identity: of the suite.
+        title: of the page.
+        curves, sheet: the pictures to put into it.
+    """
+    found = results(rows, list(identity["methods"]))
+    first = rows[0]
+    score, higher = identity["score"], identity["higher_is_better"]
+    scores = columns(found)
+    tuning = [row for row in rows if row["role"] == "tuning"]
+    text = Template(TEMPLATE.read_text())
+    return text.substitute(
+        title=escape(title),
+        score=escape(score),
+        lead=escape(
+            f"{'Higher' if higher else 'Lower'} is better. Every method was tuned at every budget, on other seeds than "
+            f"those reported. {first['rules']['num_fake']} pictures of each of {len(identity['seeds'])} seeds against "
+            f"{first['rules']['num_real']} reference pictures; ± is the half width of a 95 % interval over seeds."
+        ),
+        curves=_inline(curves),
+        sheet=_inline(sheet),
+        by_budget=_budgets(found, score, higher),
+        by_end=_table(["compare with", score], [[row["method"], f"{row['scores'][score]:.4g}"] for row in ends(rows)]),
+        by_cell=_table(heads(scores), [cells(result, identity, scores) for result in found], sortable=True),
+        num_tuning=len(tuning),
+        tuning=_table(
+            ["method", "budget", "seed", score, "setting"],
+            [
+                [r["method"], str(r["budget"]), str(r["seed"]), f"{r['scores'][score]:.4g}", _setting(r, identity)]
+                for r in tuning
+            ],
+            sortable=True,
+        ),
+        provenance=_table(["what", "value"], [[name, str(value)] for name, value in provenance(first).items()]),
+    )
+
+
+def _setting(row: Row, identity: Row) -> str:
+    grid = identity["methods"][row["method"]]["grid"]
+    return Result(row["method"], row["budget"], (row,)).setting(grid)
+
+
+def _budgets(found: Sequence[Result], score: str, higher: bool) -> str:
+    budgets = sorted({result.budget for result in found})
+    intervals = {(result.method, result.budget): result.score(score) for result in found}
+    best = {
+        budget: (max if higher else min)((i for (_, b), i in intervals.items() if b == budget), key=lambda i: i.mean)
+        for budget in budgets
+    }
+    body = []
+    for method in dict.fromkeys(result.method for result in found):
+        line = f"<td>{escape(method)}</td>"
+        for budget in budgets:
+            there = intervals.get((method, budget))
+            mark = ' class="best"' if there is not None and not there.apart(best[budget]) else ""
+            line += f"<td{mark}>{there or ''}</td>"
+        body.append(f"<tr>{line}</tr>")
+    head = "".join(f"<th>{escape(name)}</th>" for name in ("method", *map(str, budgets)))
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+
+
+def _table(heads: Sequence[str], lines: Sequence[Sequence[str]], sortable: bool = False) -> str:
+    inside = '<button type="button">{}</button>' if sortable else "{}"
+    head = "".join(f"<th>{inside.format(escape(name))}</th>" for name in heads)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in line) + "</tr>" for line in lines)
+    mark = ' class="sortable"' if sortable else ""
+    return f"<table{mark}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _inline(path: Path) -> str:
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()

@@ -1,0 +1,206 @@
+"""What a benchmark compares: methods, budgets of network evaluations, the settings that are tried, seeds."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from lightgen.data.base import ImageData
+from lightgen.guidance import Guidance
+from lightgen.metrics.base import frechet_name
+from lightgen.metrics.protocols import EvaluationProtocol
+from lightgen.registry import build, describe
+from lightgen.samplers.base import Sampler
+from lightgen.warps import Warps
+
+HIGHER_IS_BETTER = ("precision", "recall", "density", "coverage")
+LOWER_IS_BETTER = ("KID", "FD")
+PARTS = ("sampler", "warps", "guidance")
+
+
+@dataclass(frozen=True)
+class Method:
+    """A line of the comparison: a sampler on a prior, and the settings of it that are tried.
+
+    Args:
+        prior: one of the suite's.
+        sampler: its `steps` follow from the budget.
+        warps: temperature and the like; None takes those of the prior.
+        guidance: None does without.
+        grid: values by argument, e.g. `{warps.temperature: [0.7, 1.0], guidance.scale: [1, 2]}`; every combination is
+            tried.
+        evaluations: budgets in place of the suite's.
+    """
+
+    prior: str
+    sampler: Sampler
+    warps: Warps | None = None
+    guidance: Guidance | None = None
+    grid: dict[str, list[Any]] = field(default_factory=dict)
+    evaluations: list[int] | None = None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How pictures are made: components as plain data, so that a row of results holds all of it."""
+
+    sampler: dict[str, Any]
+    warps: dict[str, Any] | None
+    guidance: dict[str, Any] | None
+
+
+class Suite:
+    """A fair comparison: every method is tuned at every budget, on other seeds than those that are reported.
+
+    A budget is a number of network evaluations for a picture; a method takes as many steps as fit, so that a guided
+    step, which evaluates the network with and without the class, counts twice.
+
+    Args:
+        priors: checkpoints by name.
+        methods: what is compared, by name.
+        data: the pictures that are the reference.
+        protocol: how pictures are compared.
+        evaluations: the budgets.
+        num_images: for each reporting seed; None takes as many as there are reference pictures.
+        seeds: of the pictures that are reported, at least two.
+        tuning_images: for each tuning seed and setting; None takes `num_images`.
+        tuning_seeds: of the pictures that settings are chosen by.
+        tune_by: the score that settings are chosen by: KID, FD, precision, recall, density or coverage.
+        novelty: whether to compare with all training pictures too, which finds copies.
+        reference: a file of statistics of the whole split that the Frechet distance is to, made where it is missing;
+            None takes the reference pictures.
+        batch_size: pictures at a time.
+
+    Raises:
+        ValueError: in one line, if a method names no prior or no argument that there is, a number is out of range, or
+            a seed is in both lists.
+    """
+
+    def __init__(
+        self,
+        priors: dict[str, str],
+        methods: dict[str, Method],
+        data: ImageData,
+        protocol: EvaluationProtocol,
+        evaluations: list[int],
+        num_images: int | None = None,
+        seeds: tuple[int, ...] = (0, 1, 2),
+        tuning_images: int | None = None,
+        tuning_seeds: tuple[int, ...] = (1000,),
+        tune_by: str = "KID",
+        novelty: bool = False,
+        reference: str | None = None,
+        batch_size: int = 64,
+    ) -> None:
+        self.priors, self.methods, self.data, self.protocol = priors, methods, data, protocol
+        self.evaluations, self.num_images, self.seeds = evaluations, num_images, tuple(seeds)
+        self.tuning_images, self.tuning_seeds = tuning_images or num_images, tuple(tuning_seeds)
+        self.tune_by, self.novelty, self.reference, self.batch_size = tune_by, novelty, reference, batch_size
+        self._check()
+
+    def _check(self) -> None:
+        if not self.methods:
+            raise ValueError("a suite needs at least one method")
+        for name, method in self.methods.items():
+            if method.prior not in self.priors:
+                raise ValueError(f"method {name} wants prior {method.prior}; there are {', '.join(self.priors)}")
+            list(settings(method))
+        budgets = [b for method in self.methods.values() for b in method.evaluations or self.evaluations]
+        for what, numbers in (("evaluations", budgets), ("batch_size", [self.batch_size])):
+            if not numbers or min(numbers) < 1:
+                raise ValueError(f"{what} must be at least 1, not {min(numbers, default=None)}")
+        for what, number in (("num_images", self.num_images), ("tuning_images", self.tuning_images)):
+            if number is not None and number <= self.protocol.k:
+                raise ValueError(f"{what} must be above {self.protocol.k}, the neighbours of precision, not {number}")
+        if len(set(self.seeds)) < 2:
+            raise ValueError("a suite needs at least two different seeds, or there are no intervals")
+        if both := set(self.seeds) & set(self.tuning_seeds):
+            raise ValueError(f"seed {min(both)} is both tuned on and reported; tune on other seeds than are reported")
+        if not self.tuning_seeds and any(len(list(settings(m))) > 1 for m in self.methods.values()):
+            raise ValueError("methods with a grid need tuning_seeds")
+        if self.tune_by not in HIGHER_IS_BETTER + LOWER_IS_BETTER:
+            raise ValueError(
+                f"tune_by must be one of {', '.join(LOWER_IS_BETTER + HIGHER_IS_BETTER)}, not {self.tune_by}"
+            )
+
+    @property
+    def score(self) -> str:
+        """The name in results of the score that settings are chosen by: KID and FD go by their feature network."""
+        network = self.protocol.features.name
+        return {"KID": f"KID({network})", "FD": frechet_name(network)}.get(self.tune_by, self.tune_by)
+
+    def identity(self) -> dict[str, Any]:
+        """What results depend on, as plain data: two suites with the same identity may share a folder."""
+        return {
+            "priors": self.priors,
+            "methods": {name: describe(method) for name, method in self.methods.items()},
+            "data": self.data.fingerprint,
+            "protocol": describe(self.protocol),
+            "evaluations": self.evaluations,
+            "num_images": self.num_images,
+            "seeds": list(self.seeds),
+            "tuning_images": self.tuning_images,
+            "tuning_seeds": list(self.tuning_seeds),
+            "score": self.score,
+            "higher_is_better": self.tune_by in HIGHER_IS_BETTER,
+            "novelty": self.novelty,
+        }
+
+
+def settings(method: Method) -> Iterator[Setting]:
+    """Every combination of a method's grid.
+
+    Raises:
+        ValueError: if the grid names an argument that there is not, or a value is out of range.
+    """
+    for values in itertools.product(*method.grid.values()):
+        parts = {name: describe(getattr(method, name)) for name in PARTS}
+        for path, value in zip(method.grid, values, strict=True):
+            _set(parts, path, value)
+        for part in parts.values():
+            build(part)
+        yield Setting(**parts)
+
+
+def within(setting: Setting, budget: int, num_tokens: int) -> Setting | None:
+    """The setting with as many steps as take at most `budget` network evaluations; None if not even one step does."""
+    if "steps" not in setting.sampler["arguments"]:
+        return setting if most_evaluations(setting, num_tokens) <= budget else None
+    for steps in range(budget, 0, -1):
+        arguments = {**setting.sampler["arguments"], "steps": steps}
+        fitted = replace(setting, sampler={**setting.sampler, "arguments": arguments})
+        if most_evaluations(fitted, num_tokens) <= budget:
+            return fitted
+    return None
+
+
+def budgets(suite: Suite, method: Method, num_tokens: int) -> list[int]:
+    """The budgets of a method; one that has no steps to choose has those that its settings take."""
+    if hasattr(method.sampler, "steps"):
+        return method.evaluations or suite.evaluations
+    return sorted({most_evaluations(setting, num_tokens) for setting in settings(method)})
+
+
+def most_evaluations(setting: Setting, num_tokens: int) -> int:
+    """The most network evaluations that a picture may take."""
+    sampler: Sampler = build(setting.sampler)
+    return sampler.num_evaluations(num_tokens) * branches(setting)
+
+
+def branches(setting: Setting) -> int:
+    """Network evaluations of a step of one evaluation: two where guidance needs the picture with and without class."""
+    guidance: Guidance | None = build(setting.guidance)
+    return 1 if guidance is None or (guidance.constant and guidance(0.0) in (0.0, 1.0)) else 2
+
+
+def _set(parts: dict[str, Any], path: str, value: Any) -> None:
+    part, *names = path.split(".")
+    found = parts.get(part)
+    for name in names[:-1]:
+        found = found and found["arguments"].get(name)
+    if not names or not found or names[-1] not in found["arguments"]:
+        there = [f"{p}.{a}" for p, d in parts.items() if d for a in d["arguments"]]
+        raise ValueError(f"a grid names {path}, which is not there; there are {', '.join(there)}")
+    found["arguments"][names[-1]] = value

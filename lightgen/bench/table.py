@@ -1,0 +1,94 @@
+"""Results as a page of markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lightgen.bench.results import Result, ends, results
+from lightgen.bench.rows import Row
+
+
+def markdown(rows: Sequence[Row], identity: Row) -> str:
+    """The page `table.md`: one score by method and budget, then everything by cell, then how it came about.
+
+    Args:
+        rows: all rows of a folder.
+        identity: of the suite.
+    """
+    found = results(rows, list(identity["methods"]))
+    first, score = rows[0], identity["score"]
+    return "\n".join(
+        [
+            f"# {score} by method and network evaluations\n",
+            *by_budget(found, score),
+            "",
+            f"Mean over seeds {', '.join(map(str, identity['seeds']))} and the half width of its 95 % interval; "
+            f"{first['rules']['num_fake']} pictures a seed against {first['rules']['num_real']} reference pictures. "
+            f"Settings were chosen at each budget on seeds {', '.join(map(str, identity['tuning_seeds']))}, "
+            f"{identity['tuning_images'] or first['rules']['num_fake']} pictures each.\n",
+            *by_end(rows, score),
+            "\n## Everything\n",
+            *by_cell(found, identity),
+            "\n## How the numbers came about\n",
+            *(f"- {name}: {value}" for name, value in provenance(first).items()),
+            "",
+        ]
+    )
+
+
+def by_budget(found: Sequence[Result], score: str) -> list[str]:
+    """The lines of a table, a method a line, a budget a column."""
+    budgets = sorted({result.budget for result in found})
+    cells = {(result.method, result.budget): str(result.score(score)) for result in found}
+    methods = dict.fromkeys(result.method for result in found)
+    head = ["| method | " + " | ".join(map(str, budgets)) + " |", "|---|" + "---|" * len(budgets)]
+    return head + [f"| {m} | " + " | ".join(cells.get((m, b), "") for b in budgets) + " |" for m in methods]
+
+
+def by_end(rows: Sequence[Row], score: str) -> list[str]:
+    """The lines of the table of what results are compared with."""
+    head = [f"| compare with | {score} |", "|---|---|"]
+    return head + [f"| {row['method']} | {row['scores'][score]:.4g} |" for row in ends(rows)]
+
+
+def columns(found: Sequence[Result]) -> list[str]:
+    """The scores worth a column: standard errors are those of one seed, and there is an interval over seeds."""
+    return [name for name in found[0].score_names if not name.endswith("standard error")] if found else []
+
+
+def cells(result: Result, identity: Row, scores: Sequence[str]) -> list[str]:
+    """A result's line of everything."""
+    grid = identity["methods"][result.method]["grid"]
+    return [
+        result.method,
+        str(result.budget),
+        f"{result.evaluations:.1f}",
+        f"{1000 * result.seconds:.1f}",
+        str(result.num_images),
+        *(str(result.score(name)) for name in scores),
+        result.setting(grid) or "nothing to choose",
+    ]
+
+
+def heads(scores: Sequence[str]) -> list[str]:
+    """The heads of `cells`."""
+    return ["method", "budget", "evaluations", "ms a picture", "pictures", *scores, "chosen"]
+
+
+def by_cell(found: Sequence[Result], identity: Row) -> list[str]:
+    """The lines of the table of everything."""
+    scores = columns(found)
+    lines = [heads(scores), ["---"] * len(heads(scores)), *(cells(result, identity, scores) for result in found)]
+    return ["| " + " | ".join(line) + " |" for line in lines]
+
+
+def provenance(row: Row) -> dict[str, Any]:
+    """What holds for all rows, by name."""
+    rules = row["rules"]
+    names = ("protocol", "resize", "quantisation", "split", "num_real", "num_fake", "k", "ball")
+    return {
+        **{name: rules[name] for name in names},
+        "data": f"{row['data']['name']}, fingerprint {row['data_fingerprint']}",
+        **{name: row[name] for name in ("lightgen", "torch", "python", "git", "device")},
+    }

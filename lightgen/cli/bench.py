@@ -1,0 +1,199 @@
+"""`lightgen bench`: samplers at budgets of network evaluations, tuned and compared."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Trainer
+
+from lightgen.bench.compare import compare
+from lightgen.bench.curves import save_curves
+from lightgen.bench.measure import Laboratory, Task
+from lightgen.bench.page import page
+from lightgen.bench.plan import Entry, Plan, carry_out
+from lightgen.bench.results import Result, ends, results
+from lightgen.bench.rows import SUITE, Row, Rows, read
+from lightgen.bench.sheet import save_sheet, save_strip
+from lightgen.bench.suite import Setting, Suite
+from lightgen.bench.table import markdown
+from lightgen.cli.configs import SUITES, with_located_configs
+from lightgen.cli.output import set_up_output
+from lightgen.cli.parser import Parser
+from lightgen.cli.plain import PlainParser
+from lightgen.cli.progress import progress_bar
+from lightgen.cli.sampling import TRAINER_DEFAULTS
+from lightgen.functional.files import save_text
+from lightgen.registry import discover
+
+TOLERANCE = 1e-6
+PICTURES = "pictures"
+
+
+def parser() -> Parser:
+    """The arguments of `lightgen bench`."""
+    made = Parser(
+        prog="lightgen bench",
+        description="Tune and compare samplers at equal numbers of network evaluations. Also: `lightgen bench compare "
+        "A B` says which results of two folders differ, `lightgen bench replay DIR ROW` makes a figure again.",
+    )
+    made.add_argument("--config", action="config", help="a suite, e.g. emoji64.yaml or smoke.yaml")
+    made.add_argument("--out", type=Path, required=True, help="folder of results; called again, it goes on")
+    made.add_argument("--shard", type=str | None, default=None, help="i/n: the i-th of n processes that share the work")
+    made.add_class_arguments(Suite, None)
+    made.add_class_arguments(Trainer, "trainer", instantiate=False)
+    made.set_defaults({f"trainer.{name}": value for name, value in TRAINER_DEFAULTS.items()})
+    return made
+
+
+def main(args: list[str]) -> int:
+    """Run a suite, compare two, or make one figure of one again."""
+    if args[1:2] == ["compare"]:
+        return main_compare(args[2:])
+    if args[1:2] == ["replay"]:
+        return main_replay(args[2:])
+    made = parser()
+    arguments = with_located_configs(args[1:], SUITES)
+    parsed = made.parse_args(arguments)
+    shard = None if parsed.shard is None else parse_shard(parsed.shard)
+    objects = made.instantiate_classes(parsed)
+    names = [name for name in inspect.signature(Suite).parameters if name in objects]
+    suite = Suite(**{name: objects[name] for name in names})
+    run(suite, parsed.out, shard, Trainer(**objects.trainer))
+    return 0
+
+
+def run(suite: Suite, out: Path, shard: tuple[int, int] | None, trainer: Trainer) -> None:
+    """Do what is left of a suite, then write table, curves, sheet and report."""
+    laboratory = Laboratory.of(suite, trainer)
+    plan = Plan(suite, laboratory)
+    store = Rows(out, shard)
+    with store.writing(suite.identity()):
+        measure(plan, store, shard)
+        store.rows = read(out)
+        if missing := plan.missing(store.rows):
+            print(
+                f"{missing} of {len(plan.cells)} cells are left to other shards; the last to finish writes the report"
+            )
+            return
+        write(out, store.rows, suite.identity())
+    print(f"Look at {out / 'report.html'}, {out / 'curves.png'} and {out / 'sheet.png'}, or read {out / 'table.md'}.")
+
+
+def measure(plan: Plan, store: Rows, shard: tuple[int, int] | None) -> None:
+    """Measure what is not measured yet, with a progress bar and a line a measurement."""
+    score = plan.suite.score
+    with progress_bar("measuring", plan.work(store.rows, shard)) as advance:
+
+        def do(entry: Entry) -> None:
+            measured = plan.laboratory.measure(entry.task, lambda _, ids: advance(len(ids)))
+            save_strip(measured.shown, store.folder / PICTURES / f"{plan.laboratory.name(entry.task)}.png")
+            row = {**entry.marks(), **plan.laboratory.row(entry.task, measured)}
+            store.append(row)
+            print(line(row, score, plan.suite.methods), flush=True)
+
+        carry_out(plan, shard, store.rows, do)
+
+
+def line(row: Row, score: str, methods: dict[str, Any]) -> str:
+    """What is said of a measurement."""
+    value = f"{score} {row['scores'][score]:.4f}"
+    if row["role"] == "end":
+        return f"{row['method']}: {value}"
+    chosen = Result(row["method"], row["budget"], (row,)).setting(list(methods[row["method"]].grid))
+    how = f", {chosen}" if chosen else ""
+    return (
+        f"{row['role']}: {row['method']} at {row['budget']}{how}, seed {row['seed']}: {value}, "
+        f"{1000 * row['seconds']:.0f} ms a picture"
+    )
+
+
+def write(out: Path, rows: list[Row], identity: Row) -> None:
+    """Write what people look at."""
+    found = results(rows, list(identity["methods"]))
+    score = identity["score"]
+    lines = {row["method"]: row["scores"][score] for row in ends(rows)}
+    save_text(markdown(rows, identity), out / "table.md")
+    save_curves(found, out / "curves.png", score, lines, identity["higher_is_better"])
+    save_sheet(found, out / PICTURES, out / "sheet.png")
+    save_text(page(rows, identity, f"{out.name}: {score}", out / "curves.png", out / "sheet.png"), out / "report.html")
+
+
+def main_compare(args: list[str]) -> int:
+    """Say which results of two folders differ beyond their intervals."""
+    made = PlainParser(prog="lightgen bench compare", description=main_compare.__doc__)
+    made.add_argument("a", type=Path, help="a folder that `lightgen bench` wrote")
+    made.add_argument("b", type=Path, help="another one")
+    made.add_argument("--score", help="its name in the tables; default: the one that A was tuned by")
+    parsed = made.parse_args(args)
+    identities = [identity_of(folder) for folder in (parsed.a, parsed.b)]
+    score = parsed.score or identities[0]["score"]
+    found = [results(read(f), list(i["methods"])) for f, i in zip((parsed.a, parsed.b), identities, strict=True)]
+    for name, some in zip((parsed.a, parsed.b), found, strict=True):
+        if not some or score not in some[0].score_names:
+            raise ValueError(f"{name} has no results of {score}")
+    print("\n".join(compare(found[0], found[1], score)))
+    return 0
+
+
+def main_replay(args: list[str]) -> int:
+    """Make one row of results again, from nothing but itself and the checkpoint, and compare the figures."""
+    made = PlainParser(prog="lightgen bench replay", description=main_replay.__doc__)
+    made.add_argument("folder", type=Path, help="a folder that `lightgen bench` wrote")
+    made.add_argument("row", help="the number of a line, from 1 on, or the id of a measurement")
+    parsed = made.parse_args(args)
+    set_up_output()
+    discover()
+    row = row_of(read(parsed.folder), parsed.row)
+    laboratory = Laboratory.again(row, Trainer(**TRAINER_DEFAULTS))  # type: ignore[arg-type]
+    setting = None if row["sampler"] is None else Setting(row["sampler"], row["warps"], row["guidance"])
+    task = Task(row["source"], row["prior"], setting, row["seed"], row["num_images"])
+    if laboratory.name(task) != row["id"]:
+        raise ValueError(f"{row['prior']} or the pictures have changed since this row was measured")
+    scores = laboratory.measure(task).scores
+    worst = max(abs(scores[name] - value) for name, value in row["scores"].items())
+    for name, value in row["scores"].items():
+        print(f"{name:<40} {value:.8f}  again {scores[name]:.8f}")
+    print(f"largest difference {worst:.1e}")
+    return int(worst > TOLERANCE)
+
+
+def identity_of(folder: Path) -> Row:
+    """The suite that a folder's results are of.
+
+    Raises:
+        ValueError: if it holds none.
+    """
+    path = folder / SUITE
+    if not path.is_file():
+        raise ValueError(f"{folder} is not a folder that `lightgen bench` wrote: it has no {SUITE}")
+    identity: Row = json.loads(path.read_text())
+    return identity
+
+
+def row_of(rows: list[Row], name: str) -> Row:
+    """A row by its number from 1 on, or by its id.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if found := [row for row in rows if row["id"] == name]:
+        return found[0]
+    if name.isdigit() and 1 <= int(name) <= len(rows):
+        return rows[int(name) - 1]
+    raise ValueError(f"there is no row {name}; there are numbers from 1 to {len(rows)}, and ids")
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """i/n.
+
+    Raises:
+        ValueError: if the text is anything else.
+    """
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise ValueError(f"shard must be i/n with i from 1 to n, e.g. 2/3, not {text}")
+    return int(match[1]), int(match[2])

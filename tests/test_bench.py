@@ -1,0 +1,260 @@
+"""`lightgen bench`: fair budgets, tuning on other seeds, nothing measured twice, every figure again."""
+
+import json
+import math
+from html.parser import HTMLParser
+
+import pytest
+import torch
+import yaml
+from filelock import FileLock
+
+from lightgen.bench.compare import compare
+from lightgen.bench.measure import Laboratory
+from lightgen.bench.plan import key
+from lightgen.bench.results import Interval, Result, front, results
+from lightgen.bench.rows import read
+from lightgen.bench.suite import Method, Setting, branches, settings, within
+from lightgen.cli.configs import SUITES, shipped
+from lightgen.cli.main import main
+from lightgen.guidance import ConstantGuidance, LinearGuidance
+from lightgen.registry import describe
+from lightgen.samplers.argmax_unrolled import ArgmaxUnrolled
+from lightgen.samplers.autoregressive import Autoregressive
+from lightgen.samplers.sundae import SUNDAE
+from lightgen.samplers.token_critic import TokenCritic
+from lightgen.warps import Warps
+
+SCORE = "KID(efficientnet-lite0@32)"
+TIMES = ("seconds", "git", "device")
+
+
+@pytest.fixture(scope="module")
+def suite(prior_checkpoint, tmp_path_factory):
+    """smoke.yaml, smaller: a path, and its contents."""
+    text = yaml.safe_load((shipped(SUITES) / "smoke.yaml").read_text())
+    text |= {"priors": {"tiny": str(prior_checkpoint)}, "evaluations": [1, 4], "num_images": 8, "tuning_images": 6}
+    text["protocol"]["init_args"]["features"]["init_args"]["size"] = 32
+    path = tmp_path_factory.mktemp("suite") / "suite.yaml"
+    path.write_text(yaml.safe_dump(text))
+    return path, text
+
+
+@pytest.fixture(scope="module")
+def done(suite, tmp_path_factory):
+    """The folder of a finished run."""
+    out = tmp_path_factory.mktemp("bench") / "out"
+    assert main(["bench", "--config", str(suite[0]), "--out", str(out)]) == 0
+    return out
+
+
+def without_times(rows):
+    return [{name: value for name, value in row.items() if name not in TIMES} for row in rows]
+
+
+def test_every_method_is_tuned_and_reported_at_every_budget(done, suite):
+    rows = read(done)
+    assert len({key(row) for row in rows}) == len(rows)
+    reported = [row for row in rows if row["role"] == "report"]
+    cells = {(row["method"], row["budget"]) for row in reported}
+    # Two evaluations a step do not fit into one.
+    assert cells == {("SUNDAE", 1), ("SUNDAE", 4), ("ArgmaxUnrolled", 4), ("Ancestral", 1), ("Ancestral", 4)}
+    assert all(sum((r["method"], r["budget"]) == cell for r in reported) == 2 for cell in cells)
+    assert all(0 < row["evaluations"] <= row["budget"] for row in rows if row["role"] != "end")
+    for budget in (1, 4):
+        tuning = [r for r in rows if (r["role"], r["method"], r["budget"]) == ("tuning", "SUNDAE", budget)]
+        best = min(tuning, key=lambda row: row["scores"][SCORE])
+        chosen = [r for r in reported if (r["method"], r["budget"]) == ("SUNDAE", budget)]
+        assert len(tuning) == 2 and all(row["warps"] == best["warps"] for row in chosen)
+        assert {row["seed"] for row in tuning}.isdisjoint(row["seed"] for row in chosen)
+    assert [row["method"] for row in rows if row["role"] == "end"] == [
+        "training pictures", "reconstructions", "independent tokens",
+    ]  # fmt: skip
+
+
+def test_what_people_look_at_is_there_and_stands_alone(done):
+    table = (done / "table.md").read_text()
+    assert "| SUNDAE | " in table and "temperature" in table and "independent tokens" in table
+    assert (done / "curves.png").stat().st_size > 10_000 and (done / "sheet.png").stat().st_size > 1_000
+    text = (done / "report.html").read_text()
+    found = Links()
+    found.feed(text)
+    assert found.open == [] and found.images == 2
+    assert all(link.startswith("data:") for link in found.links)
+    assert "$" not in text.split("<script>")[0]
+
+
+class Links(HTMLParser):
+    """What a page loads, and which of its elements are left open."""
+
+    def __init__(self):
+        super().__init__()
+        self.links, self.open, self.images = [], [], 0
+
+    def handle_starttag(self, tag, attrs):
+        self.links += [value for name, value in attrs if name in ("src", "href")]
+        self.images += tag == "img"
+        if tag not in ("meta", "link", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_a_killed_run_goes_on_and_ends_the_same(done, suite, tmp_path, monkeypatch, capsys):
+    out, measure, calls = tmp_path / "out", Laboratory.measure, []
+
+    def killed(self, task, on_step=None):
+        calls.append(task)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return measure(self, task, on_step)
+
+    monkeypatch.setattr(Laboratory, "measure", killed)
+    assert main(["bench", "--config", str(suite[0]), "--out", str(out)]) == 130
+    whole = read(out)
+    assert len(whole) == 5
+    with (out / "results.jsonl").open("a") as file:
+        file.write('{"role": "tuning", "met')
+    assert main(["bench", "--config", str(suite[0]), "--out", str(out)]) == 0
+    assert without_times(read(out)) == without_times(read(done))
+    assert len(calls) == 1 + len(read(done))
+    assert main(["bench", "--config", str(suite[0]), "--out", str(out)]) == 0
+    assert len(calls) == 1 + len(read(done))
+
+
+def test_shards_share_the_work(done, suite, tmp_path, capsys):
+    out = tmp_path / "out"
+    for shard in ("1/2", "2/2"):
+        assert not (out / "report.html").exists()
+        assert main(["bench", "--config", str(suite[0]), "--out", str(out), "--shard", shard]) == 0
+    assert sorted(path.name for path in out.glob("*.jsonl")) == ["results-1-of-2.jsonl", "results-2-of-2.jsonl"]
+    assert sorted(without_times(read(out)), key=str) == sorted(without_times(read(done)), key=str)
+    table = (out / "table.md").read_text().split("## Everything")[0]
+    assert table == (done / "table.md").read_text().split("## Everything")[0]
+
+
+def test_every_figure_can_be_made_again(done, capsys):
+    for number in (1, 3, len(read(done))):
+        assert main(["bench", "replay", str(done), str(number)]) == 0
+    assert "largest difference 0.0e+00" in capsys.readouterr().out
+
+
+def test_a_figure_that_cannot_be_made_again_is_noticed(done, tmp_path, capsys):
+    row = next(row for row in read(done) if row["role"] == "report")
+    row["scores"]["precision"] += 1e-3
+    (tmp_path / "results.jsonl").write_text(json.dumps(row) + "\n")
+    assert main(["bench", "replay", str(tmp_path), row["id"]]) == 1
+    row["seed"] += 1
+    (tmp_path / "results.jsonl").write_text(json.dumps(row) + "\n")
+    assert main(["bench", "replay", str(tmp_path), "1"]) == 2
+    assert main(["bench", "replay", str(tmp_path), "2"]) == 2
+    assert "there is no row 2" in capsys.readouterr().err
+
+
+def test_compare_finds_what_differs(done, tmp_path, capsys):
+    assert main(["bench", "compare", str(done), str(done)]) == 0
+    assert "0 of 5 cells differ" in capsys.readouterr().out
+    found = results(read(done), ["SUNDAE"])
+    moved = [Result(found[0].method, found[0].budget, tuple(shifted(row) for row in found[0].rows)), *found[1:]]
+    assert compare(found, moved, SCORE)[-1].startswith("1 of 5 cells differ")
+    assert main(["bench", "compare", str(done), str(tmp_path)]) == 2
+    assert "is not a folder that `lightgen bench` wrote" in capsys.readouterr().err
+
+
+def shifted(row):
+    return {**row, "scores": {**row["scores"], SCORE: row["scores"][SCORE] + 100}}
+
+
+CHANGES = {
+    "there are tiny": {"methods": {"A": {"prior": "none", "sampler": {"class_path": "SUNDAE"}}}},
+    "which is not there; there are sampler.steps": {
+        "methods": {"A": {"prior": "tiny", "sampler": {"class_path": "SUNDAE"}, "grid": {"sampler.updat": [1]}}}
+    },
+    "update must be in (0, 1], not 2": {
+        "methods": {"A": {"prior": "tiny", "sampler": {"class_path": "SUNDAE"}, "grid": {"sampler.update": [2]}}}
+    },
+    "method A: the sampler MaskGIT does not fit a prior trained with uniform noise": {
+        "methods": {"A": {"prior": "tiny", "sampler": {"class_path": "MaskGIT"}}}
+    },
+    "evaluations must be at least 1, not 0": {"evaluations": [0, 4]},
+    "num_images must be above 3": {"num_images": 3},
+    "tune on other seeds than are reported": {"tuning_seeds": [1]},
+    "at least two different seeds": {"seeds": [0]},
+    "tune_by must be one of KID": {"tune_by": "beauty"},
+    "no checkpoint at gone.ckpt": {"priors": {"tiny": "gone.ckpt"}},
+    "no model is called zoo:dogs": {"priors": {"tiny": "zoo:dogs"}},
+    "wants as many generated as reference pictures": {"protocol": {"class_path": "Offline"}},
+    "does not hold reference statistics": {"reference": __file__},
+}
+
+
+@pytest.mark.parametrize("message", CHANGES)
+def test_a_wrong_suite_is_refused_in_one_line(message, suite, tmp_path, capsys):
+    path = tmp_path / "wrong.yaml"
+    path.write_text(yaml.safe_dump(suite[1] | CHANGES[message]))
+    assert main(["bench", "--config", str(path), "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err.strip()
+    assert message in error and len(error.splitlines()) == 1
+    assert not list((tmp_path / "out").glob("*.jsonl"))
+
+
+def test_a_folder_is_one_suites_and_one_writers(done, suite, tmp_path, capsys):
+    path = tmp_path / "other.yaml"
+    path.write_text(yaml.safe_dump(suite[1] | {"seeds": [5, 6]}))
+    before = (done / "results.jsonl").read_bytes()
+    assert main(["bench", "--config", str(path), "--out", str(done)]) == 2
+    assert "holds results of another suite (other seeds)" in capsys.readouterr().err
+    with FileLock(done / ".results.jsonl.lock"):
+        assert main(["bench", "--config", str(suite[0]), "--out", str(done)]) == 2
+    assert "another process is writing" in capsys.readouterr().err
+    assert (done / "results.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize("shard", ["0/2", "3/2", "1", "a/b"])
+def test_a_shard_is_a_part_of_a_whole(shard, suite, tmp_path, capsys):
+    assert main(["bench", "--config", str(suite[0]), "--out", str(tmp_path), "--shard", shard]) == 2
+    assert "shard must be i/n" in capsys.readouterr().err
+
+
+def test_budgets_count_evaluations():
+    def steps(sampler, budget, guidance=None, num_tokens=16):
+        setting = Setting(describe(sampler), describe(Warps()), describe(guidance))
+        fitted = within(setting, budget, num_tokens)
+        return fitted and fitted.sampler["arguments"].get("steps", num_tokens)
+
+    assert steps(SUNDAE(1), 8) == 8
+    assert steps(SUNDAE(1), 8, ConstantGuidance(1.0)) == 8
+    assert steps(SUNDAE(1), 8, ConstantGuidance(0.0)) == 8
+    assert steps(SUNDAE(1), 8, ConstantGuidance(2.0)) == 4
+    assert steps(SUNDAE(1), 8, LinearGuidance(2.0)) == 4
+    assert steps(ArgmaxUnrolled(1), 8) == 4
+    assert steps(TokenCritic(1), 8) == 4
+    assert steps(ArgmaxUnrolled(1), 1) is None
+    assert steps(Autoregressive(), 16) == 16
+    assert steps(Autoregressive(), 15) is None
+    assert branches(Setting(describe(SUNDAE()), None, None)) == 1
+
+
+def test_a_grid_is_every_combination():
+    grid = {"warps.temperature": [0.5, 1.0], "sampler.update": [0.2, 0.4, 0.6]}
+    found = list(settings(Method("p", SUNDAE(8), Warps(), grid=grid)))
+    pairs = [(s.warps["arguments"]["temperature"], s.sampler["arguments"]["update"]) for s in found]
+    assert pairs == [(t, u) for t in (0.5, 1.0) for u in (0.2, 0.4, 0.6)]
+
+
+def test_intervals_are_students():
+    # For two values the quantile of one degree of freedom is tan(0.475 pi).
+    found = Interval.of([1.0, 3.0])
+    assert found.mean == 2 and found.half == pytest.approx(math.tan(0.475 * math.pi))
+    generator, inside = torch.Generator().manual_seed(0), 0
+    for values in torch.randn(2000, 4, generator=generator):
+        interval = Interval.of(values.tolist())
+        inside += abs(interval.mean) <= interval.half
+    assert inside / 2000 == pytest.approx(0.95, abs=0.015)
+    assert Interval(0.0, 1.0).apart(Interval(2.1, 1.0)) and not Interval(0.0, 1.0).apart(Interval(1.9, 1.0))
+
+
+def test_the_front_is_what_nothing_beats():
+    points = [(1.0, 5.0), (2.0, 3.0), (2.0, 4.0), (3.0, 3.0), (4.0, 1.0), (0.5, 6.0)]
+    assert front(points) == [True, True, False, False, True, True]
