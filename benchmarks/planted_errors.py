@@ -16,10 +16,11 @@ from torch import Tensor
 
 from lightgen.functional.random import Noise, Stream
 from lightgen.prior import Prior
+from lightgen.registry import describe
 from lightgen.samplers.ancestral import Ancestral
 from lightgen.samplers.base import Sampler
 from lightgen.samplers.maskgit import MaskGIT
-from lightgen.samplers.remasking import Cap, Confidence, Rescale
+from lightgen.samplers.remasking import Confidence, Rescale
 from lightgen.samplers.remdm import ReMDM
 from lightgen.samplers.sundae import SUNDAE
 from lightgen.warps import Warps
@@ -31,7 +32,12 @@ CASES: dict[str, list[Sampler]] = {
     "SUNDAE": [SUNDAE(STEPS, update=0.5, patience=None), Ancestral(STEPS, start=0.2)],
     "Uniform": [Ancestral(STEPS, start=0.2), SUNDAE(STEPS, update=0.5, patience=None)],
     "MaskReplace": [Ancestral(STEPS, start=0.2)],
-    "Absorbing": [MaskGIT(STEPS), ReMDM(STEPS, Rescale(0.1)), ReMDM(STEPS, Cap(0.1)), ReMDM(STEPS, Confidence())],
+    "Absorbing": [
+        MaskGIT(STEPS),
+        ReMDM(STEPS, Rescale(0.1)),
+        ReMDM(STEPS, Confidence()),
+        ReMDM(STEPS, Confidence(50.0)),
+    ],
 }
 
 
@@ -54,9 +60,12 @@ def main(paths: list[str]) -> None:
 
 
 def label_of(sampler: Sampler) -> str:
-    """The sampler's name, and that of its remasking."""
-    how = type(sampler.remasking).__name__ if isinstance(sampler, ReMDM) else ""
-    return f"{type(sampler).__name__} {how}".strip()
+    """The sampler's name, and its remasking."""
+    if not isinstance(sampler, ReMDM):
+        return type(sampler).__name__
+    remasking = describe(sampler.remasking)
+    arguments = ", ".join(f"{name} {value:g}" for name, value in remasking["arguments"].items())
+    return f"ReMDM {remasking['name']}, {arguments}"
 
 
 def plant(ids_BN: Tensor, vocab_size: int) -> Tensor:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lightgen.functional import warps
-from lightgen.functional.categorical import draw
+from lightgen.functional.categorical import draw, draw_scored, log_probability
 from lightgen.functional.random import Noise
 from lightgen.warps import Warps
 
@@ -29,6 +29,15 @@ def test_impossible_ids_are_never_drawn():
     extreme = torch.cat([torch.full((50, 100), 2.0**-24), torch.full((50, 100), 1 - 2.0**-24)], dim=1)
     for uniform in (extreme, Noise.of(0, 50).uniform(0, 0, 200)):
         assert set(draw(logits, uniform).unique().tolist()) <= {1, 2, 4}
+
+
+def test_scored_draws_are_draws_with_their_log_probabilities():
+    logits = 20 * Noise.of(0, 3).uniform(0, 0, 35).view(3, 5, 7) - 10
+    logits[..., 2] = -torch.inf
+    uniform = Noise.of(1, 3).uniform(0, 0, 5)
+    ids, log_prob = draw_scored(logits, uniform)
+    assert torch.equal(ids, draw(logits, uniform))
+    torch.testing.assert_close(log_prob, log_probability(logits, ids), rtol=1e-5, atol=1e-5)
 
 
 def test_temperature_zero_is_greedy():

@@ -435,6 +435,41 @@ def test_confidence_divides_the_bound_among_written_tokens():
     torch.testing.assert_close(sigma[1], torch.full((4,), 0.3 * (1 / 1 + 1 / 2) / 2))
 
 
+def test_sharp_confidence_masks_the_least_sure_token():
+    moment = Moment(0.5, 0.4, torch.tensor([0.5]), torch.tensor([1.0]), torch.tensor([[0.9, 0.1, 0.4]]),
+                    torch.tensor([[3]]))  # fmt: skip
+    assert Confidence(1000.0)(moment)[0].tolist() == pytest.approx([0, 1, 0])
+    with pytest.raises(ValueError, match="sharpness must be at least 0, not -1"):
+        Confidence(-1)
+
+
+def test_remdm_asks_how_sure_it_is_of_tokens_it_was_given():
+    """Every token is probably what its neighbour to the left is; one is not, and is masked first."""
+    given = torch.tensor([[1, 1, 1, 0, 1, 1], [2, 2, 2, 2, 2, 2]])
+    shown = []
+
+    def network(ids, time, label):
+        shown.append(ids)
+        # What most of the visible tokens of the row are.
+        counts = torch.nn.functional.one_hot(ids, V + 1)[..., :V].sum(1, keepdim=True)
+        return counts.float().repeat(1, ids.shape[1], 1)
+
+    process, noise, states = Absorbing(V), Noise.of(0, 2), []
+    known = torch.zeros_like(given, dtype=torch.bool)
+    known[1] = True
+    sampler = ReMDM(3, Confidence(1000.0))
+    sample = sampler(Denoiser(network, process=process), given, known, noise,
+                     lambda step, ids: states.append(ids.clone()))  # fmt: skip
+    # The second picture is known, so only the first is asked about, half and half.
+    assert [len(ids) for ids in shown[:3]] == [2, 1, 1]
+    hidden = [ids[0] == V for ids in shown[1:3]]
+    assert torch.equal(hidden[0], ~hidden[1])
+    assert states[0][0].tolist() == [1, 1, 1, V, 1, 1] and states[0][1].tolist() == [2] * 6
+    # Three steps and the two questions; what does not change is evaluated once.
+    assert sample.trace.evaluations.tolist() == [5, 1]
+    assert sample.ids[1].tolist() == [2] * 6
+
+
 def test_loop_writes_its_share_then_stands_then_finishes():
     loop = Loop(written=0.8, start=0.4, end=0.9)
     times = [loop.time(k / 20) for k in range(21)]

@@ -15,6 +15,15 @@ def draw(logits_BNV: Tensor, uniform_BN: Tensor) -> Tensor:
     return invert(torch.softmax(logits_BNV, dim=-1, dtype=torch.float32), uniform_BN)
 
 
+def draw_scored(logits_BNV: Tensor, uniform_BN: Tensor) -> tuple[Tensor, Tensor]:
+    """Ids (B, N) as from `draw`, and their log-probabilities (B, N)."""
+    probs = torch.softmax(logits_BNV, dim=-1, dtype=torch.float32)
+    # The largest probability is exp(largest logit - logsumexp): no second sum over V.
+    logsumexp = logits_BNV.amax(-1) - probs.amax(-1).log()
+    ids = invert(probs, uniform_BN)
+    return ids, logits_BNV.gather(-1, ids.unsqueeze(-1)).squeeze(-1) - logsumexp
+
+
 def log_probability(logits_BNV: Tensor, ids_BN: Tensor) -> Tensor:
     """(B, N) log-probability of ids under logits."""
     return logits_BNV.gather(-1, ids_BN.unsqueeze(-1)).squeeze(-1) - logits_BNV.logsumexp(-1)

@@ -33,12 +33,12 @@ class Halton(Unmasking):
         super().__init__(steps, schedule or Arccos())
         self.randomize = randomize
 
-    def score(self, state: State, denoise: Denoiser, proposal: Tensor, logits: Tensor, step: int) -> Tensor:
-        num = proposal.shape[1]
-        cell_rank = halton_rank(denoise.grid).to(proposal.device)
+    def score(self, state: State, denoise: Denoiser, log_probability: Tensor, step: int) -> Tensor:
+        num = log_probability.shape[1]
+        cell_rank = halton_rank(denoise.grid).to(log_probability.device)
         # The codes of a cell follow one another.
         num_codes = num // len(cell_rank)
-        rank = (cell_rank[:, None] * num_codes + torch.arange(num_codes, device=proposal.device)).flatten()
+        rank = (cell_rank[:, None] * num_codes + torch.arange(num_codes, device=log_probability.device)).flatten()
         if self.randomize:
             rank = (rank + state.noise.integers(0, Stream.ORDER, 1, num)) % num
-        return -rank.double().expand_as(proposal)
+        return -rank.double().expand_as(log_probability)

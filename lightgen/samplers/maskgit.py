@@ -10,7 +10,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lightgen.denoiser import Denoiser
-from lightgen.functional.categorical import gumbel, log_probability
+from lightgen.functional.categorical import gumbel
 from lightgen.functional.random import Stream
 from lightgen.samplers.base import State
 from lightgen.samplers.unmasking import Unmasking
@@ -37,6 +37,6 @@ class MaskGIT(Unmasking):
             raise ValueError(f"choice_temperature must be at least 0, not {choice_temperature}")
         self.choice_temperature = choice_temperature
 
-    def score(self, state: State, denoise: Denoiser, proposal: Tensor, logits: Tensor, step: int) -> Tensor:
-        noise = gumbel(state.noise.uniform(step, Stream.CHOICE, proposal.shape[1]))
-        return log_probability(logits, proposal) + self.choice_temperature * (1 - (step + 1) / self.steps) * noise
+    def score(self, state: State, denoise: Denoiser, log_probability: Tensor, step: int) -> Tensor:
+        noise = gumbel(state.noise.uniform(step, Stream.CHOICE, log_probability.shape[1]))
+        return log_probability + self.choice_temperature * (1 - (step + 1) / self.steps) * noise

@@ -30,5 +30,5 @@ class RandomOrder(Unmasking):
     def __init__(self, steps: int = 16, schedule: Schedule | None = None) -> None:
         super().__init__(steps, schedule or Power())
 
-    def score(self, state: State, denoise: Denoiser, proposal: Tensor, logits: Tensor, step: int) -> Tensor:
-        return state.noise.uniform(0, Stream.ORDER, proposal.shape[1])
+    def score(self, state: State, denoise: Denoiser, log_probability: Tensor, step: int) -> Tensor:
+        return state.noise.uniform(0, Stream.ORDER, log_probability.shape[1])

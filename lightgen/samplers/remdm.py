@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lightgen.denoiser import Denoiser
-from lightgen.functional.categorical import draw, log_probability
+from lightgen.functional.categorical import draw_scored, log_probability
 from lightgen.functional.random import Stream
 from lightgen.samplers.base import Sampler, State
 from lightgen.samplers.diffusion import evaluate_changed, level_at
@@ -43,11 +43,11 @@ class ReMDM(Sampler):
         written, later = level_at(denoise, time).kept, level_at(denoise, earlier).kept
         logits = evaluate_changed(state, denoise, time, self.progress(step))
         num, vocab_size = logits.shape[1:]
-        clean = draw(logits, state.noise.uniform(step, Stream.TOKEN, num))
+        clean, log_prob = draw_scored(logits, state.noise.uniform(step, Stream.TOKEN, num))
         masked = state.ids == vocab_size
 
         sure = state.memory["sure"] if step else given_sureness(state, denoise, vocab_size)
-        state.memory["sure"] = torch.where(masked, log_probability(logits, clean).exp(), sure)
+        state.memory["sure"] = torch.where(masked, log_prob.exp(), sure)
         bound = ((1 - later) / written.clamp_min(torch.finfo(written.dtype).tiny)).clamp_max(1)
         free = (~state.known).sum(1, keepdim=True)
         sureness = sure.masked_fill(masked | state.known, torch.inf)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lightgen.denoiser import Denoiser
-from lightgen.functional.categorical import draw
+from lightgen.functional.categorical import draw_scored
 from lightgen.functional.random import Stream
 from lightgen.samplers.base import Sampler, State
 from lightgen.schedules import Schedule
@@ -34,19 +34,19 @@ class Unmasking(Sampler):
         self.schedule = schedule
 
     @abstractmethod
-    def score(self, state: State, denoise: Denoiser, proposal: Tensor, logits: Tensor, step: int) -> Tensor:
-        """(A, N) the higher, the sooner a proposed token (A, N) is written."""
+    def score(self, state: State, denoise: Denoiser, log_probability: Tensor, step: int) -> Tensor:
+        """(A, N) the higher, the sooner a proposed token is written, whose log-probability (A, N) is given."""
 
     def step(self, state: State, denoise: Denoiser, step: int) -> tuple[Tensor, Tensor | None]:
         logits = denoise(state.ids, progress=self.progress(step))
         num, vocab_size = logits.shape[1:]
         masked = state.ids == vocab_size
-        proposal = draw(logits, state.noise.uniform(step, Stream.TOKEN, num))
+        proposal, log_probability = draw_scored(logits, state.noise.uniform(step, Stream.TOKEN, num))
         left = masked.sum(1)
         total = state.memory.setdefault("total", left)
         share = self.schedule((step + 1) / self.steps) if step + 1 < self.steps else 0.0
         target = torch.minimum((total * share).floor().long(), left - 1).clamp_min(0)
-        score = self.score(state, denoise, proposal, logits, step).masked_fill(~masked, -torch.inf)
+        score = self.score(state, denoise, log_probability, step).masked_fill(~masked, -torch.inf)
         rank = score.argsort(1, descending=True).argsort(1)
         written = masked & (rank < (left - target)[:, None])
         return torch.where(written, proposal, state.ids), target == 0
