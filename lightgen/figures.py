@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
@@ -80,11 +81,9 @@ def save_curve(
     axes.plot(steps, scores, marker="o", color=BLUE, linewidth=2)
     for step, score in zip(steps, scores, strict=True):
         axes.annotate(f"{score:.3g}", (step, score), textcoords="offset points", xytext=(0, 8), ha="center", fontsize=8)
-    heights = _spread(list(lines.values()), 0.7 * margin)
-    for (name, level), height in zip(lines.items(), heights, strict=True):
+    for level in lines.values():
         axes.axhline(level, color=GREY, linestyle="--", linewidth=1, zorder=1)
-        axes.annotate(f"{name} {level:.3g}", (1.01, height), xycoords=("axes fraction", "data"), va="center",
-                      fontsize=8, color=GREY)  # fmt: skip
+    label_levels(axes, lines)
     axes.set_xscale("log", base=2)
     axes.set_xticks(list(steps), [str(s) for s in steps])
     axes.set_xlabel("steps")
@@ -93,6 +92,15 @@ def save_curve(
     axes.spines[["top", "right"]].set_visible(False)
     with atomic(path) as temporary:
         figure.savefig(temporary)
+
+
+def label_levels(axes: Axes, lines: dict[str, float]) -> None:
+    """Write the names of horizontal lines to the right of them, one under another where they are close."""
+    low, high = axes.get_ylim()
+    heights = _spread(list(lines.values()), 0.05 * (high - low))
+    for (name, level), height in zip(lines.items(), heights, strict=True):
+        axes.annotate(f"{name} {level:.3g}", (1.01, height), xycoords=("axes fraction", "data"), va="center",
+                      fontsize=8, color=GREY)  # fmt: skip
 
 
 def _spread(levels: list[float], gap: float) -> list[float]:

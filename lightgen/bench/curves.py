@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from lightgen.bench.results import Result, front
-from lightgen.figures import GREY
+from lightgen.figures import GREY, label_levels
 from lightgen.functional.files import atomic
 
 MARKERS = "osD^vP"
@@ -30,7 +30,7 @@ def save_curves(
         lines: named horizontal lines to compare with.
         higher_is_better: of the score.
     """
-    figure = Figure(figsize=(12, 5.2), dpi=130, layout="constrained")
+    figure = Figure(figsize=(12, 5.6), dpi=130, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, 2, sharey=True)
     costs = {
@@ -39,10 +39,8 @@ def save_curves(
     }
     for ax, (name, cost) in zip(axes, costs.items(), strict=True):
         _panel(ax, found, cost, score, -1 if higher_is_better else 1)
-        for label, level in lines.items():
+        for level in lines.values():
             ax.axhline(level, color=GREY, linestyle="--", linewidth=1, zorder=1)
-            ax.annotate(label, (0.01, level), xycoords=("axes fraction", "data"), xytext=(0, 3),
-                        textcoords="offset points", fontsize=8, color=GREY)  # fmt: skip
         ax.set_xscale("log")
         ax.set_xlabel(name)
         ax.spines[["top", "right"]].set_visible(False)
@@ -52,7 +50,8 @@ def save_curves(
     axes[0].set_ylabel(score)
     axes[0].set_title(f"{'higher' if higher_is_better else 'lower'} is better; rings: no other method is better and "
                       "cheaper", loc="left", fontsize=10)  # fmt: skip
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", fontsize=9, frameon=False)
+    label_levels(axes[1], lines)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=9, frameon=False)
     with atomic(path) as temporary:
         figure.savefig(temporary)
 

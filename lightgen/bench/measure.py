@@ -158,7 +158,10 @@ class Laboratory:
             "data": describe(self.data),
             "data_fingerprint": self.data.fingerprint,
             "protocol": describe(self.protocol),
-            "rules": self.protocol.record(real=self.num_real, fake=task.num_images),
+            "rules": {
+                **self.protocol.record(real=self.num_real, fake=task.num_images),
+                "split": self.split,
+            },
             "batch_size": self.batch_size,
             "novelty": self.novelty,
             "reference": None if self.reference is None else str(self.reference),

@@ -36,7 +36,11 @@ class Interval:
         return abs(self.mean - other.mean) > self.half + other.half
 
     def __str__(self) -> str:
-        return f"{self.mean:.4g}" if math.isinf(self.half) else f"{self.mean:.4g} ± {self.half:.2g}"
+        if not 0 < self.half < math.inf:
+            return f"{self.mean:.4g}"
+        # As many digits as two of the half width, because further ones say nothing.
+        digits = max(0, 1 - math.floor(math.log10(self.half)))
+        return f"{self.mean:.{digits}f} ± {self.half:.{digits}f}"
 
 
 @dataclass(frozen=True)

@@ -45,8 +45,9 @@ def save_sheet(found: Sequence[Result], pictures: Path, path: Path) -> None:
     step = (height + 4 * GAP, width + 4 * GAP)
     sheet = Image.new("RGB", (LABEL + step[1] * len(budgets), HEAD + step[0] * len(methods)), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(FONT_SIZE)
+    pen.text((6, 4), "network evaluations", "black", font)
     for column, budget in enumerate(budgets):
-        pen.text((LABEL + column * step[1], 4), f"{budget} evaluations", "black", font)
+        pen.text((LABEL + column * step[1], 4), str(budget), "black", font)
     for row, method in enumerate(methods):
         top = HEAD + row * step[0]
         pen.text((6, top + height // 2 - FONT_SIZE), method.replace(" ", "\n", 1), "black", font)

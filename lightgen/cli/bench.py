@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,8 @@ def main(args: list[str]) -> int:
 
 def run(suite: Suite, out: Path, shard: tuple[int, int] | None, trainer: Trainer) -> None:
     """Do what is left of a suite, then write table, curves, sheet and report."""
+    # Once is enough of what is true of every measurement.
+    warnings.filterwarnings("once", "a Frechet distance from")
     laboratory = Laboratory.of(suite, trainer)
     plan = Plan(suite, laboratory)
     store = Rows(out, shard)
@@ -107,7 +110,7 @@ def line(row: Row, score: str, methods: dict[str, Any]) -> str:
     how = f", {chosen}" if chosen else ""
     return (
         f"{row['role']}: {row['method']} at {row['budget']}{how}, seed {row['seed']}: {value}, "
-        f"{1000 * row['seconds']:.0f} ms a picture"
+        f"{1000 * row['seconds']:.3g} ms a picture"
     )
 
 
