@@ -3,8 +3,8 @@
     python benchmarks/zoo.py runs/emoji64-sundae/last.ckpt emoji64-sundae --seconds 2100 \\
         --about "SUNDAE on emoji, by class" --command "lightgen fit --config emoji64-class.yaml ..."
 
-What is scored is what was written, as float16. Of a tokenizer: held-out emoji through it. Of a prior: as many pictures as
-there are held-out ones, by its own sampler, and bits per token where it has a likelihood.
+What is scored is what was written, as float16. Of a tokenizer: held-out emoji through it. Of a prior: as many pictures
+as there are held-out ones, by its own sampler, and bits per token where it has a likelihood.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 import torch
 import yaml
 from lightning.pytorch import Trainer
+from likelihood import bits_per_token
 from priors import batches, ids_and_labels
 
 from lightgen.bench.measure import Laboratory, Task
@@ -33,7 +34,6 @@ from lightgen.provenance import provenance
 from lightgen.registry import describe
 from lightgen.tokenizers.base import Tokenizer
 from lightgen.zoo import CARD, FOLDER
-from likelihood import bits_per_token
 
 
 def main() -> None:

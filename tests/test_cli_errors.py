@@ -57,7 +57,9 @@ def test_wrong_type_and_wrong_value(capsys, tokenizer_checkpoint):
     assert "many" in mistake(capsys, [*TINY, "--data.batch_size", "many"])
     assert "batch_size must be at least 1, not 0" in mistake(capsys, [*TINY, "--data.batch_size", "0"])
     prior = [*PRIOR, "--model.tokenizer", str(tokenizer_checkpoint)]
-    assert "steps must be at least 1, not 0" in mistake(capsys, [*prior, "--model.sampler.steps", "0"])
+    assert mistake(capsys, [*prior, "--model.sampler.steps", "0"]) == "lightgen: steps must be at least 1, not 0"
+    assert mistake(capsys, [*prior, "--model.network.dim", "x"]) == "lightgen: model.network.dim must be int, not x"
+    assert mistake(capsys, [*TINY, "--trainer.max_steps", "x"]) == "lightgen: trainer.max_steps must be int, not x"
 
 
 def test_grid_that_the_factors_do_not_divide(capsys, tokenizer_checkpoint):
