@@ -161,7 +161,10 @@ class Denoiser:
         return self.network(ids, time, label)
 
     def _count(self, branches: int = 1) -> None:
-        self.evaluations.index_add_(0, self.rows, torch.full_like(self.rows, branches))
+        if len(self.rows) == len(self.evaluations):
+            self.evaluations += branches
+        else:
+            self.evaluations[self.rows] += branches
 
     def _negative(self) -> Tensor:
         """(A,) the class that guidance leads away from."""

@@ -35,6 +35,10 @@ class Masked(Diffusion, Bound):
     def level(self, time_B: Tensor) -> Level:
         return Level(1 - time_B, time_B)
 
+    def _codes(self, noise: Noise, step: int, stream: Stream, num: int) -> Tensor:
+        # No token is replaced by a code, so that random ones would be drawn in vain.
+        return noise.index.new_zeros(len(noise.index), num)
+
     def num_terms(self, num_tokens: int) -> int:
         return num_tokens
 
