@@ -15,6 +15,7 @@ from lightgen.bench.plan import key
 from lightgen.bench.results import Interval, Result, front, results
 from lightgen.bench.rows import read
 from lightgen.bench.suite import Method, Setting, branches, settings, within
+from lightgen.checkpoint import export
 from lightgen.cli.configs import SUITES, shipped
 from lightgen.cli.main import main
 from lightgen.guidance import ConstantGuidance, LinearGuidance
@@ -241,6 +242,21 @@ def test_a_grid_is_every_combination():
     found = list(settings(Method("p", SUNDAE(8), Warps(), grid=grid)))
     pairs = [(s.warps["arguments"]["temperature"], s.sampler["arguments"]["update"]) for s in found]
     assert pairs == [(t, u) for t in (0.5, 1.0) for u in (0.2, 0.4, 0.6)]
+
+
+def test_a_method_may_have_a_prior_for_each_seed(suite, prior_checkpoint, tmp_path, capsys):
+    other = tmp_path / "other"
+    export(prior_checkpoint, other, half=True)
+    methods = {"SUNDAE": {"prior": ["tiny", "other"], "sampler": {"class_path": "SUNDAE"}}}
+    text = suite[1] | {"priors": {"tiny": str(prior_checkpoint), "other": str(other)}, "methods": methods}
+    path = tmp_path / "suite.yaml"
+    path.write_text(yaml.safe_dump(text))
+    assert main(["bench", "--config", str(path), "--out", str(tmp_path / "out")]) == 0
+    reported = [row for row in read(tmp_path / "out") if row["role"] == "report" and row["budget"] == 4]
+    assert [(row["seed"], row["prior"]) for row in reported] == [(0, str(prior_checkpoint)), (1, str(other))]
+    path.write_text(yaml.safe_dump(text | {"seeds": [0, 1, 2]}))
+    assert main(["bench", "--config", str(path), "--out", str(tmp_path / "other-out")]) == 2
+    assert "method SUNDAE has 2 priors; give one, or one for each of the seeds" in capsys.readouterr().err
 
 
 def test_intervals_are_students():

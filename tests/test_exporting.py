@@ -78,7 +78,7 @@ def test_mistakes_with_folders_and_imported_tokenizers(tokenizer_checkpoint, imp
     run("export", "--ckpt_path", tokenizer_checkpoint, "--out", folder)
     capsys.readouterr()
     out = ["--out", str(tmp_path / "out")]
-    assert "give some with --data" in mistake(capsys, ["reconstruct", "--ckpt_path", str(imported[0]), *out])
+    assert "name them with --data" in mistake(capsys, ["reconstruct", "--ckpt_path", str(imported[0]), *out])
     assert "holds a tokenizer, where a prior" in mistake(capsys, ["sample", "--ckpt_path", str(folder), *out])
     fit = ["fit", "--config", "tiny-tokenizer.yaml", "--ckpt_path"]
     for path in (imported[0], folder):

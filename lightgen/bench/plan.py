@@ -62,11 +62,11 @@ class Plan:
         self.cells = [cell for name in suite.methods for cell in self._cells(name)]
 
     def _check(self, name: str, method: Method) -> None:
-        prior = self.laboratory.prior(self.suite.priors[method.prior])
         try:
-            require_fit(method.sampler, prior.process.family, prior.critic is not None)
-            for setting in settings(method):
-                prior.require_guidable(build(setting.guidance))
+            for prior in (self.laboratory.prior(self.suite.priors[prior]) for prior in method.priors):
+                require_fit(method.sampler, prior.process.family, prior.critic is not None)
+                for setting in settings(method):
+                    prior.require_guidable(build(setting.guidance))
         except ValueError as error:
             raise ValueError(f"method {name}: {error}") from None
 
@@ -123,13 +123,14 @@ class Plan:
         """About how many steps times pictures are left."""
         done, total = {key(row) for row in rows}, 0
         for cell in self.share(shard):
-            reported = [(cell.settings[:1], seed, self.num_images) for seed in self.suite.seeds]
-            tuned = [(cell.settings, seed, self.tuning_images) for seed in self.suite.tuning_seeds]
-            for tried, seed, num_images in reported + (tuned if len(cell.settings) > 1 else []):
-                for setting in tried:
-                    entry = self._entry("tuning", cell, setting, seed, num_images)
-                    if key({**entry.marks(), "id": self.laboratory.name(entry.task)}) not in done:
-                        total += most_evaluations(setting, self.num_tokens(cell.method)) * num_images
+            # Which setting will be reported is not known yet, but they take about the same.
+            entries = [self._entry("report", cell, s, seed, self.num_images) for s in cell.settings[:1]
+                       for seed in self.suite.seeds]  # fmt: skip
+            for entry in [*self.tuning(cell), *entries]:
+                if key({**entry.marks(), "id": self.laboratory.name(entry.task)}) not in done:
+                    assert entry.task.setting is not None
+                    steps = most_evaluations(entry.task.setting, self.num_tokens(cell.method))
+                    total += steps * entry.task.num_images
         return total
 
     def share(self, shard: tuple[int, int] | None) -> list[Cell]:
@@ -144,12 +145,14 @@ class Plan:
 
     def num_tokens(self, method: str) -> int:
         """N of the method's prior."""
-        prior = self.laboratory.prior(self.suite.priors[self.suite.methods[method].prior])
+        prior = self.laboratory.prior(self.suite.priors[self.suite.methods[method].priors[0]])
         h, w = prior.grid()
         return h * w * prior.network.num_codes
 
     def _entry(self, role: Role, cell: Cell, setting: Setting, seed: int, num_images: int) -> Entry:
-        checkpoint = self.suite.priors[self.suite.methods[cell.method].prior]
+        priors = self.suite.methods[cell.method].priors
+        seeds = self.suite.seeds if role == "report" else self.suite.tuning_seeds
+        checkpoint = self.suite.priors[priors[seeds.index(seed) % len(priors)]]
         return Entry(role, cell.method, cell.budget, Task("sampler", checkpoint, setting, seed, num_images))
 
 

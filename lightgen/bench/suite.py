@@ -25,7 +25,7 @@ class Method:
     """A line of the comparison: a sampler on a prior, and the settings of it that are tried.
 
     Args:
-        prior: one of the suite's.
+        prior: one of the suite's; or one for each reporting seed, so that intervals are over trainings too.
         sampler: its `steps` follow from the budget.
         warps: temperature and the like; None takes those of the prior.
         guidance: None does without.
@@ -34,12 +34,17 @@ class Method:
         evaluations: budgets in place of the suite's.
     """
 
-    prior: str
+    prior: str | list[str]
     sampler: Sampler
     warps: Warps | None = None
     guidance: Guidance | None = None
     grid: dict[str, list[Any]] = field(default_factory=dict)
     evaluations: list[int] | None = None
+
+    @property
+    def priors(self) -> list[str]:
+        """The names of its priors: one, or one for each reporting seed."""
+        return [self.prior] if isinstance(self.prior, str) else self.prior
 
 
 @dataclass(frozen=True)
@@ -104,8 +109,12 @@ class Suite:
         if not self.methods:
             raise ValueError("a suite needs at least one method")
         for name, method in self.methods.items():
-            if method.prior not in self.priors:
-                raise ValueError(f"method {name} wants prior {method.prior}; there are {', '.join(self.priors)}")
+            if unknown := [prior for prior in method.priors if prior not in self.priors]:
+                raise ValueError(f"method {name} wants prior {unknown[0]}; there are {', '.join(self.priors)}")
+            if len(method.priors) not in (1, len(self.seeds)):
+                raise ValueError(
+                    f"method {name} has {len(method.priors)} priors; give one, or one for each of the seeds"
+                )
             list(settings(method))
         budgets = [b for method in self.methods.values() for b in method.evaluations or self.evaluations]
         for what, numbers in (("evaluations", budgets), ("batch_size", [self.batch_size])):

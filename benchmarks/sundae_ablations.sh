@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Trains the priors of sundae_ablations.yaml: seven variants of a small SUNDAE prior on emoji, three seeds each.
+#   bash benchmarks/sundae_ablations.sh && lightgen bench --config sundae_ablations.yaml --out runs/bench-sundae_ablations
+# Called again, it goes on where it stopped. STEPS=400 is what the shipped results were made with.
+set -eu
+STEPS=${STEPS:-400}
+RUNS=${RUNS:-runs/ablations}
+NETWORK="--model.network.dim 64 --model.network.heads 1"
+RESAMPLER=--model.network.resampler
+PLAIN=--trainer.callbacks=[]
+
+train() {  # NAME SEED STEPS OPTIONS...
+    local root=$RUNS/$1-$2 steps=$3 seed=$2
+    shift 3
+    [ -f "$root/done" ] && return
+    local from=()
+    [ -f "$root/last.ckpt" ] && from=(--ckpt_path "$root/last.ckpt")
+    # shellcheck disable=SC2086
+    lightgen fit --config emoji64-class.yaml $NETWORK --model.tokenizer zoo:emoji64-tokenizer \
+        --data.cache "$RUNS/tokens" --trainer.default_root_dir "$root" --trainer.logger false \
+        --trainer.limit_val_batches 0 --trainer.max_steps "$steps" --model.scheduler.total_steps "$steps" \
+        --seed_everything "$seed" --model.seed "$seed" "$@" ${from[@]+"${from[@]}"}
+    touch "$root/done"
+}
+
+for seed in 0 1 2; do
+    train u2 $seed "$STEPS"
+    train u1 $seed "$STEPS" --model.process.num_unrolls 1
+    train u1-long $seed $((2 * STEPS)) --model.process.num_unrolls 1
+    train u3 $seed "$STEPS" --model.process.num_unrolls 3
+    train no-ema $seed "$STEPS" $PLAIN
+    train one-d $seed "$STEPS" $RESAMPLER.axes 1 $RESAMPLER.base.axes 1
+    train released $seed "$STEPS" $RESAMPLER.axes 1 $RESAMPLER.base.axes 2
+done
