@@ -298,8 +298,10 @@ def test_a_resumed_run_is_an_unbroken_one_to_the_bit(tmp_path):
 
 
 def test_float16_scales_both_optimizers(tmp_path):
+    """The scale of the loss, which keeps small gradients from vanishing, leaves no trace in the weights."""
     found = []
-    for plugins in ([], [MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=2.0**10))]):
+    for scale in (1.0, 2.0**10):
+        plugins = [MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=scale))]
         module = TokenizerModule(tokenizer(), adversarial=adversarial(), optimizer=rate(0.05))
         train(module, 3, tmp_path, plugins=plugins)
         assert module.guard.skipped == 0
@@ -308,7 +310,7 @@ def test_float16_scales_both_optimizers(tmp_path):
     for prefix in ("tokenizer.", "adversarial.discriminator."):
         a, b, start = (torch.cat([t.flatten().float() for n, t in f.items() if n.startswith(prefix)])
                        for f in (*found, before))  # fmt: skip
-        assert (a - start).norm() > 0 and (a - b).norm() < 0.3 * (a - start).norm()
+        assert (a - start).norm() > 0 and (a - b).norm() < 0.05 * (a - start).norm()
 
 
 @torch.no_grad()
