@@ -49,8 +49,8 @@ def main() -> None:
         cached, again = (
             partial(Autoregressive(), Denoiser(kind), start, None, noise) for kind in (network, Recomputed(network))
         )
-        floor, token = best_seconds(partial(bare, layers, inputs), cached, rounds=12)
-        token_again, recomputed = best_seconds(cached, again, rounds=3)
+        floor, token = best_seconds(partial(bare, layers, inputs), cached, rounds=8)
+        token_again, recomputed = best_seconds(cached, again, rounds=2)
         print(
             f"{batch:5d} {floor / NUM * 1e3:11.2f} {token / NUM * 1e3:10.2f} {token / floor:7.2f} "
             f"{batch * NUM / token:10.0f} {recomputed / token_again:18.1f}"
