@@ -73,7 +73,8 @@ def overhead(sampler: Sampler, process: Process, batch: int, guided: bool = Fals
     evaluations = int(sample().trace.evaluations.sum()) // batch
     floor_ids, floor_time = (ids.repeat(2, 1), time.repeat(2)) if guided else (ids, time)
     calls = evaluations // 2 if guided else evaluations
-    floor, total = best_seconds(partial(bare, network, floor_ids, floor_time, calls), sample, rounds=5)
+    # The smaller the batch, the more a ratio is at the mercy of the machine.
+    floor, total = best_seconds(partial(bare, network, floor_ids, floor_time, calls), sample, rounds=max(5, 40 // batch))
     return total / floor
 
 
