@@ -73,8 +73,9 @@ def overhead(sampler: Sampler, process: Process, batch: int, guided: bool = Fals
     evaluations = int(sample().trace.evaluations.sum()) // batch
     floor_ids, floor_time = (ids.repeat(2, 1), time.repeat(2)) if guided else (ids, time)
     calls = evaluations // 2 if guided else evaluations
+    floor_call = partial(bare, network, floor_ids, floor_time, calls)
     # The smaller the batch, the more a ratio is at the mercy of the machine.
-    floor, total = best_seconds(partial(bare, network, floor_ids, floor_time, calls), sample, rounds=max(5, 40 // batch))
+    floor, total = best_seconds(floor_call, sample, rounds=max(5, 40 // batch))
     return total / floor
 
 
