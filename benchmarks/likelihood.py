@@ -13,12 +13,11 @@ import math
 import sys
 
 import torch
-from priors import batches, ids_and_labels, read
+from priors import ids_and_labels, read
 from torch import Tensor
 
-from lightgen.functional.random import Noise
-from lightgen.prior import Prior
-from lightgen.processes.likelihood import Bound, estimate, full_sum
+from lightgen.bench.likelihood import bits_per_token, mean_and_error
+from lightgen.data.emoji import Emoji
 
 PARTS = 16
 
@@ -27,7 +26,8 @@ PARTS = 16
 def main(paths: list[str]) -> None:
     priors = read(paths)
     some = next(iter(priors.values()))
-    (train, _), (held_out, label) = ids_and_labels(some, "train"), ids_and_labels(some, "val")
+    (train, _), (held_out, _) = ids_and_labels(some, "train"), ids_and_labels(some, "val")
+    pictures = Emoji().dataset("val")
     vocab_size = some.network.vocab_size
     print(f"{len(held_out)} held-out pictures of {held_out.shape[1]} tokens of {vocab_size} codes\n")
     print("| model | bits per token, estimate | full sum | bits per pixel value |")
@@ -36,11 +36,11 @@ def main(paths: list[str]) -> None:
     for name, bits in without_network(train, held_out, vocab_size).items():
         print(f"| {name} | {bits:.3f} | | {bits * per_value:.4f} |")
     for name, prior in priors.items():
-        if not isinstance(prior.process, Bound):
+        once = bits_per_token(prior, pictures, 1)
+        whole = bits_per_token(prior, pictures, 1, whole=True, every=PARTS)
+        if once is None or whole is None:
             print(f"| {name} | has no likelihood | | |")
             continue
-        once = bits_per_token(prior, prior.process, held_out, label, False)
-        whole = bits_per_token(prior, prior.process, held_out[::PARTS], label[::PARTS], True)
         print(f"| {name} | {spread(once)} | {spread(whole)} | {once.mean() * per_value:.4f} |", flush=True)
 
 
@@ -58,23 +58,9 @@ def without_network(train: Tensor, held_out: Tensor, vocab_size: int) -> dict[st
     }
 
 
-def bits_per_token(prior: Prior, process: Bound, ids_BN: Tensor, label_B: Tensor, whole: bool) -> Tensor:
-    """(B,) bits per token of each picture."""
-    bound, parts = (full_sum if whole else estimate), []
-    for ids, label, index in batches(ids_BN, label_B, torch.arange(len(ids_BN))):
-        labels = label if prior.network.num_classes else None
-
-        def denoise(noisy: Tensor, time: Tensor | None = None, labels: Tensor | None = labels) -> Tensor:
-            logits: Tensor = prior.network(noisy, time, labels)
-            return logits
-
-        parts.append(bound(process, denoise, ids, Noise(1, index)) / math.log(2) / ids.shape[1])  # type: ignore[arg-type]
-    return torch.cat(parts)
-
-
 def spread(bits: Tensor) -> str:
     """Mean and standard error over pictures."""
-    return f"{bits.mean():.3f} ± {bits.std() / len(bits) ** 0.5:.3f}"
+    return "{:.3f} ± {:.3f}".format(*mean_and_error(bits))
 
 
 if __name__ == "__main__":

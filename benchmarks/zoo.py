@@ -16,9 +16,9 @@ from typing import Any
 import torch
 import yaml
 from lightning.pytorch import Trainer
-from likelihood import bits_per_token
-from priors import batches, ids_and_labels
+from priors import batches
 
+from lightgen.bench.likelihood import bits_per_token
 from lightgen.bench.measure import Laboratory, Task
 from lightgen.bench.suite import Setting
 from lightgen.checkpoint import KEY, export, fingerprint, read, restore
@@ -29,7 +29,6 @@ from lightgen.metrics.features import EfficientNetLite0
 from lightgen.metrics.health import Health
 from lightgen.metrics.protocols import Offline
 from lightgen.prior import Prior
-from lightgen.processes.likelihood import Bound
 from lightgen.provenance import provenance
 from lightgen.registry import describe
 from lightgen.tokenizers.base import Tokenizer
@@ -74,9 +73,9 @@ def scores(model: Any, folder: Path) -> dict[str, float]:
     own = Setting(*(describe(part) for part in (model.sampler, model.warps, model.guidance)))
     task = Task("sampler", str(folder), own, 0, laboratory.num_real)
     found = laboratory.measure(task).scores
-    if isinstance(model.process, Bound):
-        ids, labels = ids_and_labels(model, "val")
-        found["bits per token"] = float(bits_per_token(model, model.process, ids, labels, False).mean())
+    bits = bits_per_token(model, laboratory.data.dataset("val"), 1)
+    if bits is not None:
+        found["bits per token"] = float(bits.mean())
     return found
 
 

@@ -9,19 +9,24 @@ import torch
 import yaml
 from filelock import FileLock
 
+import lightgen
 from lightgen.bench.compare import compare
 from lightgen.bench.measure import Laboratory
 from lightgen.bench.plan import key
 from lightgen.bench.results import Interval, Result, front, results
 from lightgen.bench.rows import read
 from lightgen.bench.suite import Method, Setting, branches, settings, within
-from lightgen.checkpoint import export
+from lightgen.checkpoint import export, save
 from lightgen.cli.configs import SUITES, shipped
 from lightgen.cli.main import main
 from lightgen.guidance import ConstantGuidance, LinearGuidance
+from lightgen.networks.transformer import Transformer
+from lightgen.prior import Prior
+from lightgen.processes.absorbing import Absorbing
 from lightgen.registry import describe
 from lightgen.samplers.argmax_unrolled import ArgmaxUnrolled
 from lightgen.samplers.autoregressive import Autoregressive
+from lightgen.samplers.random_order import RandomOrder
 from lightgen.samplers.sundae import SUNDAE
 from lightgen.samplers.token_critic import TokenCritic
 from lightgen.warps import Warps
@@ -257,6 +262,27 @@ def test_a_method_may_have_a_prior_for_each_seed(suite, prior_checkpoint, tmp_pa
     path.write_text(yaml.safe_dump(text | {"seeds": [0, 1, 2]}))
     assert main(["bench", "--config", str(path), "--out", str(tmp_path / "other-out")]) == 2
     assert "method SUNDAE has 2 priors; give one, or one for each of the seeds" in capsys.readouterr().err
+
+
+def test_a_prior_with_a_likelihood_is_measured_by_it(suite, prior_checkpoint, tmp_path):
+    tokenizer = lightgen.load(prior_checkpoint).tokenizer
+    network = Transformer(tokenizer.vocab_size + 1, tokenizer.vocab_size, tokenizer.grid, dim=8, depth=1, heads=1)
+    for weight in network.parameters():
+        torch.nn.init.zeros_(weight)
+    save(Prior(tokenizer, network, Absorbing(tokenizer.vocab_size), RandomOrder(2)), tmp_path / "blank.ckpt")
+    methods = {"RandomOrder": {"prior": "blank", "sampler": {"class_path": "RandomOrder"}}}
+    text = suite[1] | {"priors": {"blank": str(tmp_path / "blank.ckpt")}, "methods": methods, "evaluations": [2]}
+    (tmp_path / "suite.yaml").write_text(yaml.safe_dump(text))
+    out = tmp_path / "out"
+    assert main(["bench", "--config", str(tmp_path / "suite.yaml"), "--out", str(out)]) == 0
+    row = next(row for row in read(out) if row["role"] == "likelihood")
+    # A network that knows nothing needs log2 V bits for every token.
+    assert row["method"] == "blank" and row["scores"]["bits per token"] == pytest.approx(
+        math.log2(tokenizer.vocab_size)
+    )
+    assert "| blank | 4.000 ± 0.000 |" in (out / "table.md").read_text()
+    assert "4.000 ± 0.000" in (out / "report.html").read_text()
+    assert main(["bench", "replay", str(out), row["id"]]) == 0
 
 
 def test_intervals_are_students():

@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
 
 from lightgen.bench.baselines import independent_tokens
+from lightgen.bench.likelihood import bits_per_token, mean_and_error
 from lightgen.bench.suite import Setting, Suite
 from lightgen.checkpoint import fingerprint
 from lightgen.data.base import ImageData, Split
@@ -30,9 +31,10 @@ from lightgen.provenance import provenance
 from lightgen.registry import build, describe
 from lightgen.types import OnStep
 
-Source = Literal["sampler", "training pictures", "reconstructions", "independent tokens"]
+Source = Literal["sampler", "training pictures", "reconstructions", "independent tokens", "likelihood"]
 ENDS: tuple[Source, ...] = ("training pictures", "reconstructions", "independent tokens")
 """What samples are compared with: what a perfect generator makes, the tokenizer alone, no order among the tokens."""
+BITS = "bits per token"
 SHOWN = 8
 BATCH = 64
 
@@ -60,7 +62,7 @@ class Measured:
     seconds: float
     """Of sampling (without decoding and scoring) a picture, on average."""
     shown: Tensor
-    """(SHOWN, C, H, W) uint8."""
+    """(SHOWN, C, H, W) uint8; none where nothing is made."""
 
 
 class Laboratory:
@@ -121,6 +123,8 @@ class Laboratory:
 
     def measure(self, task: Task, on_step: OnStep | None = None) -> Measured:
         """Do it. `on_step` is called after every step of every batch."""
+        if task.source == "likelihood":
+            return Measured(self._likelihood(task), 0.0, 0.0, torch.empty(0))
         if task.source != "sampler":
             images = self._end(task)
             return Measured(self._scores(self._features(images)), 0.0, 0.0, images[:SHOWN])
@@ -198,6 +202,10 @@ class Laboratory:
         if task.source == "independent tokens":
             ids = independent_tokens(ids, Noise.of(task.seed, task.num_images))
         return torch.cat([prior.decode(part) for part in ids.split(BATCH)])
+
+    def _likelihood(self, task: Task) -> dict[str, float]:
+        bits = bits_per_token(self.prior(task.prior), self.data.dataset("val"), task.seed)
+        return {} if bits is None else dict(zip((BITS, f"{BITS} standard error"), mean_and_error(bits), strict=True))
 
     def _scores(self, fake: Tensor) -> dict[str, float]:
         rules, real = self.protocol, self._real.to(fake.device)

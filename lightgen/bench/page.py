@@ -8,9 +8,10 @@ from html import escape
 from pathlib import Path
 from string import Template
 
+from lightgen.bench.measure import BITS
 from lightgen.bench.results import Result, ends, results
 from lightgen.bench.rows import Row
-from lightgen.bench.table import cells, columns, heads, provenance
+from lightgen.bench.table import bits, cells, columns, heads, provenance
 
 TEMPLATE = Path(__file__).with_name("page.html")
 
@@ -42,6 +43,7 @@ def page(rows: Sequence[Row], identity: Row, title: str, curves: Path, sheet: Pa
         sheet=_inline(sheet),
         by_budget=_budgets(found, score, higher),
         by_end=_table(["compare with", score], [[row["method"], f"{row['scores'][score]:.4g}"] for row in ends(rows)]),
+        by_prior=_table(["prior", f"held-out {BITS} ± s.e."], bits(rows)),
         by_cell=_table(heads(scores), [cells(result, identity, scores) for result in found], sortable=True),
         num_tuning=len(tuning),
         tuning=_table(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,10 +12,11 @@ from typing import Any, Literal
 from lightgen.bench.measure import ENDS, Laboratory, Task
 from lightgen.bench.rows import Row
 from lightgen.bench.suite import HIGHER_IS_BETTER, Method, Setting, Suite, budgets, most_evaluations, settings, within
+from lightgen.processes.likelihood import Bound
 from lightgen.registry import build
 from lightgen.samplers.base import require_fit
 
-Role = Literal["end", "tuning", "report"]
+Role = Literal["end", "likelihood", "tuning", "report"]
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,13 @@ class Plan:
                     yield Entry(
                         "end", source, None, Task(source, checkpoint, None, self.suite.seeds[0], self.num_images)
                     )
+
+    def likelihoods(self) -> Iterator[Entry]:
+        """Held-out bits per token of the priors that have a likelihood."""
+        for name, checkpoint in self.suite.priors.items():
+            if isinstance(self.laboratory.prior(checkpoint).process, Bound):
+                num_images = len(self.suite.data.dataset("val"))
+                yield Entry("likelihood", name, None, Task("likelihood", checkpoint, None, 0, num_images))
 
     def tuning(self, cell: Cell) -> list[Entry]:
         """The measurements that settings are chosen by; none where there is nothing to choose."""
@@ -165,7 +174,7 @@ def carry_out(
     """Do all measurements of a shard that are not among the rows yet; `do` adds them."""
     done = {key(row) for row in rows}
     if shard is None or shard[0] == 1:
-        for entry in plan.ends():
+        for entry in itertools.chain(plan.ends(), plan.likelihoods()):
             _once(entry, plan, done, do)
     for cell in plan.share(shard):
         for entry in plan.tuning(cell):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from lightgen.bench.measure import BITS
 from lightgen.bench.results import Result, ends, results
 from lightgen.bench.rows import Row
 
@@ -28,6 +29,8 @@ def markdown(rows: Sequence[Row], identity: Row) -> str:
             f"Settings were chosen at each budget on seeds {', '.join(map(str, identity['tuning_seeds']))}, "
             f"{identity['tuning_images'] or first['rules']['num_fake']} pictures each.\n",
             *by_end(rows, score),
+            "",
+            *by_likelihood(rows),
             "\n## Everything\n",
             *by_cell(found, identity),
             "\n## How the numbers came about\n",
@@ -50,6 +53,18 @@ def by_end(rows: Sequence[Row], score: str) -> list[str]:
     """The lines of the table of what results are compared with."""
     head = [f"| compare with | {score} |", "|---|---|"]
     return head + [f"| {row['method']} | {row['scores'][score]:.4g} |" for row in ends(rows)]
+
+
+def bits(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """Each prior that has a likelihood, and its held-out bits per token with their standard error over pictures."""
+    found = [(row["method"], row["scores"]) for row in rows if row["role"] == "likelihood"]
+    return [(name, f"{scores[BITS]:.3f} ± {scores[f'{BITS} standard error']:.3f}") for name, scores in found]
+
+
+def by_likelihood(rows: Sequence[Row]) -> list[str]:
+    """The lines of the table of held-out likelihoods; none where no prior has one."""
+    lines = [f"| {name} | {value} |" for name, value in bits(rows)]
+    return [f"| prior | held-out {BITS} ± s.e. |", "|---|---|", *lines] if lines else []
 
 
 def columns(found: Sequence[Result]) -> list[str]:

@@ -13,7 +13,7 @@ from lightning.pytorch import Trainer
 
 from lightgen.bench.compare import compare
 from lightgen.bench.curves import save_curves
-from lightgen.bench.measure import Laboratory, Task
+from lightgen.bench.measure import BITS, Laboratory, Task
 from lightgen.bench.page import page
 from lightgen.bench.plan import Entry, Plan, carry_out
 from lightgen.bench.results import Result, ends, results
@@ -93,7 +93,8 @@ def measure(plan: Plan, store: Rows, shard: tuple[int, int] | None) -> None:
 
         def do(entry: Entry) -> None:
             measured = plan.laboratory.measure(entry.task, lambda _, ids: advance(len(ids)))
-            save_strip(measured.shown, store.folder / PICTURES / f"{plan.laboratory.name(entry.task)}.png")
+            if len(measured.shown):
+                save_strip(measured.shown, store.folder / PICTURES / f"{plan.laboratory.name(entry.task)}.png")
             row = {**entry.marks(), **plan.laboratory.row(entry.task, measured)}
             store.append(row)
             print(line(row, score, plan.suite.methods), flush=True)
@@ -103,6 +104,8 @@ def measure(plan: Plan, store: Rows, shard: tuple[int, int] | None) -> None:
 
 def line(row: Row, score: str, methods: dict[str, Any]) -> str:
     """What is said of a measurement."""
+    if row["role"] == "likelihood":
+        return f"{row['method']}: {row['scores'][BITS]:.3f} {BITS}"
     value = f"{score} {row['scores'][score]:.4f}"
     if row["role"] == "end":
         return f"{row['method']}: {value}"

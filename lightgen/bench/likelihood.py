@@ -1,0 +1,50 @@
+"""Held-out bits per token of trained priors."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from lightgen.data.pictures import Pictures
+from lightgen.functional.random import Noise
+from lightgen.prior import Prior
+from lightgen.processes.likelihood import Bound, estimate, full_sum
+
+BATCH = 64
+
+
+@torch.no_grad()
+def bits_per_token(prior: Prior, pictures: Pictures, seed: int, whole: bool = False, every: int = 1) -> Tensor | None:
+    """(n,) bits per token of each picture, given its class; None for a prior without likelihood.
+
+    Exact for autoregressive priors, an upper bound for diffusions.
+
+    Args:
+        prior: in eval mode.
+        pictures: held-out ones.
+        seed: of the random terms.
+        whole: sum over all terms of the bound, instead of estimating it by a random one.
+        every: takes only each so-manieth picture.
+    """
+    process = prior.process
+    if not isinstance(process, Bound):
+        return None
+    bound, parts = (full_sum if whole else estimate), []
+    for index in torch.arange(0, len(pictures), every).split(BATCH):
+        batch = pictures.__getitems__(index.tolist())
+        ids, label = prior.encode(batch["image"]), batch.get("label") if prior.network.num_classes else None
+
+        def denoise(noisy: Tensor, time: Tensor | None = None, label: Tensor | None = label) -> Tensor:
+            logits: Tensor = prior.network(noisy, time, label)
+            return logits
+
+        nats = bound(process, denoise, ids, Noise(seed, index))  # type: ignore[arg-type]
+        parts.append(nats / math.log(2) / ids.shape[1])
+    return torch.cat(parts)
+
+
+def mean_and_error(bits: Tensor) -> tuple[float, float]:
+    """The mean and its standard error over pictures."""
+    return float(bits.mean()), float(bits.std() / len(bits) ** 0.5)
