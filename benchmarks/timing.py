@@ -16,17 +16,20 @@ def best_seconds(*calls: Call, rounds: int = 4, at_least: float = 0.05) -> list[
 
     The calls take turns, so that a machine that slows down for a while slows all of them; short calls are repeated.
     """
-    repeats = [max(1, round(at_least / _seconds(call, 1))) for call in calls]
+    repeats = [max(1, round(at_least / seconds(call))) for call in calls]
     best = [float("inf")] * len(calls)
     for _ in range(rounds):
         for i, call in enumerate(calls):
-            best[i] = min(best[i], _seconds(call, repeats[i]))
+            best[i] = min(best[i], seconds(call, repeats[i]))
     return best
 
 
-def matmul(size: int = 2048) -> tuple[Call, int]:
-    """A float32 matrix product of size^3, the machine's yardstick, and its FLOP."""
-    a, b = torch.ones(size, size), torch.ones(size, size)
+def matmul(
+    size: int = 2048, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+) -> tuple[Call, int]:
+    """A matrix product of size^3, the machine's yardstick, and its FLOP."""
+    # Random numbers: on products of ones a GPU draws less power and keeps a higher clock than on real work.
+    a, b = torch.randn(2, size, size, dtype=dtype, device=device)
     return lambda: a @ b, 2 * size**3
 
 
@@ -37,8 +40,16 @@ def flops(call: Call) -> int:
     return counter.get_total_flops()
 
 
-def _seconds(call: Call, repeats: int) -> float:
+def seconds(call: Call, repeats: int = 1) -> float:
+    """The time of a call, the mean of so many in a row, until the device is through with them."""
+    _wait()
     start = time.perf_counter()
     for _ in range(repeats):
         call()
+    _wait()
     return (time.perf_counter() - start) / repeats
+
+
+def _wait() -> None:
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()

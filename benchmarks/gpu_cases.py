@@ -1,0 +1,220 @@
+"""A shipped config with random weights as calls to be timed: a training step, sampling, decoding.
+
+The parts are built from the YAML without Lightning or the command line, so that a bare machine with torch, einops and
+PyYAML can run them. Decoding needs the quantizer's library besides.
+"""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+import yaml
+from timing import Call
+from torch import Tensor, nn
+
+from lightgen.cli.configs import shipped
+from lightgen.denoiser import Denoiser
+from lightgen.functional.random import Noise, Stream
+from lightgen.networks.base import Network
+from lightgen.processes.base import Process
+from lightgen.types import Diffusing
+from lightgen.warps import Warps
+
+PACKAGES = {
+    "network": "lightgen.networks", "resampler": "lightgen.networks.resamplers", "base": "lightgen.networks.resamplers",
+    "process": "lightgen.processes", "sampler": "lightgen.samplers", "tokenizer": "lightgen.tokenizers",
+    "quantizer": "lightgen.quantizers",
+}  # fmt: skip
+EVALUATIONS = 4
+"""Sampling steps that are timed, too few for any picture to finish and leave the batch."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """The `init_args` of a prior's module and the tokenizer that goes with it, as they stand in the YAML."""
+
+    name: str
+    model: dict[str, Any]
+    tokenizer: dict[str, Any]
+
+    @classmethod
+    def read(cls, name: str) -> Config:
+        """The shipped configs NAME.yaml and NAME-tokenizer.yaml."""
+        prior, tokenizer = (_yaml(f"{file}.yaml")["model"]["init_args"] for file in (name, f"{name}-tokenizer"))
+        return cls(name, prior, tokenizer["tokenizer"])
+
+    def tiny(self) -> Config:
+        """The same with so few and narrow layers on 2x2 tokens that a processor runs it in no time."""
+        small = deepcopy(self)
+        small.model["network"]["init_args"].update(dim=16, depth=[1, 1, 1], heads=2, dim_head=8)
+        arguments = small.tokenizer["init_args"]
+        arguments.update(width=8, num_res_blocks=1, image_size=2 * arguments["image_size"] // small.side)
+        arguments["quantizer"]["init_args"].update(vocab_size=32, dim=8)
+        return small
+
+    @property
+    def side(self) -> int:
+        """Rows and columns of tokens: `grid` of the tokenizer, without building one."""
+        arguments = self.tokenizer["init_args"]
+        return int(arguments["image_size"] // (arguments["patch"] * 2 ** (len(arguments["multipliers"]) - 1)))
+
+    @property
+    def vocab_size(self) -> int:
+        """V."""
+        return int(self.tokenizer["init_args"]["quantizer"]["init_args"]["vocab_size"])
+
+    def prior(self) -> tuple[Process, Network]:
+        """Process and network, sized as `PriorModule` sizes them."""
+        process = _built("process", self.model["process"], self.vocab_size)
+        sizes = (process.num_ids, self.vocab_size, (self.side, self.side), self.model["num_classes"], 1)
+        return process, _built("network", self.model["network"], *sizes, process.reads_time)
+
+
+class Case(ABC):
+    """A task on a device: random weights, made once, and a call for each size of batch.
+
+    Args:
+        config: what to build.
+        device: where.
+        bf16: whether to run under bfloat16 autocast.
+    """
+
+    per_call: ClassVar[int] = 1
+    """How many of what is reported (steps, network evaluations, decodings) a call makes."""
+    per_picture: int = 1
+    """How many a picture takes."""
+    module: nn.Module
+    """What `torch.compile` is given."""
+
+    def __init__(self, config: Config, device: torch.device, bf16: bool) -> None:
+        self.config, self.device, self.bf16 = config, device, bf16
+        torch.manual_seed(0)
+        with device:
+            self.build()
+
+    @abstractmethod
+    def build(self) -> None:
+        """Make the modules, on the device."""
+
+    @abstractmethod
+    def call(self, batch: int) -> Call:
+        """The call for a batch of pictures: the same work on the same tensors each time."""
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Entered inside of calls, so that a captured one holds the casts of the weights too."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
+
+    def noise(self, batch: int) -> Noise:
+        """Random numbers of a batch."""
+        return Noise.of(0, batch, device=self.device)
+
+    def ids(self, batch: int) -> Tensor:
+        """(B, N) random ids."""
+        return self.noise(batch).integers(0, Stream.CHOICE, self.config.side**2, self.config.vocab_size)
+
+
+class Training(Case):
+    """A training step on ids: the process's loss, backward, optimizer."""
+
+    def build(self) -> None:
+        self.process, self.module = self.config.prior()
+        # Its state on the device, without which no step can be captured.
+        capturable = {"capturable": True} if self.device.type == "cuda" else {}
+        self.optimizer = _built("optimizer", self.config.model["optimizer"], self.module.parameters(), **capturable)
+
+    def call(self, batch: int) -> Call:
+        ids, noise = self.ids(batch), self.noise(batch)
+        # A call before may have ended half-way, for lack of memory.
+        self.optimizer.zero_grad()
+
+        def step() -> None:
+            with self.autocast():
+                loss = self.process.loss(self.module, ids, noise).loss
+            loss.backward()
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+
+        return step
+
+
+class Sampling(Case):
+    """Some steps of the config's sampler at its temperature, everything but the decoding."""
+
+    per_call = EVALUATIONS
+
+    def build(self) -> None:
+        model = self.config.model
+        self.process, self.network = self.config.prior()
+        self.module = self.network.eval()
+        self.sampler = _built("sampler", model["sampler"], steps=EVALUATIONS)
+        self.per_picture = model["sampler"]["init_args"]["steps"]
+        self.warps = Warps(**model["warps"])
+
+    def call(self, batch: int) -> Call:
+        network, noise = self.network, self.noise(batch)
+        start = self.process.initial(network.num_tokens, noise)
+        process = self.process if isinstance(self.process, Diffusing) else None
+        denoiser = Denoiser(network, None, self.warps, network.grid, process, reads_time=network.reads_time)
+
+        def sample() -> None:
+            with self.autocast():
+                self.sampler(denoiser, start, None, noise)
+
+        return sample
+
+
+class Decoding(Case):
+    """Ids to pictures."""
+
+    def build(self) -> None:
+        self.tokenizer = _built("tokenizer", self.config.tokenizer).eval()
+        self.module = self.tokenizer.decoder
+
+    def call(self, batch: int) -> Call:
+        ids = self.ids(batch).unflatten(1, self.tokenizer.grid)
+
+        @torch.no_grad()
+        def decode() -> None:
+            with self.autocast():
+                self.tokenizer.decode(ids)
+
+        return decode
+
+
+def captured(call: Call, device: torch.device) -> Call:
+    """The replay of a call as a CUDA graph. The call was made before, so nothing is set up while it is captured."""
+    if device.type != "cuda":
+        raise RuntimeError("CUDA graphs need a CUDA device")
+    aside = torch.cuda.Stream()
+    aside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(aside):
+        call()
+    torch.cuda.current_stream().wait_stream(aside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        call()
+    return graph.replay
+
+
+TASKS: dict[str, Callable[[Config, torch.device, bool], Case]] = {
+    "training": Training, "sampling": Sampling, "decoding": Decoding,
+}  # fmt: skip
+
+
+def _built(key: str, entry: dict[str, Any], *sizes: Any, **changed: Any) -> Any:
+    """The object that a `class_path` and its `init_args` describe, under a key of a config."""
+    package, _, name = entry["class_path"].rpartition(".")
+    arguments = {k: _built(k, v) if isinstance(v, dict) else v for k, v in entry["init_args"].items()}
+    cls = getattr(importlib.import_module(package or PACKAGES[key]), name)
+    return cls(*sizes, **{**arguments, **changed})
+
+
+def _yaml(name: str) -> Any:
+    return yaml.safe_load((shipped() / name).read_text())
