@@ -11,6 +11,7 @@ checkpoint can carry, and `build` turns that back into the component without exe
 # No postponed annotations here: jsonargparse evaluates them in the module of a dataclass that inherits them.
 import dataclasses
 import difflib
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -42,8 +43,9 @@ class Component(ABC):
         return self
 
 
+@functools.cache
 def discover() -> None:
-    """Import every module that may define components, so that the subclass tree is complete."""
+    """Import every module that may define components, so that the subclass tree is complete; once is enough."""
     for name in PACKAGES:
         import_all(importlib.import_module(f"lightgen.{name}"))
     for entry in entry_points(group=ENTRY_POINTS):
