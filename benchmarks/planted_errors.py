@@ -27,18 +27,16 @@ from lightgen.warps import Warps
 
 PLANTED = 0.1
 STEPS = 5
-TEMPERATURE = 0.2
-CASES: dict[str, list[Sampler]] = {
-    "SUNDAE": [SUNDAE(STEPS, update=0.5, patience=None), Ancestral(STEPS, start=0.2)],
-    "Uniform": [Ancestral(STEPS, start=0.2), SUNDAE(STEPS, update=0.5, patience=None)],
-    "MaskReplace": [Ancestral(STEPS, start=0.2)],
-    "Absorbing": [
-        MaskGIT(STEPS),
-        ReMDM(STEPS, Rescale(0.1)),
-        ReMDM(STEPS, Confidence()),
-        ReMDM(STEPS, Confidence(50.0)),
-    ],
-}
+Case = tuple[Sampler, float]
+"""A sampler and its temperature."""
+CASES: dict[str, list[Case]] = {
+    "SUNDAE": [(SUNDAE(STEPS, update=0.5, patience=None), 0.2), (Ancestral(STEPS, start=0.2), 0.2)],
+    "Uniform": [(Ancestral(STEPS, start=0.2), 0.2), (SUNDAE(STEPS, update=0.5, patience=None), 0.2)],
+    "MaskReplace": [(Ancestral(STEPS, start=0.2), 0.2)],
+    # A lower temperature would hide how sure the network is, which is what `Confidence` goes by.
+    "Absorbing": [(MaskGIT(STEPS), 0.2), (ReMDM(STEPS, Rescale(0.1)), 0.2), (ReMDM(STEPS, Confidence()), 0.5),
+                  (ReMDM(STEPS, Confidence(1e6)), 0.5)],
+}  # fmt: skip
 
 
 def main(paths: list[str]) -> None:
@@ -46,17 +44,19 @@ def main(paths: list[str]) -> None:
     some = next(iter(priors.values()))
     clean, label = ids_and_labels(some, "val")
     damaged = plant(clean, some.network.vocab_size)
-    print(f"{len(clean)} held-out emoji, {STEPS} steps at temperature {TEMPERATURE}\n")
-    print("| prior | sampler | token accuracy before | after | planted errors mended | right tokens broken |")
-    print("|---|---|---|---|---|---|")
+    print(f"{len(clean)} held-out emoji, {STEPS} steps\n")
+    print(
+        "| prior | sampler | temperature | token accuracy before | after | planted errors mended | right tokens broken |"
+    )
+    print("|---|---|---|---|---|---|---|")
     for name, prior in priors.items():
-        for sampler in CASES.get(name, []):
-            found = mend(prior, sampler, damaged, label)
+        for sampler, temperature in CASES.get(name, []):
+            found = mend(prior, sampler, temperature, damaged, label)
             wrong = damaged != clean
             before, after = ((ids == clean).float().mean() for ids in (damaged, found))
             mended, broken = (found == clean)[wrong].float().mean(), (found != clean)[~wrong].float().mean()
             row = f"{before:.4f} | {after:.4f} | {mended:.3f} | {broken:.4f}"
-            print(f"| {name} | {label_of(sampler)} | {row} |", flush=True)
+            print(f"| {name} | {label_of(sampler)} | {temperature:g} | {row} |", flush=True)
 
 
 def label_of(sampler: Sampler) -> str:
@@ -75,12 +75,12 @@ def plant(ids_BN: Tensor, vocab_size: int) -> Tensor:
     return torch.where(chosen, noise.integers(0, Stream.REPLACE, num, vocab_size), ids_BN)
 
 
-def mend(prior: Prior, sampler: Sampler, damaged: Tensor, label: Tensor) -> Tensor:
+def mend(prior: Prior, sampler: Sampler, temperature: float, damaged: Tensor, label: Tensor) -> Tensor:
     """The ids after sampling from the damaged ones."""
     parts = []
     for ids, labels, index in batches(damaged, label, torch.arange(len(damaged))):
         classes = labels if prior.network.num_classes else None
-        warps = Warps(TEMPERATURE)
+        warps = Warps(temperature)
         parts.append(prior.sample_ids(Noise(0, index), sampler, warps, label=classes, ids_BN=ids).ids)
     return torch.cat(parts)
 
