@@ -45,9 +45,7 @@ def main(paths: list[str]) -> None:
     clean, label = ids_and_labels(some, "val")
     damaged = plant(clean, some.network.vocab_size)
     print(f"{len(clean)} held-out emoji, {STEPS} steps\n")
-    print(
-        "| prior | sampler | temperature | token accuracy before | after | planted errors mended | right tokens broken |"
-    )
+    print("| prior | sampler | temperature | token accuracy before | after | errors mended | right tokens broken |")
     print("|---|---|---|---|---|---|---|")
     for name, prior in priors.items():
         for sampler, temperature in CASES.get(name, []):

@@ -7,6 +7,7 @@ import torch
 from pictures import picture
 from PIL import Image
 
+from lightgen.cli import memory
 from lightgen.cli.main import main
 from lightgen.data.masked import read_masked
 
@@ -188,3 +189,8 @@ def test_guidance_on_a_prior_that_was_not_trained_for_it(capsys, tmp_path, prior
 def test_unknown_kind(capsys):
     assert "there are" in mistake(capsys, ["list", "samplerz"])
     assert "--help" in mistake(capsys, ["demo", "--outt", "x"])
+
+
+def test_other_c_libraries_are_left_alone(monkeypatch):
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: object())
+    memory.keep_freed_memory()

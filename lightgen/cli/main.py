@@ -7,6 +7,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from lightgen.cli.memory import keep_freed_memory
+
 COMMANDS = {
     "fit": ("fit", "train a tokenizer or a prior from YAML; resumes with --ckpt_path"),
     "validate": ("fit", "score a checkpoint on the validation split"),
@@ -45,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not args or args[0] not in COMMANDS:
         return _top_level(args)
     try:
+        keep_freed_memory()
         command = importlib.import_module(f"lightgen.cli.{COMMANDS[args[0]][0]}")
         return int(command.main(args) or 0)
     except KeyboardInterrupt:
