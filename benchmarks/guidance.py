@@ -21,9 +21,10 @@ from lightgen.guidance import ConstantGuidance
 from lightgen.metrics.features import EfficientNetLite0, FeatureNetwork
 from lightgen.prior import load
 from lightgen.samplers.ancestral import Ancestral
+from lightgen.warps import Warps
 
 PER_CLASS = 24
-SAMPLER = Ancestral(16)
+SAMPLER, WARPS = Ancestral(32), Warps(0.8)
 SCALES = (0.0, 1.0, 2.0, 4.0)
 
 
@@ -36,13 +37,14 @@ def main(path: str) -> None:
     classifier, real = fit(twice, train.labels.repeat(2), len(data.class_names)), of(features, held_out.images())
     right = accuracy(classifier, real, held_out.labels)
     label = torch.arange(len(data.class_names)).repeat(PER_CLASS)
-    print(f"{type(prior.process).__name__}, {SAMPLER.steps} steps, {len(label)} pictures, as many of each class\n")
+    how = f"{type(prior.process).__name__}, {SAMPLER.steps} steps, temperature {WARPS.temperature}"
+    print(f"{how}, {len(label)} pictures, as many of each class\n")
     print("| scale | class accuracy | recall | precision |")
     print("|---|---|---|---|")
     for scale in SCALES:
         made = []
         for classes, index in batches(label, torch.arange(len(label))):
-            sample = prior.sample_ids(Noise(0, index), SAMPLER, guidance=ConstantGuidance(scale), label=classes)
+            sample = prior.sample_ids(Noise(0, index), SAMPLER, WARPS, ConstantGuidance(scale), label=classes)
             made.append(prior.decode(sample.ids))
         fake = of(features, torch.cat(made))
         scores = manifold_scores(real, fake)
