@@ -24,7 +24,7 @@ def located(checkpoint: str | Path) -> Path:
         return Path(checkpoint)
     known = [PREFIX + entry for entry in names()]
     if name not in known:
-        raise ValueError(f"no model is called {name}{suggestion(name, known)}")
+        raise ValueError(f"no model is called {name}{suggestion(name, known) if known else ', the zoo is empty'}")
     return FOLDER / name.removeprefix(PREFIX)
 
 
