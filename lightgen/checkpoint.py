@@ -19,7 +19,6 @@ from torch import Tensor, nn
 import lightgen
 from lightgen.functional.files import atomic, save_json
 from lightgen.registry import Component, build, describe
-from lightgen.zoo import located
 
 KEY = "lightgen"
 """Where a checkpoint says what it holds."""
@@ -45,7 +44,7 @@ def read(path: str | Path) -> dict[str, Any]:
         ValueError: in one line, if there is no such file, it is not a checkpoint, it carries pickled code (which is
             refused, not run), or lightgen did not write it.
     """
-    path = located(path)
+    path = Path(path)
     if path.is_dir():
         return _read_folder(path)
     if not path.is_file():
@@ -122,7 +121,7 @@ def restore(path: str | Path, kind: str | None = None) -> Any:
     """The component that a checkpoint holds, with its weights (averaged ones where there are such), in eval mode.
 
     Args:
-        path: of a file that lightgen wrote, or of a folder that it exported, or `zoo:NAME`.
+        path: of a file that lightgen wrote, or of a folder that it exported.
         kind: what it must be, `"prior"` or `"tokenizer"`; None takes either.
 
     Raises:
@@ -156,7 +155,7 @@ def load_tokenizer(path: str) -> Any:
     Raises:
         ValueError: as `restore`; for a missing file it says how to train one.
     """
-    if not located(path).exists():
+    if not Path(path).exists():
         raise ValueError(
             f"no tokenizer at {path}; train one, e.g. `lightgen fit --config ffhq256-tokenizer.yaml`, "
             "and give its checkpoint with --model.tokenizer"

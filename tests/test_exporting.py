@@ -44,6 +44,16 @@ def test_export_and_load_to_the_bit(tokenizer_checkpoint, prior_checkpoint, impo
             assert (tmp_path / "again" / name).read_bytes() == (out / name).read_bytes()
 
 
+def test_half_the_size_and_float32_again_when_loaded(prior_checkpoint, tmp_path):
+    run("export", "--ckpt_path", prior_checkpoint, "--out", tmp_path, "--half")
+    stored = load_file(tmp_path / "model.safetensors")
+    original, loaded = restore(prior_checkpoint).state_dict(), lightgen.load(tmp_path).state_dict()
+    for name, tensor in original.items():
+        kept = torch.float16 if tensor.dtype == torch.float32 else tensor.dtype
+        assert stored[name].dtype == kept and loaded[name].dtype == tensor.dtype
+        assert torch.equal(loaded[name], stored[name].to(tensor.dtype))
+
+
 def test_the_exported_weights_are_the_averaged_ones(prior_checkpoint, tmp_path):
     contents = torch.load(prior_checkpoint, weights_only=True)
     averaged, last = contents["state_dict"], contents["current_model_state"]

@@ -16,7 +16,7 @@ LAYERS = [
     {"denoiser"},
     {"quantizers", "networks", "processes"},
     {"tokenizers", "samplers", "losses", "metrics"},
-    {"zoo", "checkpoint", "figures", "provenance", "windows"},
+    {"checkpoint", "figures", "provenance", "windows"},
     {"prior", "importers"},
     {"inpainting"},
     {"data", "modules"},
