@@ -94,7 +94,7 @@ class Patches:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=1200, help="training batches of a row")
+    parser.add_argument("--steps", type=int, default=1500, help="training batches of a row")
     parser.add_argument("--width", type=int, default=32, help="channels of the VQ-GAN")
     parser.add_argument("--batch_size", type=int, default=8)
     parser.add_argument("--lr", type=float, default=4e-3, help="highest learning rate")
