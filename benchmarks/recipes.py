@@ -54,7 +54,7 @@ def train(name: str, root: Path) -> Path:
     folders = {run: root / str(number) for number, run in enumerate(RUNS)}
     last = folders[name] / "last.ckpt"
     args = ["fit", *RUNS[name], "--trainer.default_root_dir", str(folders[name])]
-    args += ["--trainer.enable_progress_bar", "false"]
+    args += ["--trainer.enable_progress_bar", "false", "--trainer.limit_val_batches", "0"]
     if name != FIRST:
         args += ["--model.tokenizer", str(folders[FIRST] / "last.ckpt")]
     if last.is_file():
