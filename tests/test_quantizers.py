@@ -332,7 +332,7 @@ def test_a_book_starts_from_the_means_of_the_first_batch():
         torch.testing.assert_close(codes[code], rows(x)[ids == code].mean(0), rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("make", [VQ, ResidualVQ, ProductVQ])
+@pytest.mark.parametrize("make", [VQ, GradientVQ, ResidualVQ, ProductVQ])
 def test_codes_that_nothing_uses_are_revived(make):
     torch.manual_seed(0)
     quantizer = make(64, dim=4, decay=0.8, dead_below=0.5)
@@ -342,6 +342,20 @@ def test_codes_that_nothing_uses_are_revived(make):
     ids = quantizer(latent(4, 99, (16, 16)) + 10.0).ids
     for book in ids.unbind(1) if quantizer.num_codes > 1 else [ids]:
         assert len(book.unique()) > 48
+
+
+def test_replacing_a_code_does_not_change_the_loss_of_the_step():
+    kept, replaced = (GradientVQ(16, 8, dead_below=dead_below) for dead_below in (0.0, 100.0))
+    for quantizer in (kept, replaced):
+        quantizer(latent(8))
+        for book in quantizer.books:
+            book.embed.data.copy_(kept.books[0].embed.data)
+    x = latent(8, 1)
+    results = [quantizer(x) for quantizer in (kept, replaced)]
+    assert not torch.allclose(kept.books[0].embed, replaced.books[0].embed)
+    torch.testing.assert_close(results[0].loss, results[1].loss)
+    grads = [torch.autograd.grad(r.loss, q.books[0].embed)[0] for r, q in zip(results, (kept, replaced), strict=True)]
+    torch.testing.assert_close(*grads)
 
 
 @pytest.mark.parametrize("name", STATEFUL)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 from lightgen.quantizers import FSQ, ResidualVQ
 from lightgen.tokenizers import VQGAN, PixelTokenizer
@@ -34,6 +35,18 @@ def test_vqgan_shapes(patch, multipliers, grid):
 def test_vqgan_refuses_sizes_that_tokens_do_not_fill():
     with pytest.raises(ValueError, match="divisible by 4"):
         VQGAN(FSQ((4, 4)), (16, 18), width=8, multipliers=(1, 1, 1))
+
+
+def test_vqgan_has_the_published_groups_unless_they_would_be_small():
+    def groups(width, **arguments):
+        vqgan = VQGAN(FSQ((4, 4)), 16, width=width, multipliers=(1, 2), attention_resolutions=(8,), **arguments)
+        return {(m.num_channels, m.num_groups) for m in vqgan.modules() if isinstance(m, nn.GroupNorm)}
+
+    assert groups(16) == {(16, 16), (32, 32)}
+    assert groups(16, group_size=4) == {(16, 4), (32, 8)}
+    assert groups(128) == groups(128, group_size=4) == {(128, 32), (256, 32)}
+    with pytest.raises(ValueError, match="group_size must be at least 1, not 0"):
+        groups(16, group_size=0)
 
 
 def test_vqgan_with_several_codes_at_a_position():

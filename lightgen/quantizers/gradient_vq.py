@@ -30,13 +30,22 @@ class GradientVQ(BookQuantizer):
 
     source: ClassVar[str] = "van den Oord et al., 2017, arXiv 1711.00937, eq. 3; Esser et al., 2021, arXiv 2012.09841"
 
-    def __init__(self, vocab_size: int = 1024, dim: int = 256, commitment_weight: float = 0.25) -> None:
+    def __init__(
+        self,
+        vocab_size: int = 1024,
+        dim: int = 256,
+        commitment_weight: float = 0.25,
+        decay: float = 0.99,
+        dead_below: float = 0.1,
+    ) -> None:
         implementation = VectorQuantize(
             dim,
             check_vocab_size(vocab_size),
             learnable_codebook=True,
             ema_update=False,
+            decay=decay,
             commitment_weight=0.0,
+            threshold_ema_dead_code=dead_below,
             rotation_trick=False,
             accept_image_fmap=True,
             sync_codebook=False,
@@ -47,8 +56,9 @@ class GradientVQ(BookQuantizer):
     def assign(self, latent: Tensor) -> Quantized:
         quantized, ids, loss = self.implementation(latent)
         if self.training:
-            # The library weighs both terms alike.
+            # The library weighs both terms alike. A chosen code may already have been replaced by another.
             codes = self.embed(ids)
+            codes = codes + (quantized - codes).detach()
             loss = mse_loss(codes, latent.detach()) + self.commitment_weight * mse_loss(latent, codes.detach())
         return Quantized(quantized, ids.long(), loss)
 

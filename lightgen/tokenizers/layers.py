@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn.functional import pad, scaled_dot_product_attention, silu
 
 
-def norm(channels: int) -> nn.GroupNorm:
-    """GroupNorm with 32 groups, or as many of them as divide a small number of channels."""
-    return nn.GroupNorm(math.gcd(32, channels), channels, eps=1e-6)
+def norm(channels: int, group_size: int = 1) -> nn.GroupNorm:
+    """GroupNorm with 32 groups, or as many of them as divide a small number of channels into groups of a least size."""
+    return nn.GroupNorm(math.gcd(32, max(1, channels // group_size)), channels, eps=1e-6)
 
 
 def conv3(channels_in: int, channels_out: int) -> nn.Conv2d:
@@ -22,10 +22,10 @@ def conv3(channels_in: int, channels_out: int) -> nn.Conv2d:
 class ResidualBlock(nn.Module):
     """(B, C_in, H, W) to (B, C_out, H, W): norm, SiLU, conv, twice, added to the input."""
 
-    def __init__(self, channels_in: int, channels_out: int) -> None:
+    def __init__(self, channels_in: int, channels_out: int, group_size: int = 1) -> None:
         super().__init__()
-        self.norm1, self.conv1 = norm(channels_in), conv3(channels_in, channels_out)
-        self.norm2, self.conv2 = norm(channels_out), conv3(channels_out, channels_out)
+        self.norm1, self.conv1 = norm(channels_in, group_size), conv3(channels_in, channels_out)
+        self.norm2, self.conv2 = norm(channels_out, group_size), conv3(channels_out, channels_out)
         same = channels_in == channels_out
         self.skip = nn.Identity() if same else nn.Conv2d(channels_in, channels_out, 1)
 
@@ -39,9 +39,9 @@ class ResidualBlock(nn.Module):
 class SpatialAttention(nn.Module):
     """Single-head self-attention over all positions of (B, C, H, W), added to the input."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, group_size: int = 1) -> None:
         super().__init__()
-        self.norm = norm(channels)
+        self.norm = norm(channels, group_size)
         self.to_qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.to_out = nn.Conv2d(channels, channels, 1)
 
@@ -69,10 +69,11 @@ class Upsample(nn.Sequential):
         super().__init__(nn.Upsample(scale_factor=2, mode="nearest"), conv3(channels, channels))
 
 
-def middle(channels: int, attention: bool) -> nn.Sequential:
+def middle(channels: int, attention: bool, group_size: int = 1) -> nn.Sequential:
     """Residual, attention if wanted, residual."""
-    between = [SpatialAttention(channels)] if attention else []
-    return nn.Sequential(ResidualBlock(channels, channels), *between, ResidualBlock(channels, channels))
+    between = [SpatialAttention(channels, group_size)] if attention else []
+    first, last = (ResidualBlock(channels, channels, group_size) for _ in range(2))
+    return nn.Sequential(first, *between, last)
 
 
 def channels_last(module: nn.Sequential) -> nn.Sequential:
