@@ -73,7 +73,7 @@ def logged(folder: Path) -> tuple[int, int]:
 def scores(checkpoint: Path) -> dict[str, float]:
     """Health of the tokenizer on the held-out pictures."""
     tokenizer, pictures = restore(checkpoint, "tokenizer"), Emoji().dataset("val")
-    health = Health(tokenizer.vocab_size, EfficientNetLite0(), FeatureDistance())
+    health = Health(tokenizer.vocab_size, tokenizer.num_codes, EfficientNetLite0(), FeatureDistance())
     for index in torch.arange(len(pictures)).split(BATCH):
         health.update(tokenizer, pictures.__getitems__(index.tolist())["image"], index)
     return {name: float(value) for name, value in health.compute().items()}

@@ -2,9 +2,9 @@
 
     python benchmarks/guidance.py runs/emoji64-causal/last.ckpt
 
-Pictures come from the prior's own sampler, as many of each class. The classifier is a linear layer on ImageNet features,
-trained on the training emoji and their mirror images; it has never seen a generated picture. Recall is that of the held-out
-emoji (k = 3), whatever their class.
+Pictures come from the prior's own sampler, as many of each class. The classifier is a linear layer on ImageNet
+features, trained on the training emoji and their mirror images; it has never seen a generated picture. Recall is that
+of the held-out emoji (k = 3), whatever their class.
 """
 
 from __future__ import annotations
