@@ -46,9 +46,16 @@ def pictures(config: str, world: Path) -> dict:
         return {"data.root": world / "idx", "data.num_workers": 0, "data.batch_size": 2, "data.val_fraction": 0.3}
     if config.startswith("emoji"):
         nested = "data.data" if text["data"]["class_path"] == "CachedTokens" else "data"
-        return {f"{nested}.image_size": 16}
+        return {f"{nested}.image_size": side(config)}
     size = {"data.image_size": 64, "data.batch_size": 2, "data.num_workers": 0, "data.val_fraction": 0.3}
     return {"data.root": world / "pictures", **size}
+
+
+def side(config: str) -> int:
+    """Pixels of small pictures; a discriminator of feature maps needs some."""
+    if config.startswith("emoji"):
+        return 32 if "gan" in config else 16
+    return 64
 
 
 def trained_tokenizer(config: str, world: Path) -> Path:
@@ -56,7 +63,7 @@ def trained_tokenizer(config: str, world: Path) -> Path:
     root = world / config
     if not (root / "last.ckpt").exists():
         earlier = yaml.safe_load((shipped() / config).read_text())["model"]["init_args"]["tokenizer"]
-        size = {"model.tokenizer.width": 8, "model.tokenizer.image_size": 16 if config.startswith("emoji") else 64}
+        size = {"model.tokenizer.width": 8, "model.tokenizer.image_size": side(config)}
         if isinstance(earlier, str):
             size = {"model.tokenizer": trained_tokenizer(Path(earlier).parent.name + ".yaml", world)}
         fit(config, root, {**SHORT, **pictures(config, world), **({} if config in TINY else size)})
