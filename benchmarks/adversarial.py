@@ -17,10 +17,10 @@ import shlex
 from pathlib import Path
 
 import torch
-import yaml
 
-from lightgen.checkpoint import KEY, read, restore
+from lightgen.checkpoint import restore
 from lightgen.cli import fit
+from lightgen.cli.demo import is_done
 from lightgen.data.emoji import Emoji
 from lightgen.losses.perceptual import FeatureDistance
 from lightgen.metrics.features import EfficientNetLite0
@@ -51,10 +51,9 @@ def command(name: str, seed: int, root: Path) -> list[str]:
 def train(name: str, seed: int, root: Path) -> Path:
     """Train one of the two, or what is left of it; the path of its checkpoint."""
     last, args = root / "last.ckpt", command(name, seed, root)
+    if is_done(last):
+        return last
     if last.is_file():
-        contents = read(last)
-        if contents["global_step"] == yaml.safe_load(contents[KEY]["config"])["trainer"]["max_steps"]:
-            return last
         args += ["--ckpt_path", str(last)]
     print(f"lightgen {shlex.join(args)}", flush=True)
     if fit.main(args):

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
-from lightgen.checkpoint import KEY, read, restore
+from lightgen.checkpoint import restore
 from lightgen.cli import fit
+from lightgen.cli.demo import is_done
 from lightgen.data.emoji import Emoji
 from lightgen.losses.perceptual import FeatureDistance
 from lightgen.metrics.features import EfficientNetLite0
@@ -57,10 +57,9 @@ def train(name: str, root: Path) -> Path:
     args += ["--trainer.enable_progress_bar", "false", "--trainer.limit_val_batches", "0"]
     if name != FIRST:
         args += ["--model.tokenizer", str(folders[FIRST] / "last.ckpt")]
+    if is_done(last):
+        return last
     if last.is_file():
-        contents = read(last)
-        if contents["global_step"] == yaml.safe_load(contents[KEY]["config"])["trainer"]["max_steps"]:
-            return last
         args += ["--ckpt_path", str(last)]
     print(f"lightgen {shlex.join(args)}", file=sys.stderr, flush=True)
     with redirect_stdout(sys.stderr):

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from lightgen.bench.results import Result, front
+from lightgen.bench.results import Result, front, sides
 from lightgen.figures import GREY, label_levels
 from lightgen.functional.files import atomic
 
@@ -44,7 +44,7 @@ def save_curves(
         ax.set_xscale("log")
         ax.set_xlabel(name)
         ax.spines[["top", "right"]].set_visible(False)
-    budgets = sorted({r.budget for r in found})
+    _, budgets = sides(found)
     axes[0].set_xticks(budgets, [str(b) for b in budgets])
     axes[0].minorticks_off()
     axes[0].set_ylabel(score)
@@ -59,7 +59,7 @@ def save_curves(
 def _panel(ax: Axes, found: Sequence[Result], cost: Sequence[float], score: str, sign: int) -> None:
     intervals = [r.score(score) for r in found]
     colours = colormaps["tab20"].resampled(20)
-    for number, method in enumerate(dict.fromkeys(r.method for r in found)):
+    for number, method in enumerate(sides(found)[0]):
         ours = [i for i, r in enumerate(found) if r.method == method]
         halves = [intervals[i].half if intervals[i].half < float("inf") else 0.0 for i in ours]
         ax.errorbar([cost[i] for i in ours], [intervals[i].mean for i in ours], halves, label=method, capsize=2,

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lightgen.data.pictures import Pictures
 from lightgen.functional.random import Noise
+from lightgen.modules.prior import Conditioned
 from lightgen.prior import Prior
 from lightgen.processes.likelihood import Bound, estimate, full_sum
 
@@ -26,7 +27,7 @@ def bits_per_token(prior: Prior, pictures: Pictures, seed: int, whole: bool = Fa
         pictures: held-out ones.
         seed: of the random terms.
         whole: sum over all terms of the bound, instead of estimating it by a random one.
-        every: takes only each so-manieth picture.
+        every: takes only every so many pictures.
     """
     process = prior.process
     if not isinstance(process, Bound):
@@ -35,12 +36,7 @@ def bits_per_token(prior: Prior, pictures: Pictures, seed: int, whole: bool = Fa
     for index in torch.arange(0, len(pictures), every).split(BATCH):
         batch = pictures.__getitems__(index.tolist())
         ids, label = prior.encode(batch["image"]), batch.get("label") if prior.network.num_classes else None
-
-        def denoise(noisy: Tensor, time: Tensor | None = None, label: Tensor | None = label) -> Tensor:
-            logits: Tensor = prior.network(noisy, time, label)
-            return logits
-
-        nats = bound(process, denoise, ids, Noise(seed, index))  # type: ignore[arg-type]
+        nats = bound(process, Conditioned(prior.network, label), ids, Noise(seed, index))
         parts.append(nats / math.log(2) / ids.shape[1])
     return torch.cat(parts)
 

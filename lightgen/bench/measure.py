@@ -91,6 +91,7 @@ class Laboratory:
         self.novelty, self.reference = novelty, reference
         self.split: Split = protocol.split or "val"  # type: ignore[assignment]
         self._priors: dict[str, Prior] = {}
+        self._weights: dict[str, str] = {}
 
     @classmethod
     def of(cls, suite: Suite, trainer: Trainer) -> Laboratory:
@@ -158,9 +159,9 @@ class Laboratory:
             "evaluations": measured.evaluations,
             "seconds": measured.seconds,
             "prior": task.prior,
-            "weights": self._weights(task.prior),
+            "weights": self.weights(task.prior),
             "data": describe(self.data),
-            "data_fingerprint": self.data.fingerprint,
+            "data_fingerprint": self.data_fingerprint,
             "protocol": describe(self.protocol),
             "rules": {
                 **self.protocol.record(real=self.num_real, fake=task.num_images),
@@ -175,18 +176,19 @@ class Laboratory:
     def name(self, task: Task) -> str:
         """Twelve hex digits that name a measurement: equal ones have equal scores."""
         what = [task.source, task.setting and vars(task.setting), task.seed, task.num_images, self.novelty,
-                self._weights(task.prior), self.data.fingerprint, describe(self.protocol)]  # fmt: skip
+                self.weights(task.prior), self.data_fingerprint, describe(self.protocol)]  # fmt: skip
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:12]
 
-    def _weights(self, checkpoint: str) -> str:
-        prior = self.prior(checkpoint)
-        if checkpoint not in self._fingerprints:
-            self._fingerprints[checkpoint] = fingerprint(prior)
-        return self._fingerprints[checkpoint]
+    def weights(self, checkpoint: str) -> str:
+        """What names the weights of a prior, worked out once."""
+        if checkpoint not in self._weights:
+            self._weights[checkpoint] = fingerprint(self.prior(checkpoint))
+        return self._weights[checkpoint]
 
     @cached_property
-    def _fingerprints(self) -> dict[str, str]:
-        return {}
+    def data_fingerprint(self) -> str:
+        """What names the pictures. It goes through the names of all of them, so it is kept."""
+        return self.data.fingerprint
 
     @torch.no_grad()
     def _end(self, task: Task) -> Tensor:
@@ -233,8 +235,8 @@ class Laboratory:
             return None
         if not self.reference.exists():
             whole = self._look(self.split, torch.arange(len(self.data.dataset(self.split))))
-            save_statistics(statistics(whole), self.reference, self.protocol, self.data.fingerprint)
-        return load_statistics(self.reference, self.protocol, self.data.fingerprint)
+            save_statistics(statistics(whole), self.reference, self.protocol, self.data_fingerprint)
+        return load_statistics(self.reference, self.protocol, self.data_fingerprint)
 
     def _look(self, split: Split, numbers: Tensor) -> Tensor:
         pictures = self.data.dataset(split)

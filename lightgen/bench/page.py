@@ -9,7 +9,7 @@ from pathlib import Path
 from string import Template
 
 from lightgen.bench.measure import BITS
-from lightgen.bench.results import Result, ends, results
+from lightgen.bench.results import Result, chosen, ends, results, sides
 from lightgen.bench.rows import Row
 from lightgen.bench.table import bits, cells, columns, heads, provenance
 
@@ -49,7 +49,13 @@ def page(rows: Sequence[Row], identity: Row, title: str, curves: Path, sheet: Pa
         tuning=_table(
             ["method", "budget", "seed", score, "setting"],
             [
-                [r["method"], str(r["budget"]), str(r["seed"]), f"{r['scores'][score]:.4g}", _setting(r, identity)]
+                [
+                    r["method"],
+                    str(r["budget"]),
+                    str(r["seed"]),
+                    f"{r['scores'][score]:.4g}",
+                    chosen(r, identity["methods"][r["method"]]["grid"]),
+                ]
                 for r in tuning
             ],
             sortable=True,
@@ -58,20 +64,15 @@ def page(rows: Sequence[Row], identity: Row, title: str, curves: Path, sheet: Pa
     )
 
 
-def _setting(row: Row, identity: Row) -> str:
-    grid = identity["methods"][row["method"]]["grid"]
-    return Result(row["method"], row["budget"], (row,)).setting(grid)
-
-
 def _budgets(found: Sequence[Result], score: str, higher: bool) -> str:
-    budgets = sorted({result.budget for result in found})
+    methods, budgets = sides(found)
     intervals = {(result.method, result.budget): result.score(score) for result in found}
     best = {
         budget: (max if higher else min)((i for (_, b), i in intervals.items() if b == budget), key=lambda i: i.mean)
         for budget in budgets
     }
     body = []
-    for method in dict.fromkeys(result.method for result in found):
+    for method in methods:
         line = f"<td>{escape(method)}</td>"
         for budget in budgets:
             there = intervals.get((method, budget))

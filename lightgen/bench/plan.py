@@ -119,13 +119,9 @@ class Plan:
             return cell.settings[0] if cell.settings else None
         by_name = {row["id"]: row["scores"][self.suite.score] for row in rows if row["role"] == "tuning"}
         sign = -1 if self.suite.tune_by in HIGHER_IS_BETTER else 1
-        means = []
-        for setting in cell.settings:
-            names = [
-                self.laboratory.name(self._entry("tuning", cell, setting, seed, self.tuning_images).task)
-                for seed in self.suite.tuning_seeds
-            ]
-            means.append(sign * fmean(by_name[name] for name in names))
+        found = [by_name[self.laboratory.name(entry.task)] for entry in self.tuning(cell)]
+        count = len(self.suite.tuning_seeds)
+        means = [sign * fmean(found[first : first + count]) for first in range(0, len(found), count)]
         return cell.settings[means.index(min(means))]
 
     def work(self, rows: list[Row], shard: tuple[int, int] | None) -> int:
@@ -155,8 +151,7 @@ class Plan:
     def num_tokens(self, method: str) -> int:
         """N of the method's prior."""
         prior = self.laboratory.prior(self.suite.priors[self.suite.methods[method].priors[0]])
-        h, w = prior.grid()
-        return h * w * prior.network.num_codes
+        return prior.network.num_tokens
 
     def _entry(self, role: Role, cell: Cell, setting: Setting, seed: int, num_images: int) -> Entry:
         priors = self.suite.methods[cell.method].priors

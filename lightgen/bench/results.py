@@ -78,7 +78,7 @@ class Result:
 
     def setting(self, grid: Sequence[str]) -> str:
         """The arguments that were searched, and what was chosen, e.g. `temperature 0.7`."""
-        return ", ".join(f"{path.split('.')[-1]} {_at(self.rows[0], path)}" for path in grid)
+        return chosen(self.rows[0], grid)
 
 
 def results(rows: Sequence[Row], methods: Sequence[str]) -> list[Result]:
@@ -95,6 +95,16 @@ def results(rows: Sequence[Row], methods: Sequence[str]) -> list[Result]:
 def ends(rows: Sequence[Row]) -> Iterator[Row]:
     """The rows that results are compared with, from the good end to the bad one."""
     return iter(sorted((r for r in rows if r["role"] == "end"), key=lambda r: ENDS.index(r["method"])))
+
+
+def chosen(row: Row, grid: Sequence[str]) -> str:
+    """The values that a row has of some arguments, e.g. `temperature 0.7`."""
+    return ", ".join(f"{path.split('.')[-1]} {_at(row, path)}" for path in grid)
+
+
+def sides(found: Sequence[Result]) -> tuple[list[str], list[int]]:
+    """The methods in their order and the budgets in theirs: the rows and columns of a table."""
+    return list(dict.fromkeys(r.method for r in found)), sorted({r.budget for r in found})
 
 
 def front(points: Sequence[tuple[float, float]]) -> list[bool]:

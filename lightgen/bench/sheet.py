@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from lightgen.bench.measure import SHOWN
-from lightgen.bench.results import Result
+from lightgen.bench.results import Result, sides
 from lightgen.figures import GAP, grid, read_png, save_png
 
 HEAD, LABEL = 26, 190
@@ -39,8 +39,7 @@ def save_sheet(found: Sequence[Result], pictures: Path, path: Path) -> None:
         path: of the sheet.
     """
     cells = {(r.method, r.budget): grid(read_strip(pictures / f"{r.rows[0]['id']}.png"), SHOWN // 2) for r in found}
-    methods = list(dict.fromkeys(r.method for r in found))
-    budgets = sorted({r.budget for r in found})
+    methods, budgets = sides(found)
     height, width = next(iter(cells.values())).shape[1:]
     step = (height + 4 * GAP, width + 4 * GAP)
     sheet = Image.new("RGB", (LABEL + step[1] * len(budgets), HEAD + step[0] * len(methods)), "white")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lightgen.bench.measure import BITS
-from lightgen.bench.results import Result, ends, results
+from lightgen.bench.results import Result, ends, results, sides
 from lightgen.bench.rows import Row
 
 
@@ -42,9 +42,8 @@ def markdown(rows: Sequence[Row], identity: Row) -> str:
 
 def by_budget(found: Sequence[Result], score: str) -> list[str]:
     """The lines of a table, a method a line, a budget a column."""
-    budgets = sorted({result.budget for result in found})
+    methods, budgets = sides(found)
     cells = {(result.method, result.budget): str(result.score(score)) for result in found}
-    methods = dict.fromkeys(result.method for result in found)
     head = ["| method | " + " | ".join(map(str, budgets)) + " |", "|---|" + "---|" * len(budgets)]
     return head + [f"| {m} | " + " | ".join(cells.get((m, b), "") for b in budgets) + " |" for m in methods]
 

@@ -16,7 +16,7 @@ from lightgen.bench.curves import save_curves
 from lightgen.bench.measure import BITS, Laboratory, Task
 from lightgen.bench.page import page
 from lightgen.bench.plan import Entry, Plan, carry_out
-from lightgen.bench.results import Result, ends, results
+from lightgen.bench.results import chosen, ends, results
 from lightgen.bench.rows import SUITE, Row, Rows, read
 from lightgen.bench.sheet import save_sheet, save_strip
 from lightgen.bench.suite import Setting, Suite
@@ -93,9 +93,9 @@ def measure(plan: Plan, store: Rows, shard: tuple[int, int] | None) -> None:
 
         def do(entry: Entry) -> None:
             measured = plan.laboratory.measure(entry.task, lambda _, ids: advance(len(ids)))
-            if len(measured.shown):
-                save_strip(measured.shown, store.folder / PICTURES / f"{plan.laboratory.name(entry.task)}.png")
             row = {**entry.marks(), **plan.laboratory.row(entry.task, measured)}
+            if len(measured.shown):
+                save_strip(measured.shown, store.folder / PICTURES / f"{row['id']}.png")
             store.append(row)
             print(line(row, score, plan.suite.methods), flush=True)
 
@@ -109,8 +109,8 @@ def line(row: Row, score: str, methods: dict[str, Any]) -> str:
     value = f"{score} {row['scores'][score]:.4f}"
     if row["role"] == "end":
         return f"{row['method']}: {value}"
-    chosen = Result(row["method"], row["budget"], (row,)).setting(list(methods[row["method"]].grid))
-    how = f", {chosen}" if chosen else ""
+    setting = chosen(row, list(methods[row["method"]].grid))
+    how = f", {setting}" if setting else ""
     return (
         f"{row['role']}: {row['method']} at {row['budget']}{how}, seed {row['seed']}: {value}, "
         f"{1000 * row['seconds']:.3g} ms a picture"

@@ -11,7 +11,7 @@ from lightgen.cli.plain import PlainParser
 def parser() -> PlainParser:
     """The arguments of `lightgen export`."""
     made = PlainParser(prog="lightgen export", description=main.__doc__)
-    made.add_argument("--ckpt_path", type=str, required=True, help="checkpoint of a tokenizer or of a prior")
+    made.add_argument("--ckpt_path", type=Path, required=True, help="checkpoint of a tokenizer or of a prior")
     made.add_argument("--out", type=Path, required=True, help="folder; --ckpt_path and lightgen.load take it")
     made.add_argument("--half", action="store_true", help="keep float32 weights in float16: half the size")
     return made

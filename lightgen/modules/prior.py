@@ -91,7 +91,7 @@ class PriorModule(TrainingModule):
         first = self.global_rank * len(ids_BN)
         noise = Noise.of(self.seed, len(ids_BN), first, self.device).fold(self._batches_done())
         label_B = self._hide(batch.get("label"), noise)
-        output = self.prior.process.loss(_Conditioned(self.prior.network, label_B), ids_BN, noise)
+        output = self.prior.process.loss(Conditioned(self.prior.network, label_B), ids_BN, noise)
         self.log("train/loss", output.loss.detach(), prog_bar=True)
         critic = self._critic_loss(ids_BN, label_B, noise)
         self.log_dict({f"train/{name}": value for name, value in {**output.metrics, **critic.metrics}.items()})
@@ -109,7 +109,7 @@ class PriorModule(TrainingModule):
     def evaluate(self, split: str, batch: Batch) -> None:
         ids_BN = self.ids(batch)
         label = batch.get("label") if self.prior.network.num_classes else None
-        noise, conditioned = Noise(self.seed, batch["index"]), _Conditioned(self.prior.network, label)
+        noise, conditioned = Noise(self.seed, batch["index"]), Conditioned(self.prior.network, label)
         output = self.prior.process.loss(conditioned, ids_BN, noise)
         scores = {"loss": output.loss, **output.metrics, **self._critic_loss(ids_BN, label, noise).metrics}
         if isinstance(self.prior.process, Bound):
@@ -124,7 +124,7 @@ class PriorModule(TrainingModule):
         prior = self.prior
         if prior.critic is None or not isinstance(prior.process, Masked):
             return LossOutput(ids_BN.new_zeros((), dtype=torch.float32), {})
-        networks = _Conditioned(prior.critic, label_B), _Conditioned(prior.network, label_B)
+        networks = Conditioned(prior.critic, label_B), Conditioned(prior.network, label_B)
         return critic_loss(*networks, prior.process, ids_BN, noise.fold(1))
 
     def _code_counts(self) -> Tensor:
@@ -144,7 +144,7 @@ class PriorModule(TrainingModule):
         return label_B.masked_fill(hidden, num_classes)
 
 
-class _Conditioned(nn.Module):
+class Conditioned(nn.Module):
     """The network with a batch's labels bound: what a process trains."""
 
     def __init__(self, network: Network, label_B: Tensor | None) -> None:
