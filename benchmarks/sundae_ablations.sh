@@ -16,7 +16,7 @@ train() {  # NAME SEED STEPS OPTIONS...
     local from=()
     [ -f "$root/last.ckpt" ] && from=(--ckpt_path "$root/last.ckpt")
     # shellcheck disable=SC2086
-    lightgen fit --config emoji64-class.yaml $NETWORK --model.tokenizer runs/emoji64-tokenizer/last.ckpt \
+    lightgen fit --config emoji64-class.yaml $NETWORK --model.tokenizer zoo:emoji64-tokenizer \
         --data.cache "$RUNS/tokens" --trainer.default_root_dir "$root" --trainer.logger false \
         --trainer.limit_val_batches 0 --trainer.max_steps "$steps" --model.scheduler.total_steps "$steps" \
         --seed_everything "$seed" --model.seed "$seed" "$@" ${from[@]+"${from[@]}"}

@@ -13,12 +13,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 import lightgen
 from lightgen.functional.files import atomic, save_json
 from lightgen.registry import Component, build, describe
+from lightgen.zoo import located
 
 KEY = "lightgen"
 """Where a checkpoint says what it holds."""
@@ -44,7 +45,7 @@ def read(path: str | Path) -> dict[str, Any]:
         ValueError: in one line, if there is no such file, it is not a checkpoint, it carries pickled code (which is
             refused, not run), or lightgen did not write it.
     """
-    path = Path(path)
+    path = located(path)
     if path.is_dir():
         return _read_folder(path)
     if not path.is_file():
@@ -112,7 +113,8 @@ def export(path: str | Path, folder: Path, half: bool = False) -> Any:
         for name, tensor in component.state_dict().items()
     }
     with atomic(folder / WEIGHTS) as temporary:
-        save_file(weights, temporary)
+        # The library's own writing to a file makes one that nobody else may read.
+        temporary.write_bytes(save(weights))
     save_json(entry, folder / CONFIG)
     return component
 
@@ -121,7 +123,7 @@ def restore(path: str | Path, kind: str | None = None) -> Any:
     """The component that a checkpoint holds, with its weights (averaged ones where there are such), in eval mode.
 
     Args:
-        path: of a file that lightgen wrote, or of a folder that it exported.
+        path: of a file that lightgen wrote, or of a folder that it exported, or `zoo:NAME`.
         kind: what it must be, `"prior"` or `"tokenizer"`; None takes either.
 
     Raises:
@@ -155,7 +157,7 @@ def load_tokenizer(path: str) -> Any:
     Raises:
         ValueError: as `restore`; for a missing file it says how to train one.
     """
-    if not Path(path).exists():
+    if not located(path).exists():
         raise ValueError(
             f"no tokenizer at {path}; train one, e.g. `lightgen fit --config ffhq256-tokenizer.yaml`, "
             "and give its checkpoint with --model.tokenizer"

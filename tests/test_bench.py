@@ -189,6 +189,7 @@ CHANGES = {
     "at least two different seeds": {"seeds": [0]},
     "tune_by must be one of KID": {"tune_by": "beauty"},
     "no checkpoint at gone.ckpt": {"priors": {"tiny": "gone.ckpt"}},
+    "no model is called zoo:dogs": {"priors": {"tiny": "zoo:dogs"}},
     "wants as many generated as reference pictures": {"protocol": {"class_path": "Offline"}},
     "does not hold reference statistics": {"reference": __file__},
 }

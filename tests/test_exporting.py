@@ -44,6 +44,11 @@ def test_export_and_load_to_the_bit(tokenizer_checkpoint, prior_checkpoint, impo
             assert (tmp_path / "again" / name).read_bytes() == (out / name).read_bytes()
 
 
+def test_the_files_of_an_export_may_be_read_by_the_same_people(tokenizer_checkpoint, tmp_path):
+    run("export", "--ckpt_path", tokenizer_checkpoint, "--out", tmp_path)
+    assert len({(tmp_path / name).stat().st_mode for name in ("model.safetensors", "config.json")}) == 1
+
+
 def test_half_the_size_and_float32_again_when_loaded(prior_checkpoint, tmp_path):
     run("export", "--ckpt_path", prior_checkpoint, "--out", tmp_path, "--half")
     stored = load_file(tmp_path / "model.safetensors")

@@ -16,7 +16,7 @@ LAYERS = [
     {"denoiser"},
     {"quantizers", "networks", "processes"},
     {"tokenizers", "samplers", "losses", "metrics"},
-    {"checkpoint", "figures", "provenance", "windows"},
+    {"zoo", "checkpoint", "figures", "provenance", "windows"},
     {"prior", "importers"},
     {"inpainting"},
     {"data", "modules"},

@@ -1,8 +1,13 @@
 """`lightgen list`, and the help of every command."""
 
 import pytest
+import torch
 
+import lightgen
+from lightgen import zoo
+from lightgen.checkpoint import export
 from lightgen.cli.main import COMMANDS, main
+from lightgen.functional.files import save_json
 from lightgen.registry import components
 
 
@@ -30,3 +35,20 @@ def test_completion(capsys):
     assert main(["--print_shtab", "bash"]) == 0
     script = capsys.readouterr().out
     assert "--ckpt_path" in script and "reconstruct" in script and len(script) < 100_000
+
+
+def test_the_zoo_has_names(prior_checkpoint, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(zoo, "FOLDER", tmp_path)
+    export(prior_checkpoint, tmp_path / "tiny", half=True)
+    save_json({"about": "shapes"}, tmp_path / "tiny" / zoo.CARD)
+    assert main(["list", "zoo"]) == 0
+    assert capsys.readouterr().out.split() == ["zoo:tiny", "shapes"]
+    half, whole = lightgen.load("zoo:tiny"), lightgen.load(prior_checkpoint)
+    assert half.network.state_dict().keys() == whole.network.state_dict().keys()
+    for name, weight in half.state_dict().items():
+        other = whole.state_dict()[name]
+        assert weight.dtype == other.dtype and torch.allclose(weight, other, rtol=1e-3, atol=1e-6), name
+    assert main(["sample", "--ckpt_path", "zoo:tini", "--out", str(tmp_path / "out")]) == 2
+    assert "no model is called zoo:tini; did you mean 'zoo:tiny'?" in capsys.readouterr().err
+    args = ["sample", "--ckpt_path", "zoo:tiny", "--num_images", "2", "--out", str(tmp_path / "out")]
+    assert main(args) == 0 and (tmp_path / "out" / "grid.png").is_file()

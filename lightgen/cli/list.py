@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from itertools import groupby
 
+from lightgen import zoo
 from lightgen.cli.plain import PlainParser
 from lightgen.registry import Component, components
+
+ZOO = "zoo"
 
 
 def main(args: list[str]) -> int:
     """Print every component, or those of one kind."""
     kinds = sorted({c.kind for c in components()})
     parser = PlainParser(prog="lightgen list", description="Every component that a config can name.")
-    parser.add_argument("kind", nargs="?", help=f"one of {', '.join(kinds)}; all if not given")
+    parser.add_argument("kind", nargs="?", help=f"one of {', '.join(kinds)}; all if not given; or {ZOO}")
     kind = parser.parse_args(args[1:]).kind
+    if kind == ZOO:
+        return list_zoo()
     if kind is not None and kind not in kinds:
-        raise ValueError(f"no kind {kind!r}; there are {', '.join(kinds)}")
+        raise ValueError(f"no kind {kind!r}; there are {', '.join([*kinds, ZOO])}")
     for name, members in groupby(components(kind), key=lambda c: c.kind):
         print(name)
         for component in members:
@@ -23,6 +28,13 @@ def main(args: list[str]) -> int:
             print(f"  {component.__name__:<20}  {_summary(component)}")
             if about:
                 print(f"  {'':<20}  ({about})")
+    return 0
+
+
+def list_zoo() -> int:
+    """Print the trained models that ship with lightgen."""
+    for name in zoo.names():
+        print(f"  {zoo.PREFIX + name:<26}  {zoo.card(name)['about']}")
     return 0
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from lightgen.functional.distances import Statistics
 from lightgen.functional.files import atomic
@@ -27,7 +27,7 @@ def save_statistics(statistics: Statistics, path: Path, rules: EvaluationProtoco
     """
     tensors = {"mean": statistics.mean.cpu().contiguous(), "covariance": statistics.covariance.cpu().contiguous()}
     with atomic(path) as temporary:
-        save_file(tensors, temporary, {KEY: json.dumps({"num": statistics.num, **_identity(rules, data)})})
+        temporary.write_bytes(save(tensors, {KEY: json.dumps({"num": statistics.num, **_identity(rules, data)})}))
 
 
 def load_statistics(path: Path, rules: EvaluationProtocol, data: str) -> Statistics:

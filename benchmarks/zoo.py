@@ -1,0 +1,93 @@
+"""Put a trained checkpoint into the zoo: weights in float16, and a card that says what it is, whence, and how good.
+
+    python benchmarks/zoo.py runs/emoji64-sundae/last.ckpt emoji64-sundae --seconds 2100 \\
+        --about "SUNDAE on emoji, by class" --command "lightgen fit --config emoji64-class.yaml ..."
+
+What is scored is what was written, as float16. Of a tokenizer: held-out emoji through it. Of a prior: as many pictures
+as there are held-out ones, by its own sampler, and bits per token where it has a likelihood.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from lightning.pytorch import Trainer
+from priors import batches
+
+from lightgen.bench.likelihood import bits_per_token
+from lightgen.bench.measure import Laboratory, Task
+from lightgen.bench.suite import Setting
+from lightgen.checkpoint import KEY, export, fingerprint, read, restore
+from lightgen.cli.sampling import TRAINER_DEFAULTS
+from lightgen.data.emoji import Emoji
+from lightgen.functional.files import save_json
+from lightgen.metrics.features import EfficientNetLite0
+from lightgen.metrics.health import Health
+from lightgen.metrics.protocols import Offline
+from lightgen.prior import Prior
+from lightgen.provenance import provenance
+from lightgen.registry import describe
+from lightgen.tokenizers.base import Tokenizer
+from lightgen.zoo import CARD, FOLDER
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("name", help="what follows `zoo:`")
+    parser.add_argument("--about", required=True, help="the line that `lightgen list zoo` prints")
+    parser.add_argument("--command", required=True, help="that trained it")
+    parser.add_argument("--seconds", type=float, required=True, help="that training took")
+    args = parser.parse_args()
+    folder = FOLDER / args.name
+    export(args.checkpoint, folder, half=True)
+    model, contents = restore(folder), read(args.checkpoint)
+    config = yaml.safe_load(contents[KEY]["config"])
+    options = config["data"]["init_args"]
+    card = {
+        "about": args.about,
+        "command": args.command,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "steps": contents["global_step"],
+        "images_seen": contents["global_step"] * options["batch_size"],
+        "seconds": args.seconds,
+        "data": f"Emoji, fingerprint {Emoji().fingerprint}",
+        "weights": fingerprint(model),
+        "scores": {name: round(value, 4) for name, value in scores(model, folder).items()},
+        "scored_with": provenance(),
+    }
+    save_json(card, folder / CARD)
+    print(args.name, card["parameters"], card["scores"])
+
+
+def scores(model: Any, folder: Path) -> dict[str, float]:
+    """What the card says of its quality."""
+    if isinstance(model, Tokenizer):
+        return of_tokenizer(model)
+    assert isinstance(model, Prior)
+    laboratory = Laboratory(Emoji(), Offline(), Trainer(**TRAINER_DEFAULTS))
+    own = Setting(*(describe(part) for part in (model.sampler, model.warps, model.guidance)))
+    task = Task("sampler", str(folder), own, 0, laboratory.num_real)
+    found = laboratory.measure(task).scores
+    bits = bits_per_token(model, laboratory.data.dataset("val"), 0)
+    if bits is not None:
+        found["bits per token"] = float(bits.mean())
+    return found
+
+
+@torch.no_grad()
+def of_tokenizer(tokenizer: Tokenizer) -> dict[str, float]:
+    """Health on the held-out emoji."""
+    pictures = Emoji().dataset("val")
+    health = Health(tokenizer.vocab_size, tokenizer.num_codes, EfficientNetLite0())
+    for (index,) in batches(torch.arange(len(pictures))):
+        health.update(tokenizer, pictures.__getitems__(index.tolist())["image"], index)
+    return {name: float(value) for name, value in health.compute().items()}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""Trained models that ship with lightgen: `zoo:NAME` stands for one wherever a checkpoint is asked for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from lightgen.registry import suggestion
+
+PREFIX = "zoo:"
+FOLDER = Path(__file__).with_name("weights")
+CARD = "card.json"
+
+
+def located(checkpoint: str | Path) -> Path:
+    """The path of a checkpoint, which may be a name like `zoo:emoji64-sundae`.
+
+    Raises:
+        ValueError: if the zoo has no such model; the message names the nearest one.
+    """
+    name = str(checkpoint)
+    if not name.startswith(PREFIX):
+        return Path(checkpoint)
+    known = [PREFIX + entry for entry in names()]
+    if name not in known:
+        raise ValueError(f"no model is called {name}{suggestion(name, known) if known else ', the zoo is empty'}")
+    return FOLDER / name.removeprefix(PREFIX)
+
+
+def names() -> list[str]:
+    """What there is."""
+    return sorted(path.parent.name for path in FOLDER.glob(f"*/{CARD}"))
+
+
+def card(name: str) -> dict[str, Any]:
+    """What a model is, how it was made, and how good it is."""
+    found: dict[str, Any] = json.loads((FOLDER / name / CARD).read_text())
+    return found
