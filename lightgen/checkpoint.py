@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
+from safetensors.torch import save as serialized
 from torch import Tensor, nn
 
 import lightgen
@@ -114,7 +115,7 @@ def export(path: str | Path, folder: Path, half: bool = False) -> Any:
     }
     with atomic(folder / WEIGHTS) as temporary:
         # The library's own writing to a file makes one that nobody else may read.
-        temporary.write_bytes(save(weights))
+        temporary.write_bytes(serialized(weights))
     save_json(entry, folder / CONFIG)
     return component
 
