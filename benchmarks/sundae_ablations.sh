@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Trains the priors of sundae_ablations.yaml: seven variants of a small SUNDAE prior on emoji, three seeds each.
 #   bash benchmarks/sundae_ablations.sh && lightgen bench --config sundae_ablations.yaml --out runs/bench-sundae_ablations
-# Called again, it goes on where it stopped. STEPS=400 is what the shipped results were made with.
+# Called again, it goes on where it stopped. STEPS=400 is how many batches each variant is trained for, but for u1-long: twice as many.
 set -eu
 STEPS=${STEPS:-400}
 RUNS=${RUNS:-runs/ablations}
-NETWORK="--model.network.dim 64 --model.network.heads 1"
+NETWORK="--model.network.dim 64 --model.network.heads 1 --model.network.dim_head 64"
 RESAMPLER=--model.network.resampler
 PLAIN=--trainer.callbacks=[]
 
