@@ -90,7 +90,7 @@ def test_prior(config, world):
         assert stage_one in TOKENIZERS
         options["model.tokenizer"] = trained_tokenizer(stage_one, world)
     if text["data"]["class_path"] == "CachedTokens":
-        options["data.cache"] = world / "cache"
+        options["data.cache"] = world / f"{stage_one}-cache"
     checkpoint = fit(config, world / config, options)
     out = world / f"{config}-out"
     args = ["sample", "--ckpt_path", str(checkpoint), "--out", str(out), "--num_images", "2", "--sampler.steps", "2"]
