@@ -16,15 +16,13 @@ import math
 import shlex
 from pathlib import Path
 
-import torch
+from emoji_health import health_on_emoji
 
 from lightgen.checkpoint import restore
 from lightgen.cli import fit
 from lightgen.cli.demo import is_done
 from lightgen.data.emoji import Emoji
 from lightgen.losses.perceptual import FeatureDistance
-from lightgen.metrics.features import EfficientNetLite0
-from lightgen.metrics.health import Health
 from lightgen.provenance import provenance
 
 CONFIG = "emoji64-gan-tokenizer.yaml"
@@ -38,7 +36,6 @@ ROWS = {
     "codebook_usage": "{:.3f}",
     "codebook_perplexity": "{:.1f}",
 }
-BATCH = 32
 
 
 def command(name: str, seed: int, root: Path) -> list[str]:
@@ -68,16 +65,6 @@ def logged(folder: Path) -> tuple[int, int]:
     return sum(not math.isfinite(v) for v in values), int(max(float(row["train/skipped"] or 0) for row in rows))
 
 
-@torch.no_grad()
-def scores(checkpoint: Path) -> dict[str, float]:
-    """Health of the tokenizer on the held-out pictures."""
-    tokenizer, pictures = restore(checkpoint, "tokenizer"), Emoji().dataset("val")
-    health = Health(tokenizer.vocab_size, tokenizer.num_codes, EfficientNetLite0(), FeatureDistance())
-    for index in torch.arange(len(pictures)).split(BATCH):
-        health.update(tokenizer, pictures.__getitems__(index.tolist())["image"], index)
-    return {name: float(value) for name, value in health.compute().items()}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/adversarial"), help="folder of the runs")
@@ -88,7 +75,9 @@ def main() -> None:
     for seed in args.seeds:
         for name in RUNS:
             root, column = args.out / f"{name}-{seed}", f"{name}, seed {seed}"
-            found[column], numbers[column] = scores(train(name, seed, root)), logged(root)
+            tokenizer = restore(train(name, seed, root), "tokenizer")
+            found[column] = health_on_emoji(tokenizer, FeatureDistance())
+            numbers[column] = logged(root)
     print(f"\n{len(Emoji().dataset('val'))} held-out emoji at 64x64, {CONFIG}, with and without discriminator\n")
     print(f"| | {' | '.join(found)} |")
     print("|---|" + "---|" * len(found))

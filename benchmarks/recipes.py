@@ -20,14 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from emoji_health import BATCH, health_on_emoji
 
 from lightgen.checkpoint import restore
 from lightgen.cli import fit
 from lightgen.cli.demo import is_done
 from lightgen.data.emoji import Emoji
 from lightgen.losses.perceptual import FeatureDistance
-from lightgen.metrics.features import EfficientNetLite0
-from lightgen.metrics.health import Health
 from lightgen.provenance import provenance
 from lightgen.types import to_unit
 
@@ -46,7 +45,6 @@ SCORES = {
     "codebook_usage": ".1%",
     "codebook_perplexity": ".0f",
 }
-BATCH = 32
 
 
 def train(name: str, root: Path) -> Path:
@@ -71,14 +69,9 @@ def train(name: str, root: Path) -> Path:
 @torch.no_grad()
 def examine(tokenizer: Any) -> tuple[torch.Tensor, dict[str, float]]:
     """The ids of all held-out pictures, and the health of the tokenizer on them."""
-    pictures = Emoji().dataset("val")
-    health = Health(tokenizer.vocab_size, features=EfficientNetLite0(), perceptual=FeatureDistance())
-    ids = []
-    for index in torch.arange(len(pictures)).split(BATCH):
-        images = pictures.__getitems__(index.tolist())["image"]
-        health.update(tokenizer, images, index)
-        ids.append(tokenizer.encode(to_unit(images)))
-    return torch.cat(ids), {name: float(value) for name, value in health.compute().items()}
+    pictures = Emoji().dataset("val").images()
+    ids = torch.cat([tokenizer.encode(to_unit(batch)) for batch in pictures.split(BATCH)])
+    return ids, health_on_emoji(tokenizer, FeatureDistance())
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Trains the priors of sundae_ablations.yaml: seven variants of a small SUNDAE prior on emoji, three seeds each.
 #   bash benchmarks/sundae_ablations.sh && lightgen bench --config sundae_ablations.yaml --out runs/bench-sundae_ablations
-# Called again, it goes on where it stopped. STEPS=400 is how many batches each variant is trained for, but for u1-long: twice as many.
+# Called again, it goes on where it stopped. Each variant is trained for STEPS batches, u1-long for twice as many.
 set -eu
 STEPS=${STEPS:-400}
 RUNS=${RUNS:-runs/ablations}

@@ -13,10 +13,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
+from emoji_health import health_on_emoji
 from lightning.pytorch import Trainer
-from priors import batches
 
 from lightgen.bench.likelihood import bits_per_token
 from lightgen.bench.measure import Laboratory, Task
@@ -25,8 +24,6 @@ from lightgen.checkpoint import KEY, export, fingerprint, read, restore
 from lightgen.cli.sampling import TRAINER_DEFAULTS
 from lightgen.data.emoji import Emoji
 from lightgen.functional.files import save_json
-from lightgen.metrics.features import EfficientNetLite0
-from lightgen.metrics.health import Health
 from lightgen.metrics.protocols import Offline
 from lightgen.prior import Prior
 from lightgen.provenance import provenance
@@ -67,7 +64,7 @@ def main() -> None:
 def scores(model: Any, folder: Path) -> dict[str, float]:
     """What the card says of its quality."""
     if isinstance(model, Tokenizer):
-        return of_tokenizer(model)
+        return health_on_emoji(model)
     assert isinstance(model, Prior)
     laboratory = Laboratory(Emoji(), Offline(), Trainer(**TRAINER_DEFAULTS))
     own = Setting(*(describe(part) for part in (model.sampler, model.warps, model.guidance)))
@@ -77,16 +74,6 @@ def scores(model: Any, folder: Path) -> dict[str, float]:
     if bits is not None:
         found["bits per token"] = float(bits.mean())
     return found
-
-
-@torch.no_grad()
-def of_tokenizer(tokenizer: Tokenizer) -> dict[str, float]:
-    """Health on the held-out emoji."""
-    pictures = Emoji().dataset("val")
-    health = Health(tokenizer.vocab_size, tokenizer.num_codes, EfficientNetLite0())
-    for (index,) in batches(torch.arange(len(pictures))):
-        health.update(tokenizer, pictures.__getitems__(index.tolist())["image"], index)
-    return {name: float(value) for name, value in health.compute().items()}
 
 
 if __name__ == "__main__":

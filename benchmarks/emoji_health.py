@@ -1,0 +1,23 @@
+"""What the benchmarks share that look at trained tokenizers: their health on the held-out emoji."""
+
+from __future__ import annotations
+
+import torch
+
+from lightgen.data.emoji import Emoji
+from lightgen.losses.perceptual import Perceptual
+from lightgen.metrics.features import EfficientNetLite0
+from lightgen.metrics.health import Health
+from lightgen.tokenizers.base import Tokenizer
+
+BATCH = 32
+
+
+@torch.no_grad()
+def health_on_emoji(tokenizer: Tokenizer, perceptual: Perceptual | None = None) -> dict[str, float]:
+    """Scores of all held-out emoji sent through a tokenizer in eval mode; with a perceptual distance if given."""
+    pictures = Emoji().dataset("val")
+    health = Health(tokenizer.vocab_size, tokenizer.num_codes, EfficientNetLite0(), perceptual)
+    for index in torch.arange(len(pictures)).split(BATCH):
+        health.update(tokenizer, pictures.__getitems__(index.tolist())["image"], index)
+    return {name: float(value) for name, value in health.compute().items()}
