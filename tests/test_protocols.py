@@ -173,7 +173,7 @@ def test_an_unfinished_file_leaves_the_old_one(tmp_path: Path, monkeypatch: pyte
     def fail(*args: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("lightgen.metrics.reference.save_file", fail)
+    monkeypatch.setattr("lightgen.metrics.reference.save", fail)
     with pytest.raises(OSError, match="disk full"):
         saved(path)
     assert path.read_bytes() == before and len(list(tmp_path.iterdir())) == 1
