@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Trains the priors of sundae_ablations.yaml: seven variants of a small SUNDAE prior on emoji, three seeds each.
 #   bash benchmarks/sundae_ablations.sh && lightgen bench --config sundae_ablations.yaml --out runs/bench-sundae_ablations
-# Called again, it goes on where it stopped. Each variant is trained for STEPS batches, u1-long for twice as many.
+# Called again, it goes on where it stopped; called in a second shell, it shares the work. Each variant is trained for STEPS batches, u1-long for twice as many.
 set -eu
 STEPS=${STEPS:-400}
 RUNS=${RUNS:-runs/ablations}
@@ -12,7 +12,10 @@ PLAIN=--trainer.callbacks=[]
 train() {  # NAME SEED STEPS OPTIONS...
     local root=$RUNS/$1-$2 steps=$3 seed=$2
     shift 3
-    [ -f "$root/done" ] && return
+    mkdir -p "$root"
+    exec 9> "$root/lock"
+    flock --nonblock 9 || return 0
+    [ -f "$root/done" ] && return 0
     local from=()
     [ -f "$root/last.ckpt" ] && from=(--ckpt_path "$root/last.ckpt")
     # shellcheck disable=SC2086

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from pictures import folder, idx
 
+from lightgen import zoo
 from lightgen.cli.configs import shipped
 from lightgen.cli.main import main
 from lightgen.figures import read_png
@@ -85,12 +86,15 @@ def test_tokenizer(config, world, capsys):
 def test_prior(config, world):
     text = yaml.safe_load((shipped() / config).read_text())
     options = {**SHORT, **pictures(config, world), **SMALL}
-    if isinstance(text["model"]["init_args"]["tokenizer"], str):
-        stage_one = Path(text["model"]["init_args"]["tokenizer"]).parent.name + ".yaml"
+    tokenizer = text["model"]["init_args"]["tokenizer"]
+    if isinstance(tokenizer, str) and tokenizer.startswith(zoo.PREFIX):
+        options = {**SHORT, **SMALL}
+    elif isinstance(tokenizer, str):
+        stage_one = Path(tokenizer).parent.name + ".yaml"
         assert stage_one in TOKENIZERS
         options["model.tokenizer"] = trained_tokenizer(stage_one, world)
     if text["data"]["class_path"] == "CachedTokens":
-        options["data.cache"] = world / f"{stage_one}-cache"
+        options["data.cache"] = world / f"{config}-cache"
     checkpoint = fit(config, world / config, options)
     out = world / f"{config}-out"
     args = ["sample", "--ckpt_path", str(checkpoint), "--out", str(out), "--num_images", "2", "--sampler.steps", "2"]
