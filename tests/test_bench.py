@@ -264,6 +264,18 @@ def test_a_method_may_have_a_prior_for_each_seed(suite, prior_checkpoint, tmp_pa
     assert "method SUNDAE has 2 priors; give one, or one for each of the seeds" in capsys.readouterr().err
 
 
+def test_a_method_without_guidance_has_none_whatever_the_prior_does_by_itself(suite, prior_checkpoint, tmp_path):
+    own = lightgen.load(prior_checkpoint)
+    parts = (own.tokenizer, own.network, own.process, own.sampler, own.warps)
+    save(Prior(*parts, ConstantGuidance(2.0), label_dropout=0.1), tmp_path / "guided.ckpt")
+    sampler = {"class_path": "SUNDAE", "init_args": {"steps": 1, "min_steps": 4}}
+    methods = {"SUNDAE": {"prior": "guided", "sampler": sampler}}
+    text = suite[1] | {"priors": {"guided": str(tmp_path / "guided.ckpt")}, "methods": methods, "evaluations": [4]}
+    (tmp_path / "suite.yaml").write_text(yaml.safe_dump(text))
+    assert main(["bench", "--config", str(tmp_path / "suite.yaml"), "--out", str(tmp_path / "out")]) == 0
+    assert {row["evaluations"] for row in read(tmp_path / "out") if row["role"] == "report"} == {4.0}
+
+
 def test_a_prior_with_a_likelihood_is_measured_by_it(suite, prior_checkpoint, tmp_path):
     tokenizer = lightgen.load(prior_checkpoint).tokenizer
     network = Transformer(tokenizer.vocab_size + 1, tokenizer.vocab_size, tokenizer.grid, dim=8, depth=1, heads=1)

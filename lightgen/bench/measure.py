@@ -21,6 +21,7 @@ from lightgen.checkpoint import fingerprint
 from lightgen.data.base import ImageData, Split
 from lightgen.functional.distances import Statistics, novelty_scores, statistics
 from lightgen.functional.random import Noise
+from lightgen.guidance import ConstantGuidance
 from lightgen.metrics.base import FeatureMetric
 from lightgen.metrics.generation import generation_scores
 from lightgen.metrics.protocols import EvaluationProtocol
@@ -130,12 +131,13 @@ class Laboratory:
             images = self._end(task)
             return Measured(self._scores(self._features(images)), 0.0, 0.0, images[:SHOWN])
         assert task.setting is not None
-        how = build(vars(task.setting))
+        how, prior = build(vars(task.setting)), self.prior(task.prior)
+        unguided = None if prior.guidance is None else ConstantGuidance(1.0)
         module = SamplingModule(
-            self.prior(task.prior),
+            prior,
             how["sampler"],
             how["warps"],
-            how["guidance"],
+            how["guidance"] or unguided,
             seed=task.seed,
             on_batch=None if on_step is None else lambda _: on_step,
         )
