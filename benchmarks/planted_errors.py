@@ -1,6 +1,6 @@
 """Which samplers mend mistakes: token accuracy after a few steps from real ids with a tenth of the tokens replaced.
 
-    python benchmarks/planted_errors.py runs/emoji64-*/last.ckpt
+    python benchmarks/planted_errors.py zoo:emoji64-sundae zoo:emoji64-absorbing
 
 Every sampler gets the same ids, none of them marked as wrong, and five steps at low temperature. Those that revise
 tokens can raise the accuracy; those that only fill in MASK cannot.
@@ -15,6 +15,7 @@ from priors import batches, ids_and_labels, read
 from torch import Tensor
 
 from lightgen.functional.random import Noise, Stream
+from lightgen.guidance import ConstantGuidance
 from lightgen.prior import Prior
 from lightgen.registry import describe
 from lightgen.samplers.ancestral import Ancestral
@@ -77,9 +78,9 @@ def mend(prior: Prior, sampler: Sampler, temperature: float, damaged: Tensor, la
     """The ids after sampling from the damaged ones."""
     parts = []
     for ids, labels, index in batches(damaged, label, torch.arange(len(damaged))):
-        classes = labels if prior.network.num_classes else None
-        warps = Warps(temperature)
-        parts.append(prior.sample_ids(Noise(0, index), sampler, warps, label=classes, ids_BN=ids).ids)
+        classes, unguided = (labels, ConstantGuidance(1.0)) if prior.network.num_classes else (None, None)
+        noise, warps = Noise(0, index), Warps(temperature)
+        parts.append(prior.sample_ids(noise, sampler, warps, unguided, classes, ids_BN=ids).ids)
     return torch.cat(parts)
 
 

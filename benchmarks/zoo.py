@@ -42,7 +42,7 @@ def main() -> None:
     args = parser.parse_args()
     folder = FOLDER / args.name
     export(args.checkpoint, folder, half=True)
-    model, contents = restore(folder), read(args.checkpoint)
+    model, contents, data = restore(folder), read(args.checkpoint), Emoji()
     config = yaml.safe_load(contents[KEY]["config"])
     options = config["data"]["init_args"]
     card = {
@@ -52,25 +52,25 @@ def main() -> None:
         "steps": contents["global_step"],
         "images_seen": contents["global_step"] * options["batch_size"],
         "seconds": args.seconds,
-        "data": f"Emoji, fingerprint {Emoji().fingerprint}",
+        "data": f"Emoji, fingerprint {data.fingerprint}",
         "weights": fingerprint(model),
-        "scores": {name: round(value, 4) for name, value in scores(model, folder).items()},
+        "scores": {name: round(value, 4) for name, value in scores(model, folder, data).items()},
         "scored_with": provenance(),
     }
     save_json(card, folder / CARD)
     print(args.name, card["parameters"], card["scores"])
 
 
-def scores(model: Any, folder: Path) -> dict[str, float]:
+def scores(model: Any, folder: Path, data: Emoji) -> dict[str, float]:
     """What the card says of its quality."""
     if isinstance(model, Tokenizer):
         return health_on_emoji(model)
     assert isinstance(model, Prior)
-    laboratory = Laboratory(Emoji(), Offline(), Trainer(**TRAINER_DEFAULTS))
+    laboratory = Laboratory(data, Offline(), Trainer(**TRAINER_DEFAULTS))
     own = Setting(*(describe(part) for part in (model.sampler, model.warps, model.guidance)))
     task = Task("sampler", str(folder), own, 0, laboratory.num_real)
     found = laboratory.measure(task).scores
-    bits = bits_per_token(model, laboratory.data.dataset("val"), 0)
+    bits = bits_per_token(model, data.dataset("val"), 0)
     if bits is not None:
         found["bits per token"] = float(bits.mean())
     return found

@@ -85,11 +85,11 @@ def test_tokenizer(config, world, capsys):
 @pytest.mark.parametrize("config", PRIORS)
 def test_prior(config, world):
     text = yaml.safe_load((shipped() / config).read_text())
-    options = {**SHORT, **pictures(config, world), **SMALL}
+    options = {**SHORT, **SMALL}
     tokenizer = text["model"]["init_args"]["tokenizer"]
-    if isinstance(tokenizer, str) and tokenizer.startswith(zoo.PREFIX):
-        options = {**SHORT, **SMALL}
-    elif isinstance(tokenizer, str):
+    if not str(tokenizer).startswith(zoo.PREFIX):
+        options |= pictures(config, world)
+    if isinstance(tokenizer, str) and not tokenizer.startswith(zoo.PREFIX):
         stage_one = Path(tokenizer).parent.name + ".yaml"
         assert stage_one in TOKENIZERS
         options["model.tokenizer"] = trained_tokenizer(stage_one, world)
