@@ -199,10 +199,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="gpu.sh", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results", help="folder of the result")
     parser.add_argument("--tiny", action="store_true", help="one config at a tiny size on the processor, as a test")
+    parser.add_argument("--seconds", type=float, default=Limits.total, help="rows that take longer are skipped")
     given = parser.parse_args()
     if not given.tiny and not torch.cuda.is_available():
         sys.exit("gpu.sh: there is no CUDA device here; --tiny tries it on the processor")
-    device, limits = torch.device("cpu" if given.tiny else "cuda"), TINY if given.tiny else Limits()
+    device, limits = torch.device("cpu" if given.tiny else "cuda"), TINY if given.tiny else Limits(given.seconds)
     torch.set_float32_matmul_precision("high")
     end = threading.Timer(limits.total + END, os._exit, [0])
     end.daemon = True

@@ -204,6 +204,20 @@ def test_importance_sampling_keeps_the_loss_unbiased_and_makes_it_less_noisy():
     assert losses[True].std() < 0.95 * losses[False].std()
 
 
+def test_importance_sampling_keeps_the_auxiliary_loss_unbiased():
+    """Half of the draws go to one step there, the one with the least noise."""
+    clean, losses = clean_tokens(50, 8), {}
+    for importance in (False, True):
+        process = MaskReplace(V, num_steps=10, importance=importance).eval()
+        process.visits.fill_(100)
+        process.squares.fill_(1.0)[0] = 100.0
+        network = Independent(process)
+        drawn = [process.loss(network, clean, Noise.of(0, 50).fold(i)).metrics["cross_entropy"] for i in range(200)]
+        losses[importance] = torch.stack(drawn)
+    error = (losses[False].var() / 200 + losses[True].var() / 200).sqrt()
+    assert abs(losses[False].mean() - losses[True].mean()) < 4 * error
+
+
 def test_importance_is_not_learned_from_held_out_data():
     process = MaskReplace(V, num_steps=20)
     process.eval().loss(Independent(process), clean_tokens(20, 8), Noise.of(0, 20))

@@ -73,7 +73,9 @@ class Variational(Diffusion, Bound):
         if self.training and self.importance:
             self._record(number_B, term_B.detach())
         bound = (weight_B * term_B).mean()
-        plain = cross_entropy(logits.flatten(0, 1), ids_BN.flatten())
+        # Over evenly drawn steps its weights would be 1.
+        plain_B = cross_entropy(logits.transpose(1, 2), ids_BN, reduction="none").mean(1)
+        plain = (weight_B / self.num_steps * plain_B).mean()
         return LossOutput(bound + self.auxiliary * plain, {"bound": bound.detach(), "cross_entropy": plain.detach()})
 
     def _step(self, denoise: Denoise, ids_BN: Tensor, number_B: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
