@@ -88,15 +88,15 @@ class Incremental(Ordered, Protocol):
 
 
 class Level(NamedTuple):
-    """How far tokens are destroyed: shares (B,) float64 that are kept and masked; the rest is replaced."""
+    """How far tokens are destroyed: shares (B,) float64 that add up to 1.
+
+    All three are given, for the rest of the others would not be exactly zero where nothing is replaced.
+    """
 
     kept: Tensor
     masked: Tensor
-
-    @property
-    def replaced(self) -> Tensor:
-        """(B,) share that is replaced by random codes."""
-        return (1 - self.kept - self.masked).clamp_min(0)
+    replaced: Tensor
+    """By random codes."""
 
 
 @runtime_checkable

@@ -236,6 +236,8 @@ def test_budgets_count_evaluations():
     assert steps(SUNDAE(1), 8, LinearGuidance(2.0)) == 4
     assert steps(ArgmaxUnrolled(1), 8) == 4
     assert steps(TokenCritic(1), 8) == 4
+    # Under guidance the network counts twice, the critic once.
+    assert steps(TokenCritic(1), 8, ConstantGuidance(2.0)) == 3
     assert steps(ArgmaxUnrolled(1), 1) is None
     assert steps(Autoregressive(), 16) == 16
     assert steps(Autoregressive(), 15) is None

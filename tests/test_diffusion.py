@@ -92,6 +92,14 @@ def test_posterior_is_bayes_rule(name, pair):
             torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-14)
 
 
+def test_without_replacement_a_written_token_stays_at_any_time():
+    """Though 1 - kept - masked is not zero at many of these times."""
+    process, guess = Absorbing(V), torch.tensor([[[0.0, 0.5, 0.5]]], dtype=torch.float64)
+    for later in [k / 100 for k in range(1, 101)]:
+        found = posterior(guess, torch.tensor([[0]]), at(process, later / 2), at(process, later), process.frequencies)
+        assert found[0, 0].tolist() == [1, 0, 0, 0]
+
+
 @pytest.mark.parametrize("name", PROCESSES)
 @pytest.mark.parametrize("pair", PAIRS)
 def test_marginals_agree(name, pair):

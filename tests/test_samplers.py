@@ -468,6 +468,9 @@ def test_remdm_asks_how_sure_it_is_of_tokens_it_was_given():
     # Three steps and the two questions; what does not change is evaluated once.
     assert sample.trace.evaluations.tolist() == [5, 1]
     assert sample.ids[1].tolist() == [2] * 6
+    # Other strategies have no use for the answers.
+    sample = ReMDM(3, Cap(0.0))(Denoiser(network, process=process), given, known, noise)
+    assert sample.trace.evaluations.tolist() == [1, 1]
 
 
 def test_loop_writes_its_share_then_stands_then_finishes():

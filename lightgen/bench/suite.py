@@ -195,7 +195,7 @@ def budgets(suite: Suite, method: Method, num_tokens: int) -> list[int]:
 def most_evaluations(setting: Setting, num_tokens: int) -> int:
     """The most network evaluations that a picture may take."""
     sampler: Sampler = build(setting.sampler)
-    return sampler.num_evaluations(num_tokens) * branches(setting)
+    return sampler.num_evaluations(num_tokens, branches(setting))
 
 
 def branches(setting: Setting) -> int:

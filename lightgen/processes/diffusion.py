@@ -65,8 +65,8 @@ class Diffusion(Process):
         """Draw ids (B, N) at a later time, given those at `time`."""
         choice = noise.uniform(step, Stream.FORWARD, ids_BN.shape[1]).double()
         codes = self._codes(noise, step, Stream.FORWARD_CODE, ids_BN.shape[1])
-        alpha, gamma, _ = diffusion.transition(self._level_at(time, choice), self._level_at(later, choice))
-        return diffusion.corrupt(ids_BN, Level(alpha, gamma), self.vocab_size, choice, codes)
+        moved = diffusion.transition(self._level_at(time, choice), self._level_at(later, choice))
+        return diffusion.corrupt(ids_BN, Level(*moved), self.vocab_size, choice, codes)
 
     def divergence(
         self, logits_BNV: Tensor, ids_BN: Tensor, noisy_BN: Tensor, earlier_B: Tensor, time_B: Tensor

@@ -46,4 +46,4 @@ class MaskReplace(Variational):
         return self.vocab_size + 1
 
     def level(self, time_B: Tensor) -> Level:
-        return Level(1 - time_B, self.mask_share * time_B)
+        return Level(1 - time_B, self.mask_share * time_B, (1 - self.mask_share) * time_B)

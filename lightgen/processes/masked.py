@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from lightgen.functional.errors import token_errors
@@ -33,7 +34,7 @@ class Masked(Diffusion, Bound):
         return self.vocab_size + 1
 
     def level(self, time_B: Tensor) -> Level:
-        return Level(1 - time_B, time_B)
+        return Level(1 - time_B, time_B, torch.zeros_like(time_B))
 
     def _codes(self, noise: Noise, step: int, stream: Stream, num: int) -> Tensor:
         # No token is replaced by a code, so that random ones would be drawn in vain.
@@ -56,5 +57,5 @@ class Masked(Diffusion, Bound):
 
 def exactly(count_B: Tensor, num_tokens: int, noise: Noise) -> Tensor:
     """(B, N) True at so many random positions of each row."""
-    rank = noise.uniform(0, Stream.CORRUPT, num_tokens).argsort(1).argsort(1)
+    rank = noise.uniform(0, Stream.CORRUPT, num_tokens).argsort(dim=1, stable=True).argsort(1)
     return rank < count_B[:, None]

@@ -43,7 +43,7 @@ class SUNDAE(Diffusion):
 
     def level(self, time_B: Tensor) -> Level:
         """Each token becomes a uniformly random code with probability `time` (which may be the same code)."""
-        return Level(1 - time_B, torch.zeros_like(time_B))
+        return Level(1 - time_B, torch.zeros_like(time_B), time_B)
 
     def loss(self, denoise: Denoise, ids_BN: Tensor, noise: Noise) -> LossOutput:
         """Mean over U unrolls of the cross-entropy of all tokens, in nats per token (arXiv 2112.06749, eq. 6).

@@ -32,4 +32,4 @@ class Uniform(Variational):
         start = math.cos(OFFSET / (1 + OFFSET) * math.pi / 2)
         # cos(pi / 2) is not quite 0 in floating point.
         kept = torch.where(time_B >= 1, 0.0, (angle.cos() / start).square()).clamp_max(1)
-        return Level(kept, torch.zeros_like(kept))
+        return Level(kept, torch.zeros_like(kept), 1 - kept)

@@ -45,8 +45,8 @@ class ArgmaxUnrolled(Sampler):
         self.uncertain = uncertain
         self.update = update
 
-    def num_evaluations(self, num_tokens: int) -> int:
-        return 2 * self.steps
+    def num_evaluations(self, num_tokens: int, branches: int = 1) -> int:
+        return 2 * self.steps * branches
 
     def step(self, state: State, denoise: Denoiser, step: int) -> tuple[Tensor, Tensor | None]:
         time, num = 1 - step / self.steps, state.ids.shape[1]
@@ -59,6 +59,6 @@ class ArgmaxUnrolled(Sampler):
         second = denoise(proposal, time, self.progress(step)).argmax(-1)
         certainty = log_probability(logits, first).masked_fill(~takes_part, torch.inf)
         count = (takes_part.sum(1, keepdim=True) * self.uncertain).round()
-        unsure = certainty.argsort(1).argsort(1) < count
+        unsure = certainty.argsort(dim=1, stable=True).argsort(1) < count
         rest = ((likeliest == state.ids) | state.known).all(1) if denoise.steady and step > 0 else None
         return torch.where(unsure, second, proposal), rest

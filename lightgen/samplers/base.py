@@ -67,9 +67,14 @@ class Sampler(Component):
         """The length of the loop for pictures of N tokens."""
         return self.steps
 
-    def num_evaluations(self, num_tokens: int) -> int:
-        """The most network evaluations that a picture of N tokens may take, guidance aside."""
-        return self.num_steps(num_tokens)
+    def num_evaluations(self, num_tokens: int, branches: int = 1) -> int:
+        """The most network evaluations that a picture of N tokens may take.
+
+        Args:
+            num_tokens: N.
+            branches: evaluations for the logits of one step: 2 under guidance.
+        """
+        return self.num_steps(num_tokens) * branches
 
     def progress(self, step: int) -> float:
         """0 at the first step, 1 at the last."""

@@ -34,6 +34,8 @@ class Remasking(Component):
     """Gives the probability sigma_t of masking a token again."""
 
     kind: ClassVar[str] = "remasking"
+    needs_sureness: ClassVar[bool] = False
+    """Whether it looks at the sureness of tokens."""
 
     def time(self, progress: float) -> float:
         """The time at a share of the steps, from 1 down to 0."""
@@ -101,6 +103,7 @@ class Confidence(Remasking):
         ValueError: if `sharpness` is below 0.
     """
 
+    needs_sureness = True
     source: ClassVar[str] = "Wang et al., 2025, arXiv 2503.00307"
 
     def __init__(self, sharpness: float = 1.0) -> None:

@@ -24,7 +24,8 @@ class ReMDM(Sampler):
 
     A masked token is written with probability (alpha_s - (1 - sigma) alpha_t) / (1 - alpha_t), which keeps the share
     alpha of written tokens that ancestral sampling has; with sigma = 0 it is ancestral sampling. At most S network
-    evaluations (see `evaluate_changed`), and two more for pictures that start with written tokens that may change.
+    evaluations (see `evaluate_changed`); where sigma depends on how sure tokens are, two more for pictures that start
+    with written tokens that may change.
 
     Args:
         steps: S.
@@ -46,7 +47,10 @@ class ReMDM(Sampler):
         clean, log_prob = draw_scored(logits, state.noise.uniform(step, Stream.TOKEN, num))
         masked = state.ids == vocab_size
 
-        sure = state.memory["sure"] if step else given_sureness(state, denoise, vocab_size)
+        if step == 0:
+            asked = self.remasking.needs_sureness
+            state.memory["sure"] = given_sureness(state, denoise, vocab_size) if asked else torch.ones_like(log_prob)
+        sure = state.memory["sure"]
         state.memory["sure"] = torch.where(masked, log_prob.exp(), sure)
         bound = ((1 - later) / written.clamp_min(torch.finfo(written.dtype).tiny)).clamp_max(1)
         free = (~state.known).sum(1, keepdim=True)

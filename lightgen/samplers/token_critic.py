@@ -46,8 +46,9 @@ class TokenCritic(Sampler):
         self.choice_temperature = choice_temperature
         self.schedule = schedule or Cosine()
 
-    def num_evaluations(self, num_tokens: int) -> int:
-        return 2 * self.steps - 1
+    def num_evaluations(self, num_tokens: int, branches: int = 1) -> int:
+        # The critic is not guided.
+        return self.steps * branches + self.steps - 1
 
     def step(self, state: State, denoise: Denoiser, step: int) -> tuple[Tensor, Tensor | None]:
         logits = denoise(state.ids, progress=self.progress(step))
@@ -60,6 +61,6 @@ class TokenCritic(Sampler):
             return filled, None
         noise = state.noise.uniform(step, Stream.CHOICE, num) - 0.5
         doubt = denoise.critique(filled) + self.choice_temperature * (1 - done) * noise
-        rank = doubt.masked_fill(state.known, -torch.inf).argsort(1, descending=True).argsort(1)
+        rank = doubt.masked_fill(state.known, -torch.inf).argsort(dim=1, descending=True, stable=True).argsort(1)
         count = (total * self.schedule(done)).floor().clamp_min(1)
         return filled.masked_fill(rank < count[:, None], vocab_size), None
