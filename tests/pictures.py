@@ -22,10 +22,10 @@ def folder(root: Path, num: int = 40, suffixes: tuple[str, ...] = (".png",)) -> 
     return root
 
 
-def idx(root: Path, num_train: int = 30, num_test: int = 10, side: int = 28) -> Path:
+def idx(root: Path, num_train: int = 30, num_test: int = 10, side: int = 28, seed: int = 0) -> Path:
     """The four files of a tiny MNIST."""
     root.mkdir(parents=True, exist_ok=True)
-    generator = np.random.default_rng(0)
+    generator = np.random.default_rng(seed)
     for name, num in (("train", num_train), ("t10k", num_test)):
         images = generator.integers(0, 256, (num, side, side), dtype=np.uint8)
         labels = (np.arange(num) % 10).astype(np.uint8)

@@ -48,6 +48,67 @@ def test_zip_gives_the_same_pictures_as_the_folder(tmp_path):
     assert torch.equal(a.dataset("train").images(), b.dataset("train").images())
 
 
+def test_hidden_files_of_a_zip_are_no_pictures(tmp_path):
+    root = folder(tmp_path / "pictures", 20)
+    with zipfile.ZipFile(tmp_path / "pictures.zip", "w") as archive:
+        for path in sorted(root.rglob("*.png")):
+            name = path.relative_to(root)
+            archive.write(path, name)
+            archive.writestr(f"__MACOSX/{name.parent}/._{name.name}", b"no picture")
+    data = ImageFolder(str(tmp_path / "pictures.zip"), image_size=16, labels=True)
+    assert len(data.collection.identities) == 20 and data.class_names == ["cats", "dogs"]
+
+
+def test_worker_processes_read_the_same_from_a_zip(tmp_path):
+    root = folder(tmp_path / "pictures", 40)
+    with zipfile.ZipFile(tmp_path / "pictures.zip", "w") as archive:
+        for path in sorted(root.rglob("*.png")):
+            archive.write(path, path.relative_to(root))
+    batches = []
+    for num_workers in (0, 2):
+        data = ImageFolder(str(tmp_path / "pictures.zip"), image_size=16, batch_size=4, num_workers=num_workers)
+        # The main process has the file open before the others begin.
+        data.dataset("train").images()
+        batches.append(torch.cat([batch["image"] for batch in data.train_dataloader()]))
+    assert torch.equal(*batches)
+
+
+def test_a_corrupt_picture_is_replaced_by_one_of_its_class(tmp_path):
+    root = folder(tmp_path, 200)
+    # Its header is whole, so that it is found out only when it is read.
+    last_cat = root / "cats" / "199.png"
+    last_cat.write_bytes(last_cat.read_bytes()[:60])
+    pictures = ImageFolder(str(root), image_size=16, labels=True, val_fraction=0, test_fraction=0).dataset("train")
+    with pytest.warns(UserWarning, match="corrupt picture skipped: cats/199"):
+        found = pictures[99]
+    assert found["label"] == pictures[0]["label"] == 0
+    assert torch.equal(found["image"], pictures[0]["image"])
+
+
+@pytest.mark.parametrize("kind", ["folder", "idx", "rows"])
+def test_fingerprint_knows_the_pictures(kind, tmp_path):
+    """Also where other pictures have the same names."""
+
+    def made(where, seed):
+        random = np.random.default_rng(seed).integers(0, 256, (30, 8, 8, 3), dtype=np.uint8)
+        where.mkdir()
+        if kind == "folder":
+            for i, pixels in enumerate(random):
+                Image.fromarray(pixels).save(where / f"{i}.jpg")
+            return ImageFolder(str(where), image_size=8)
+        if kind == "idx":
+            idx(where, seed=seed)
+            return IDXImages(str(where), image_size=8)
+        datasets = pytest.importorskip("datasets")
+        datasets.Dataset.from_dict({"image": [p.tobytes() for p in random]}).save_to_disk(where / "rows")
+        return HuggingFaceImages(str(where / "rows"), image_size=8)
+
+    one, other = made(tmp_path / "one", 0), made(tmp_path / "other", 1)
+    assert one.fingerprint != other.fingerprint
+    again = type(one)(str(one.path if kind == "rows" else one.root), image_size=8)
+    assert again.fingerprint == one.fingerprint
+
+
 def test_splits_do_not_overlap_and_do_not_change_when_pictures_are_added(tmp_path):
     names = []
     for num in (60, 90):

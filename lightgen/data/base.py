@@ -99,7 +99,8 @@ class ImageData(LightningDataModule, Component):
     def fingerprint(self) -> str:
         """Sixteen hex digits that name the pictures, their split and how they are resized."""
         how = [self.image_size, self.channels, self.resize, self.val_fraction, self.test_fraction, self.seed]
-        digest = hashlib.sha256(json.dumps([how, sorted(self.collection.identities)]).encode())
+        what = [how, sorted(self.collection.identities), self.collection.contents()]
+        digest = hashlib.sha256(json.dumps(what).encode())
         return digest.hexdigest()[:16]
 
     def dataset(self, split: Split) -> Pictures:

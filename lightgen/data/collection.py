@@ -20,6 +20,10 @@ class Collection(ABC):
     class_names: Sequence[str] = ()
     fixed: Sequence[str] | None = None
 
+    def contents(self) -> str:
+        """What names the contents of all pictures, without decoding them; empty if the identities decide them."""
+        return ""
+
     @abstractmethod
     def open(self, i: int) -> Image.Image:
         """Picture i, in any mode and size.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import warnings
 import zipfile
 from io import BytesIO
@@ -18,7 +20,9 @@ SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp"))
 
 
 class ImageFolder(ImageData):
-    """JPEG, PNG and WebP files of any folder, nested or flat, or of a .zip.
+    """JPEG, PNG and WebP files of any folder, nested or flat, or of a .zip; hidden ones are left out.
+
+    The fingerprint knows names and sizes of the files, so that none of them has to be read for it.
 
     Args:
         root: the folder or .zip.
@@ -56,32 +60,50 @@ class _Files:
     def read(self, name: str) -> IO[bytes]:
         return (self.root / name).open("rb")
 
+    def size(self, name: str) -> int:
+        """Bytes."""
+        return (self.root / name).stat().st_size
+
 
 class _Zip(_Files):
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self._opened: tuple[int, zipfile.ZipFile] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_opened": None}
+
+    @property
+    def archive(self) -> zipfile.ZipFile:
+        """The open file, one for each process: forked ones would share a place in it."""
+        if self._opened is None or self._opened[0] != os.getpid():
+            try:
+                self._opened = os.getpid(), zipfile.ZipFile(self.root)
+            except zipfile.BadZipFile:
+                raise ValueError(f"{self.root} is neither a folder nor a .zip file") from None
+        return self._opened[1]
+
     def names(self) -> list[str]:
-        try:
-            with zipfile.ZipFile(self.root) as archive:
-                return archive.namelist()
-        except zipfile.BadZipFile:
-            raise ValueError(f"{self.root} is neither a folder nor a .zip file") from None
+        return self.archive.namelist()
 
     def read(self, name: str) -> IO[bytes]:
-        # Opened anew each time: an open archive cannot be shared by worker processes.
-        with zipfile.ZipFile(self.root) as archive:
-            return BytesIO(archive.read(name))
+        return BytesIO(self.archive.read(name))
+
+    def size(self, name: str) -> int:
+        return self.archive.getinfo(name).file_size
 
 
 class _Folder(Collection):
     def __init__(self, files: _Files, labels: bool) -> None:
         self.files = files
-        names = sorted(n for n in files.names() if PurePosixPath(n).suffix.lower() in SUFFIXES)
+        names = sorted(name for name in files.names() if _is_picture(PurePosixPath(name)))
         if not names:
             raise ValueError(f"no JPEG, PNG or WebP files in {files.root}")
-        corrupt = [name for name in names if not self._has_header(name)]
-        for name in corrupt:
+        corrupt = {name for name in names if not self._has_header(name)}
+        for name in sorted(corrupt):
             warnings.warn(f"corrupt picture skipped: {name}", stacklevel=2)
-        refuse_corrupt(corrupt, len(names))
-        self.names = [name for name in names if name not in set(corrupt)]
+        refuse_corrupt(sorted(corrupt), len(names))
+        self.names = [name for name in names if name not in corrupt]
         self.identities = [str(PurePosixPath(name).with_suffix("")) for name in self.names]
         if labels:
             classes = [PurePosixPath(name).parts[0] for name in self.names]
@@ -91,6 +113,10 @@ class _Folder(Collection):
                 )
             self.class_names = sorted(set(classes))
             self.labels = [self.class_names.index(c) for c in classes]
+
+    def contents(self) -> str:
+        sizes = [f"{name} {self.files.size(name)}" for name in self.names]
+        return hashlib.sha256("\n".join(sizes).encode()).hexdigest()
 
     def open(self, i: int) -> Image.Image:
         image = Image.open(self.files.read(self.names[i]))
@@ -103,3 +129,9 @@ class _Folder(Collection):
                 return True
         except (OSError, ValueError, SyntaxError):
             return False
+
+
+def _is_picture(path: PurePosixPath) -> bool:
+    """Whether a file is one by its name; systems leave hidden ones about, some of which have a picture's suffix."""
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+    return path.suffix.lower() in SUFFIXES and not hidden

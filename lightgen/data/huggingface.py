@@ -67,6 +67,9 @@ class _Rows(Collection):
             self.labels = [int(label) for label in rows[label_column]]
             self.class_names = getattr(feature, "names", None) or [str(i) for i in range(max(self.labels) + 1)]
 
+    def contents(self) -> str:
+        return str(self.rows._fingerprint)
+
     def open(self, i: int) -> Image.Image:
         image: Image.Image = self.rows[i][self.column]
         return image

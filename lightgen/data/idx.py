@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -54,6 +55,9 @@ class _IDX(Collection):
         self.images = np.concatenate(images)
         self.labels = np.concatenate(labels).tolist()
         self.class_names = [str(i) for i in range(max(self.labels) + 1)]
+
+    def contents(self) -> str:
+        return hashlib.sha256(self.images).hexdigest()
 
     def open(self, i: int) -> Image.Image:
         return Image.fromarray(self.images[i])

@@ -95,16 +95,19 @@ class Pictures(Dataset[Batch]):
 
     def _read(self, number: int, crop: Window | None = None) -> Tensor:
         for step in range(len(self)):
-            # A picture that cannot be read is replaced by the next one that can.
+            # A picture that cannot be read is replaced by the next one of its class that can.
             candidate = (number + step) % len(self)
-            if candidate in self.corrupt:
+            if candidate in self.corrupt or not self._same_class(candidate, number):
                 continue
             try:
                 image = self.collection.open(self.rows[candidate])
                 return to_tensor(image, self.size, self.channels, self.resize, crop)
             except (OSError, ValueError, SyntaxError) as error:
                 self._report(candidate, error)
-        raise ValueError("no picture of this split can be read")
+        raise ValueError("no picture of this split, or of a class in it, can be read")
+
+    def _same_class(self, a: int, b: int) -> bool:
+        return self.labels is None or bool(self.labels[a] == self.labels[b])
 
     def _report(self, number: int, error: Exception) -> None:
         name = self.collection.identities[self.rows[number]]
