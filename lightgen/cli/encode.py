@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from lightgen.cli.configs import with_located_configs
-from lightgen.cli.early import early_value, is_given
+from lightgen.cli.early import early_value, names_class
 from lightgen.cli.parser import Parser
 from lightgen.cli.progress import progress_bar
 from lightgen.cli.reconstruct import made_data, own_data, tokenizer_in
@@ -39,8 +39,8 @@ def parser() -> Parser:
 def main(args: list[str]) -> int:
     """Make a token cache; `args[0]` is the command's name."""
     arguments = with_located_configs(args[1:])
-    made, path = parser(), early_value(arguments, "--tokenizer")
-    if path is not None and not is_given(arguments, "--data"):
+    made, path = parser(), early_value(arguments, "tokenizer")
+    if path is not None and not names_class(arguments, "data"):
         made.set_defaults({"data": own_data(path)})
     parsed = made.parse_args(arguments)
     tokenizer, start = tokenizer_in(parsed.tokenizer), time.perf_counter()

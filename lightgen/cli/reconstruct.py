@@ -11,7 +11,7 @@ import yaml
 
 from lightgen.checkpoint import KEY, read, restore
 from lightgen.cli.configs import with_located_configs
-from lightgen.cli.early import early_value, is_given
+from lightgen.cli.early import early_value, names_class
 from lightgen.cli.parser import Parser
 from lightgen.cli.progress import progress_bar
 from lightgen.data.base import ImageData, Split
@@ -41,8 +41,8 @@ def parser() -> Parser:
 def main(args: list[str]) -> int:
     """Reconstruct and measure; `args[0]` is the command's name."""
     arguments = with_located_configs(args[1:])
-    made, path = parser(), early_value(arguments, "--ckpt_path")
-    if path is not None and not is_given(arguments, "--data"):
+    made, path = parser(), early_value(arguments, "ckpt_path")
+    if path is not None and not names_class(arguments, "data"):
         made.set_defaults({"data": own_data(path)})
     parsed = made.parse_args(arguments)
     if parsed.batch_size < 1 or (parsed.num_images or 1) < 1:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lightgen.callbacks.writer import PictureWriter
 from lightgen.cli.configs import with_located_configs
-from lightgen.cli.early import early_value, is_given
+from lightgen.cli.early import early_value, names_class
 from lightgen.cli.parser import Parser
 from lightgen.cli.progress import progress_bar
 from lightgen.guidance import Guidance
@@ -72,7 +72,7 @@ def requested(made: Parser, args: list[str]) -> Request:
         ValueError: if it makes no sense, before any work.
     """
     arguments = with_located_configs(args)
-    path = early_value(arguments, "--ckpt_path")
+    path = early_value(arguments, "ckpt_path")
     prior = load(path) if path is not None else None
     if prior is not None:
         made.set_defaults(own_defaults(prior, arguments))
@@ -109,7 +109,7 @@ def own_defaults(prior: Prior, arguments: list[str]) -> dict[str, Any]:
     """
     defaults = {f"warps.{name}": value for name, value in describe(prior.warps)["arguments"].items()}
     for name in ("sampler", "guidance"):
-        if not is_given(arguments, f"--{name}"):
+        if not names_class(arguments, name):
             defaults[name] = as_config(describe(getattr(prior, name)))
     return defaults
 
