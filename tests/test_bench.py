@@ -20,6 +20,7 @@ from lightgen.checkpoint import export, save
 from lightgen.cli.configs import SUITES, shipped
 from lightgen.cli.main import main
 from lightgen.guidance import ConstantGuidance, LinearGuidance
+from lightgen.metrics.protocols import Custom
 from lightgen.networks.transformer import Transformer
 from lightgen.prior import Prior
 from lightgen.processes.absorbing import Absorbing
@@ -203,6 +204,28 @@ def test_a_wrong_suite_is_refused_in_one_line(message, suite, tmp_path, capsys):
     error = capsys.readouterr().err.strip()
     assert message in error and len(error.splitlines()) == 1
     assert not list((tmp_path / "out").glob("*.jsonl"))
+
+
+def test_a_protocol_with_statistics_of_the_whole_split_needs_a_file_for_them(suite, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(Custom, "whole_split", True)
+    assert main(["bench", "--config", str(suite[0]), "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err.strip()
+    assert "wants statistics of the whole" in error and len(error.splitlines()) == 1
+
+
+def test_distances_to_other_statistics_have_other_names(done, suite, tmp_path, capsys):
+    """The rows differ, and one folder does not take both."""
+    path, text = tmp_path / "whole.yaml", suite[1] | {"reference": str(tmp_path / "reference.safetensors")}
+    path.write_text(yaml.safe_dump(text))
+    assert main(["bench", "--config", str(path), "--out", str(tmp_path / "out")]) == 0
+    plain, whole = ({key(row): row for row in read(folder)} for folder in (done, tmp_path / "out"))
+    assert not {row["id"] for row in plain.values()} & {
+        row["id"] for row in whole.values() if row["source"] != "likelihood"
+    }
+    assert {row["rules"]["frechet_reference"] for row in plain.values()} == {"the reference pictures"}
+    assert {row["rules"]["frechet_reference"] for row in whole.values()} == {"statistics of the whole split"}
+    assert main(["bench", "--config", str(path), "--out", str(done)]) == 2
+    assert "holds results of another suite" in capsys.readouterr().err
 
 
 def test_a_folder_is_one_suites_and_one_writers(done, suite, tmp_path, capsys):

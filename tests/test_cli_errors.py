@@ -54,6 +54,26 @@ def test_unknown_option(capsys, args):
     assert "stepz" in mistake(capsys, args)
 
 
+def test_classes_of_data_and_model_must_agree(capsys, tokenizer_checkpoint, tmp_path):
+    prior = [
+        *PRIOR,
+        "--model.tokenizer",
+        str(tokenizer_checkpoint),
+        "--trainer.default_root_dir",
+        str(tmp_path / "run"),
+    ]
+    for number in ("2", "4"):
+        assert main([*prior, "--model.num_classes", number]) == 2
+        line = capsys.readouterr().err.splitlines()[-1]
+        assert f"lightgen: the data have 3 classes, but model.num_classes is {number}" in line
+    for i in range(20):
+        picture(i, (16, 16)).save(tmp_path / f"{i}.png")
+    data = ["--data", "ImageFolder", "--data.root", str(tmp_path), "--data.image_size", "16"]
+    assert main([*prior, *data, "--model.num_classes", "3"]) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "lightgen: the data have no labels, but model.num_classes is 3" in line
+
+
 def test_wrong_type_and_wrong_value(capsys, tokenizer_checkpoint):
     assert "many" in mistake(capsys, [*TINY, "--data.batch_size", "many"])
     assert "batch_size must be at least 1, not 0" in mistake(capsys, [*TINY, "--data.batch_size", "0"])

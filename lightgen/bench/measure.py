@@ -24,7 +24,7 @@ from lightgen.functional.random import Noise
 from lightgen.guidance import ConstantGuidance
 from lightgen.metrics.base import FeatureMetric
 from lightgen.metrics.generation import generation_scores
-from lightgen.metrics.protocols import EvaluationProtocol
+from lightgen.metrics.protocols import WHOLE_SPLIT, EvaluationProtocol
 from lightgen.metrics.reference import load_statistics, save_statistics
 from lightgen.modules.sampling import Pictures, SamplingModule, indices
 from lightgen.prior import Prior, load
@@ -168,6 +168,7 @@ class Laboratory:
             "rules": {
                 **self.protocol.record(real=self.num_real, fake=task.num_images),
                 "split": self.split,
+                **({} if self.reference is None else {"frechet_reference": WHOLE_SPLIT}),
             },
             "batch_size": self.batch_size,
             "novelty": self.novelty,
@@ -179,6 +180,8 @@ class Laboratory:
         """Twelve hex digits that name a measurement: equal ones have equal scores."""
         what = [task.source, task.setting and vars(task.setting), task.seed, task.num_images, self.novelty,
                 self.weights(task.prior), self.data_fingerprint, describe(self.protocol)]  # fmt: skip
+        if self.reference is not None:
+            what.append(WHOLE_SPLIT)
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:12]
 
     def weights(self, checkpoint: str) -> str:

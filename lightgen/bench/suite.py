@@ -10,7 +10,7 @@ from typing import Any
 from lightgen.data.base import ImageData
 from lightgen.guidance import Guidance
 from lightgen.metrics.base import frechet_name
-from lightgen.metrics.protocols import EvaluationProtocol
+from lightgen.metrics.protocols import WHOLE_SPLIT, EvaluationProtocol
 from lightgen.registry import build, describe
 from lightgen.samplers.base import Sampler
 from lightgen.warps import Warps
@@ -129,6 +129,11 @@ class Suite:
             raise ValueError(f"seed {min(both)} is both tuned on and reported; tune on other seeds than are reported")
         if not self.tuning_seeds and any(len(list(settings(m))) > 1 for m in self.methods.values()):
             raise ValueError("methods with a grid need tuning_seeds")
+        if self.protocol.whole_split and self.reference is None:
+            raise ValueError(
+                f"protocol {self.protocol.name} wants statistics of the whole {self.protocol.split} split; "
+                "give a file for them with reference: it is made where it is missing"
+            )
         if self.tune_by not in HIGHER_IS_BETTER + LOWER_IS_BETTER:
             raise ValueError(
                 f"tune_by must be one of {', '.join(LOWER_IS_BETTER + HIGHER_IS_BETTER)}, not {self.tune_by}"
@@ -155,6 +160,7 @@ class Suite:
             "score": self.score,
             "higher_is_better": self.tune_by in HIGHER_IS_BETTER,
             "novelty": self.novelty,
+            **({} if self.reference is None else {"frechet_reference": WHOLE_SPLIT}),
         }
 
 

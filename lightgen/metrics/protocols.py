@@ -14,6 +14,8 @@ from lightgen.registry import Component, describe
 
 QUANTISATION = "rounded to nearest uint8, once"
 """How float pictures become those that metrics take: `lightgen.types.to_uint8`."""
+WHOLE_SPLIT = "statistics of the whole split"
+"""What a Frechet distance may be to, in place of the reference pictures."""
 
 
 class EvaluationProtocol(Component):
@@ -65,7 +67,7 @@ class EvaluationProtocol(Component):
             "resize": self.features.resize,
             "quantisation": QUANTISATION,
             "split": self.split,
-            "frechet_reference": "statistics of the whole split" if self.whole_split else "the reference pictures",
+            "frechet_reference": WHOLE_SPLIT if self.whole_split else "the reference pictures",
             **{f"num_{part}": num for part, num in counts.items()},
             "k": self.k,
             "ball": self.ball,

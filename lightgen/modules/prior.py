@@ -82,6 +82,7 @@ class PriorModule(TrainingModule):
 
     def on_fit_start(self) -> None:
         super().on_fit_start()
+        self._check_classes()
         process = self.prior.process
         if isinstance(process, Diffusion) and process.informed and self.trainer.global_step == 0:
             process.observe(self._code_counts())
@@ -126,6 +127,14 @@ class PriorModule(TrainingModule):
             return LossOutput(ids_BN.new_zeros((), dtype=torch.float32), {})
         networks = Conditioned(prior.critic, label_B), Conditioned(prior.network, label_B)
         return critic_loss(*networks, prior.process, ids_BN, noise.fold(1))
+
+    def _check_classes(self) -> None:
+        """Refuse data of other classes than the network has: some would be out of range, others never trained."""
+        data = getattr(self.trainer, "datamodule", None)
+        wanted, names = self.prior.network.num_classes, getattr(data, "class_names", None)
+        if wanted and names is not None and len(names) != wanted:
+            have = f"have {len(names)} classes" if names else "have no labels"
+            raise ValueError(f"the data {have}, but model.num_classes is {wanted}")
 
     def _code_counts(self) -> Tensor:
         """(V,) how often each code stands in the first batches of the training data, over all ranks."""
