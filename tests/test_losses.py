@@ -53,3 +53,5 @@ def test_warmup_cosine():
     assert rates[12:] == pytest.approx([0.2] * 4)
     with pytest.raises(ValueError, match="above warmup_steps"):
         WarmupCosine(optimizer, 5, 5)
+    with pytest.raises(ValueError, match="final_fraction must be in \\[0, 1\\], not 5"):
+        WarmupCosine(optimizer, 0, 5, final_fraction=5)

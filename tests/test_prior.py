@@ -7,9 +7,11 @@ import torch
 from PIL import Image
 
 import lightgen
+from lightgen.callbacks import Generation
 from lightgen.cli.main import main
 from lightgen.figures import read_png
 from lightgen.functional.random import Noise
+from lightgen.metrics.features import EfficientNetLite0
 from lightgen.warps import Warps
 
 
@@ -96,3 +98,12 @@ def test_the_checkpoint_holds_the_config_of_its_run(prior_checkpoint):
     contents = torch.load(prior_checkpoint, weights_only=True)
     assert "class_path: lightgen.modules.PriorModule" in contents["lightgen"]["config"].replace("prior.", "")
     assert "default_root_dir" in contents["lightgen"]["config"]
+
+
+def test_generation_says_at_once_that_its_numbers_are_too_small():
+    for name in ("num_images", "batch_size", "every_n_validations"):
+        with pytest.raises(ValueError, match=f"{name} must be at least 1, not 0"):
+            Generation(**{name: 0})
+    with pytest.raises(ValueError, match="num_images must be above 3, the neighbours of precision"):
+        Generation(num_images=3, features=EfficientNetLite0(32))
+    Generation(num_images=3)

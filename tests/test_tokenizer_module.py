@@ -27,10 +27,11 @@ def rate(value):
     return lambda parameters: SGD(parameters, lr=value)
 
 
-def tokenizer(quantizer=None):
+def tokenizer(quantizer=None, **more):
     torch.manual_seed(0)
     quantizer = quantizer or FSQ((4, 4))
-    return VQGAN(quantizer, 16, width=8, multipliers=(1,), num_res_blocks=1, attention_resolutions=(), patch=4)
+    sizes = {"width": 8, "multipliers": (1,), "num_res_blocks": 1, "attention_resolutions": (), "patch": 4}
+    return VQGAN(quantizer, 16, **sizes, **more)
 
 
 def adversarial(**kwargs):
@@ -370,6 +371,15 @@ def test_refit_starts_from_centres_of_the_encoders_latents(tmp_path):
     means = torch.stack([latents[nearest == code].mean(0) for code in range(6)])
     assert (means - centres).norm() < 0.2 * (means - latents.mean(0)).norm()
     assert restore(tmp_path / "second" / "last.ckpt", "tokenizer").vocab_size == 6
+
+
+def test_refit_sees_latents_of_the_tokenizers_own_range_of_pixels(tmp_path):
+    module = TokenizerModule(tokenizer(VQ(6, 8, dead_below=0.0), pixel_range=(0.0, 1.0)), optimizer=rate(0.0),
+                             codebook_weight=0.0)  # fmt: skip
+    seen = []
+    module.tokenizer.encoder.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    train(module, 1, tmp_path, Refit(num_images=40, batch_size=16))
+    assert seen[0].min() >= 0
 
 
 def book(module):

@@ -12,6 +12,7 @@ from lightgen.figures import grid
 from lightgen.functional.random import Noise
 from lightgen.metrics.features import FeatureNetwork
 from lightgen.metrics.generation import GenerationScores
+from lightgen.metrics.protocols import EvaluationProtocol
 from lightgen.modules.prior import PriorModule
 
 GRID_LIMIT = 64
@@ -28,6 +29,9 @@ class Generation(Callback):
         features: the network to score through; None only looks.
         every_n_validations: how often.
         seed: of the pictures; the same pictures at every validation show progress best.
+
+    Raises:
+        ValueError: if a number is below 1, or too small for scores.
     """
 
     def __init__(
@@ -38,8 +42,13 @@ class Generation(Callback):
         every_n_validations: int = 1,
         seed: int = 0,
     ) -> None:
-        if num_images < 1:
-            raise ValueError(f"num_images must be at least 1, not {num_images}")
+        for name, number in (("num_images", num_images), ("batch_size", batch_size),
+                             ("every_n_validations", every_n_validations)):  # fmt: skip
+            if number < 1:
+                raise ValueError(f"{name} must be at least 1, not {number}")
+        if features is not None and num_images <= EvaluationProtocol.k:
+            raise ValueError(f"num_images must be above {EvaluationProtocol.k}, the neighbours of precision, to be "
+                             f"scored, not {num_images}")  # fmt: skip
         self.num_images = num_images
         self.batch_size = batch_size
         self.features = features

@@ -50,7 +50,7 @@ class Refit(Callback):
         latents = []
         for start in range(0, len(numbers), self.batch_size):
             images = pictures.__getitems__(numbers[start : start + self.batch_size])["image"]
-            latents.append(tokenizer.encoder(to_unit(images).to(pl_module.device)))
+            latents.append(tokenizer.latent(to_unit(images).to(pl_module.device)))
         # A new book starts from k-means on the first latents that it sees.
         tokenizer.quantizer(torch.cat(latents))
         log.info(f"{tokenizer.vocab_size} codes fitted to the latents of {len(numbers)} pictures")

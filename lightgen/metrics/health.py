@@ -15,6 +15,7 @@ from torchmetrics.utilities import dim_zero_cat
 from lightgen.functional.distances import frechet_distance
 from lightgen.functional.random import Noise, Stream
 from lightgen.losses.perceptual import Perceptual
+from lightgen.metrics.base import frechet_name
 from lightgen.metrics.codebook import CodebookUsage
 from lightgen.metrics.features import FeatureNetwork
 from lightgen.registry import Component
@@ -165,7 +166,7 @@ class ReconstructionDistance(Metric):
     def compute(self) -> dict[str, Tensor]:
         """The two distances by name."""
         real = dim_zero_cat(self.real)
-        name = "FID" if self.features.name == "inception" else f"FD({self.features.name})"
+        name = frechet_name(self.features.name)
         return {
             name: frechet_distance(real, dim_zero_cat(self.decoded)).float(),
             f"{name} {self.random_share:.0%} random": frechet_distance(real, dim_zero_cat(self.disturbed)).float(),

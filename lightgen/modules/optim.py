@@ -25,7 +25,7 @@ class WarmupCosine(LambdaLR):
         final_fraction: of the peak, at the end, in [0, 1].
 
     Raises:
-        ValueError: if `total_steps` is not above `warmup_steps`.
+        ValueError: if `total_steps` is not above `warmup_steps`, or `final_fraction` is out of range.
     """
 
     def __init__(
@@ -37,6 +37,9 @@ class WarmupCosine(LambdaLR):
     ) -> None:
         if total_steps is not None and total_steps <= warmup_steps:
             raise ValueError(f"total_steps must be above warmup_steps ({warmup_steps}), not {total_steps}")
+
+        if not 0 <= final_fraction <= 1:
+            raise ValueError(f"final_fraction must be in [0, 1], not {final_fraction}")
 
         def factor(step: int) -> float:
             if step < warmup_steps:

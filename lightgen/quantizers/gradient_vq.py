@@ -23,6 +23,8 @@ class GradientVQ(BookQuantizer):
         vocab_size: V, the number of codes.
         dim: of the latent and of a code.
         commitment_weight: beta.
+        decay: of the running means of how often codes are chosen.
+        dead_below: a code with a smaller average count per step is replaced; 0 never replaces.
 
     Raises:
         ValueError: if `vocab_size` is below 2.

@@ -22,7 +22,7 @@ class MaskGIT(Unmasking):
 
     Args:
         steps: S.
-        choice_temperature: of the noise at the first step; it falls linearly to 0 at the last.
+        choice_temperature: of the noise, at least 0; step t of S has (1 - t / S) of it, so that the last has none.
         schedule: share still masked; None is the cosine.
 
     Raises:

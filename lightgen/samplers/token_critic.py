@@ -27,8 +27,8 @@ class TokenCritic(Sampler):
 
     Args:
         steps: S.
-        choice_temperature: width of uniform noise on the critic's logits at the first step, at least 0; it falls
-            linearly to 0 at the last.
+        choice_temperature: width of uniform noise on the critic's logits, at least 0; step t of S has (1 - t / S) of
+            it.
         schedule: g; None is the cosine.
 
     Raises:

@@ -20,7 +20,7 @@ class Unmasking(Sampler):
     """Draw every masked token, write those of the highest score, as many as the schedule says.
 
     After step t of S, floor(M g(t / S)) of the M tokens that were masked at first are masked still, but every step
-    writes at least one and the last writes all: min(S, M) network evaluations.
+    writes at least one and the last writes all: at most min(S, M) network evaluations.
 
     Args:
         steps: S.

@@ -61,17 +61,18 @@ class QuantizedAutoencoder(Tokenizer):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Quantized]:
         """Reconstructions (B, C, H, W), not clamped, and what the quantizer did, for training."""
-        quantized = self.quantizer(self._latent(images))
+        quantized = self.quantizer(self.latent(images))
         return self._images(quantized.latent), quantized
 
     def encode(self, images: Tensor) -> Tensor:
-        ids: Tensor = self.quantizer(self._latent(images)).ids
+        ids: Tensor = self.quantizer(self.latent(images)).ids
         return ids
 
     def decode(self, ids: Tensor) -> Tensor:
         return self._images(self.quantizer.lookup(ids)).clamp(-1, 1)
 
-    def _latent(self, images: Tensor) -> Tensor:
+    def latent(self, images: Tensor) -> Tensor:
+        """What the encoder makes of images (B, C, H, W), before it is quantized: (B, dim, h, w)."""
         pixels = images.contiguous(memory_format=torch.channels_last) * self.scale + self.shift
         latent: Tensor = self.encoder(pixels)
         return latent

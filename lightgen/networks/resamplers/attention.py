@@ -24,9 +24,6 @@ class AttentionResampler(Resampler):
         axes: 1 groups runs of the raster order, 2 groups blocks.
         base: makes the first guess; None is a `LinearResampler` of the same axes.
         dim_head: width of a head; there are D / dim_head of them.
-
-    Raises:
-        ValueError: if the grids of attention and base differ.
     """
 
     source: ClassVar[str] = "Nawrot et al., 2021, arXiv 2110.13711; 2-D: McKinney and Willcocks, 2022, arXiv 2206.12351"
