@@ -74,6 +74,14 @@ def test_classes_of_data_and_model_must_agree(capsys, tokenizer_checkpoint, tmp_
     assert "lightgen: the data have no labels, but model.num_classes is 3" in line
 
 
+def test_weights_of_half_precision_are_refused(capsys, prior_checkpoint, tmp_path):
+    sample = ["sample", "--ckpt_path", str(prior_checkpoint), "--out", str(tmp_path / "out")]
+    for args in ([*TINY, "--trainer.default_root_dir", str(tmp_path)], sample):
+        assert main([*args, "--trainer.precision", "bf16-true"]) == 2
+        line = capsys.readouterr().err.splitlines()[-1]
+        assert "precision must be one of 32-true, bf16-mixed, 16-mixed, not bf16-true" in line
+
+
 def test_wrong_type_and_wrong_value(capsys, tokenizer_checkpoint):
     assert "many" in mistake(capsys, [*TINY, "--data.batch_size", "many"])
     assert "batch_size must be at least 1, not 0" in mistake(capsys, [*TINY, "--data.batch_size", "0"])

@@ -57,7 +57,7 @@ class _IDX(Collection):
         self.class_names = [str(i) for i in range(max(self.labels) + 1)]
 
     def contents(self) -> str:
-        return hashlib.sha256(self.images).hexdigest()
+        return hashlib.sha256(self.images.tobytes()).hexdigest()
 
     def open(self, i: int) -> Image.Image:
         return Image.fromarray(self.images[i])

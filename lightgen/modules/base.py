@@ -13,6 +13,7 @@ from torchmetrics import MeanMetric
 
 from lightgen.checkpoint import KEY, pack
 from lightgen.modules.optim import OptimizerFactory, SchedulerFactory
+from lightgen.modules.precision import require_precision
 from lightgen.registry import Component
 from lightgen.types import Batch
 
@@ -44,6 +45,9 @@ class TrainingModule(LightningModule, Component):
         # Weight averaging copies the module. The factories refer to the whole command line, down to the handles of
         # other processes, which cannot be copied; a copy does not train.
         return {**super().__getstate__(), "optimizer": None, "scheduler": None, "_given": ((), {})}
+
+    def setup(self, stage: str) -> None:
+        require_precision(self.trainer)
 
     def on_fit_start(self) -> None:
         count = sum(p.numel() for p in self.trained_parameters())

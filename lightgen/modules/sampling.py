@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from lightgen.functional.random import Noise
 from lightgen.guidance import Guidance
 from lightgen.inpainting import Known
+from lightgen.modules.precision import require_precision
 from lightgen.prior import Prior
 from lightgen.samplers.base import Sampler
 from lightgen.types import Canvas, OnStep
@@ -70,6 +71,9 @@ class SamplingModule(LightningModule):
         self.canvas = canvas if known is None else known.canvas
         self.known = known
         self.composite = composite
+
+    def setup(self, stage: str) -> None:
+        require_precision(self.trainer)
 
     def predict_step(self, batch: Tensor, batch_idx: int) -> Pictures:
         noise = Noise(self.seed, batch)

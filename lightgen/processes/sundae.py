@@ -46,7 +46,7 @@ class SUNDAE(Diffusion):
         return Level(1 - time_B, torch.zeros_like(time_B), time_B)
 
     def loss(self, denoise: Denoise, ids_BN: Tensor, noise: Noise) -> LossOutput:
-        """Mean over U unrolls of the cross-entropy of all tokens, in nats per token (arXiv 2112.06749, eq. 6).
+        """Mean over U unrolls of the cross-entropy of all tokens, in nats per token (arXiv 2112.06749).
 
         Draws are detached: no gradient crosses from one unroll to the one before.
         """

@@ -89,7 +89,7 @@ class Sampler(Component):
         noise: Noise,
         on_step: OnStep | None = None,
     ) -> Sample:
-        """Sample a batch.
+        """Sample a batch: the ids (B, N) at the end, and what happened on the way.
 
         Args:
             denoise: network with condition and warps.
