@@ -130,7 +130,7 @@ class Benchmark:
         return self.held[1]
 
     def full_batch(self, pair: Pair, case: Case) -> int:
-        """The largest power of two that fits, found once, without compilation."""
+        """The largest power of two that fits and keeps a call short, found once, without compilation."""
         if pair.batches not in self.full:
             if pair.compiled:
                 raise RuntimeError("its full batch was not found")
@@ -169,7 +169,7 @@ class Benchmark:
         self.rows[i] = row
         print(line(row), flush=True)
         found = [f"- {', '.join(key)}: {batch} ({why})" for key, (batch, why) in self.full.items()]
-        tail = "Full batches, the largest powers of two that fit, and why they are not twice as large:"
+        tail = "Full batches, powers of two, and why they are not twice as large:"
         save_text(self.head + "\n".join([*map(line, self.rows), "", tail, "", *found, ""]), self.path)
 
 

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Training, sampling and decoding speed of the FFHQ256 and FFHQ1024 configs on one CUDA GPU, in under nine minutes:
 #   bash benchmarks/gpu.sh
-# Random weights; eager, compiled and as CUDA graphs; bf16 and fp32; batch 1 and the largest that fits; time, peak memory
-# and the share of the card's matrix rate. Rows are printed as they are measured, and the table is kept in
-# benchmarks/results/gpu-DATE-CARD.md (--out FOLDER), which names what was skipped for time.
+# Random weights; eager, compiled and as CUDA graphs; bf16 and fp32; batch 1 and the first power of two whose call takes
+# over half a second, or the largest that fits; time, peak memory and the share of the card's matrix rate. Rows are
+# printed as they are measured, and the table is kept in benchmarks/results/gpu-DATE-CARD.md (--out FOLDER), which names
+# what was skipped for time (--seconds).
 #
 # $PYTHON, else `python`, needs torch, einops and PyYAML; lightgen is taken from this checkout. Decoding needs
 # vector-quantize-pytorch besides (pip install vector-quantize-pytorch); without it, its rows say so.

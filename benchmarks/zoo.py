@@ -4,7 +4,8 @@
         --about "SUNDAE on emoji, by class" --command "lightgen fit --config emoji64-class.yaml ..."
 
 What is scored is what was written, as float16. Of a tokenizer: held-out emoji through it. Of a prior: as many pictures
-as there are held-out ones, by its own sampler, and bits per token where it has a likelihood.
+as there are held-out ones, by its own sampler, and bits per token where it has a likelihood. Parameters of a prior are
+those of its network; steps and images seen are those of the last run of the command.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def main() -> None:
     card = {
         "about": args.about,
         "command": args.command,
-        "parameters": sum(p.numel() for p in model.parameters()),
+        "parameters": sum(p.numel() for p in (model.network if isinstance(model, Prior) else model).parameters()),
         "steps": contents["global_step"],
         "images_seen": contents["global_step"] * options["batch_size"],
         "seconds": args.seconds,

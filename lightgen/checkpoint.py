@@ -139,7 +139,12 @@ def restore(path: str | Path, kind: str | None = None) -> Any:
 
 def _assemble(contents: dict[str, Any], path: str | Path) -> Any:
     entry = contents[KEY]
-    component = build(entry["component"])
+    try:
+        component = build(entry["component"])
+    except TypeError as error:
+        raise ValueError(
+            f"{path} does not fit this version of lightgen: {' '.join(str(error).split())[:200]}"
+        ) from None
     weights = {
         name.removeprefix(entry["prefix"]): tensor
         for name, tensor in contents["state_dict"].items()
@@ -159,8 +164,11 @@ def load_tokenizer(path: str) -> Any:
         ValueError: as `restore`; for a missing file it says how to train one.
     """
     if not located(path).exists():
+        # A run is in a folder of its config's name, unless it was put elsewhere.
+        run = Path(path).parent.name
+        config = run if run.endswith("-tokenizer") else "ffhq256-tokenizer"
         raise ValueError(
-            f"no tokenizer at {path}; train one, e.g. `lightgen fit --config ffhq256-tokenizer.yaml`, "
+            f"no tokenizer at {path}; train one, e.g. `lightgen fit --config {config}.yaml`, "
             "and give its checkpoint with --model.tokenizer"
         )
     return restore(path, "tokenizer")

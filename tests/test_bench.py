@@ -2,6 +2,7 @@
 
 import json
 import math
+from contextlib import contextmanager
 from html.parser import HTMLParser
 
 import pytest
@@ -21,9 +22,11 @@ from lightgen.cli.configs import SUITES, shipped
 from lightgen.cli.main import main
 from lightgen.guidance import ConstantGuidance, LinearGuidance
 from lightgen.metrics.protocols import Custom
+from lightgen.networks.causal_transformer import CausalTransformer
 from lightgen.networks.transformer import Transformer
 from lightgen.prior import Prior
 from lightgen.processes.absorbing import Absorbing
+from lightgen.processes.causal import Causal
 from lightgen.registry import describe
 from lightgen.samplers.argmax_unrolled import ArgmaxUnrolled
 from lightgen.samplers.autoregressive import Autoregressive
@@ -145,6 +148,31 @@ def test_every_figure_can_be_made_again(done, capsys):
     for number in (1, 3, len(read(done))):
         assert main(["bench", "replay", str(done), str(number)]) == 0
     assert "largest difference 0.0e+00" in capsys.readouterr().out
+    assert main(["bench", "replay", str(done / "nowhere"), "1"]) == 2
+    assert "is not a folder that `lightgen bench` wrote" in capsys.readouterr().err
+
+
+def test_the_bar_of_a_guided_suite_ends_at_its_total(suite, prior_checkpoint, tmp_path, monkeypatch):
+    """A guided step is two evaluations, but one step."""
+    own, seen = lightgen.load(prior_checkpoint), []
+    size, process = own.tokenizer.vocab_size, Causal(own.tokenizer.vocab_size)
+    network = CausalTransformer(process.num_ids, size, own.tokenizer.grid, num_classes=2, dim=8, depth=1, heads=1)
+    parts = (own.tokenizer, network, process, Autoregressive())
+    save(Prior(*parts, label_dropout=0.1), tmp_path / "classes.ckpt")
+    methods = {"A": {"prior": "classes", "sampler": {"class_path": "Autoregressive"},
+                     "guidance": {"class_path": "ConstantGuidance", "init_args": {"scale": 2.0}}}}  # fmt: skip
+    text = suite[1] | {"priors": {"classes": str(tmp_path / "classes.ckpt")}, "methods": methods}
+    (tmp_path / "suite.yaml").write_text(yaml.safe_dump(text))
+
+    @contextmanager
+    def bar(what, total):
+        seen.append([total, 0])
+        yield lambda amount: seen[-1].__setitem__(1, seen[-1][1] + amount)
+
+    monkeypatch.setattr("lightgen.cli.bench.progress_bar", bar)
+    assert main(["bench", "--config", str(tmp_path / "suite.yaml"), "--out", str(tmp_path / "out")]) == 0
+    (total, done) = seen[0]
+    assert total == done > 0
 
 
 def test_a_figure_that_cannot_be_made_again_is_noticed(done, tmp_path, capsys):
@@ -186,6 +214,10 @@ CHANGES = {
     },
     "evaluations must be at least 1, not 0": {"evaluations": [0, 4]},
     "num_images must be above 3": {"num_images": 3},
+    "no method has a setting that fits a budget": {
+        "methods": {"A": {"prior": "tiny", "sampler": {"class_path": "ArgmaxUnrolled"}}},
+        "evaluations": [1],
+    },
     "tune on other seeds than are reported": {"tuning_seeds": [1]},
     "at least two different seeds": {"seeds": [0]},
     "tune_by must be one of KID": {"tune_by": "beauty"},

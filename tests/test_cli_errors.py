@@ -104,7 +104,9 @@ def test_missing_data_folder(capsys):
 
 def test_missing_tokenizer_says_what_to_run(capsys, tmp_path):
     line = mistake(capsys, [*PRIOR, "--model.tokenizer", str(tmp_path / "none.ckpt")])
-    assert "none.ckpt" in line and "lightgen fit" in line
+    assert "none.ckpt" in line and "lightgen fit --config ffhq256-tokenizer.yaml" in line
+    line = mistake(capsys, [*PRIOR, "--model.tokenizer", "runs/emoji64-tokenizer/last.ckpt"])
+    assert "lightgen fit --config emoji64-tokenizer.yaml" in line
 
 
 class _Evil:

@@ -31,7 +31,8 @@ def imports(path):
     """Modules that a file imports, as dotted names."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
+            whole = node.module == "lightgen"
+            yield from (f"lightgen.{alias.name}" for alias in node.names) if whole else [node.module]
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
 

@@ -54,3 +54,12 @@ def test_resumed_weights_are_those_of_an_unbroken_run(tmp_path, tokenizer_checkp
         assert resumed[part].keys() == unbroken[part].keys()
         for name, tensor in unbroken[part].items():
             assert torch.equal(resumed[part][name], tensor), (part, name)
+
+
+def test_a_new_run_keeps_what_an_earlier_one_left(tmp_path, tokenizer_checkpoint):
+    options = ["--trainer.max_steps", "2", "--trainer.limit_val_batches", "0"]
+    finish(start(tmp_path, tokenizer_checkpoint, *options))
+    earlier = (tmp_path / "last.ckpt").read_bytes()
+    said = finish(start(tmp_path, tokenizer_checkpoint, *options, "--seed_everything", "5"))
+    assert (tmp_path / "earlier.ckpt").read_bytes() == earlier != (tmp_path / "last.ckpt").read_bytes()
+    assert "a checkpoint of an earlier run" in said and "earlier.ckpt" in said

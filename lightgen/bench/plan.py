@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 from lightgen.bench.measure import ENDS, Laboratory, Task
 from lightgen.bench.rows import Row
-from lightgen.bench.suite import HIGHER_IS_BETTER, Method, Setting, Suite, budgets, most_evaluations, settings, within
+from lightgen.bench.suite import HIGHER_IS_BETTER, Method, Setting, Suite, budgets, settings, within
 from lightgen.processes.likelihood import Bound
 from lightgen.registry import build
-from lightgen.samplers.base import require_fit
+from lightgen.samplers.base import Sampler, require_fit
 
 Role = Literal["end", "likelihood", "tuning", "report"]
 
@@ -51,7 +51,8 @@ class Plan:
         laboratory: where.
 
     Raises:
-        ValueError: if a method does not fit its prior, or the numbers of pictures are not the protocol's.
+        ValueError: if a method does not fit its prior, the numbers of pictures are not the protocol's, or nothing fits
+            its budget.
     """
 
     def __init__(self, suite: Suite, laboratory: Laboratory) -> None:
@@ -62,6 +63,8 @@ class Plan:
         for name, method in suite.methods.items():
             self._check(name, method)
         self.cells = [cell for name in suite.methods for cell in self._cells(name)]
+        if not any(cell.settings for cell in self.cells):
+            raise ValueError("no method has a setting that fits a budget; raise evaluations")
 
     def _check(self, name: str, method: Method) -> None:
         try:
@@ -134,8 +137,8 @@ class Plan:
             for entry in [*self.tuning(cell), *entries]:
                 if key({**entry.marks(), "id": self.laboratory.name(entry.task)}) not in done:
                     assert entry.task.setting is not None
-                    steps = most_evaluations(entry.task.setting, self.num_tokens(cell.method))
-                    total += steps * entry.task.num_images
+                    sampler: Sampler = build(entry.task.setting.sampler)
+                    total += sampler.num_steps(self.num_tokens(cell.method)) * entry.task.num_images
         return total
 
     def share(self, shard: tuple[int, int] | None) -> list[Cell]:

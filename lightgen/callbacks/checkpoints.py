@@ -15,7 +15,8 @@ log = logging.getLogger(__name__)
 class Checkpoints(ModelCheckpoint):
     """Keeps the newest state of a run as `last.ckpt` in its folder (`trainer.default_root_dir`).
 
-    The last batch is always saved, also when a run is stopped early or interrupted.
+    The last batch is always saved, also when a run is stopped early or interrupted. A run that begins anew in the
+    folder of another keeps what that one left as `earlier.ckpt`.
 
     Args:
         every_n_train_steps: how often.
@@ -32,6 +33,15 @@ class Checkpoints(ModelCheckpoint):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self.dirpath = str(Path(trainer.default_root_dir))
         super().setup(trainer, pl_module, stage)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_train_start(trainer, pl_module)
+        path = last_checkpoint(trainer)
+        if trainer.global_step == 0 and trainer.is_global_zero and path.is_file():
+            kept = path.with_name("earlier.ckpt")
+            path.replace(kept)
+            log.warning(f"there is a checkpoint of an earlier run in {path.parent}, which is now {kept.name}; "
+                        "to go on with a run, give its checkpoint with --ckpt_path")  # fmt: skip
 
     def on_train_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
         super().on_train_batch_end(trainer, *args, **kwargs)

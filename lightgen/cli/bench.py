@@ -153,7 +153,10 @@ def main_replay(args: list[str]) -> int:
     parsed = made.parse_args(args)
     set_up_output()
     discover()
-    row = row_of(read(parsed.folder), parsed.row)
+    rows = read(parsed.folder)
+    if not rows:
+        raise ValueError(f"{parsed.folder} is not a folder that `lightgen bench` wrote: it has no results")
+    row = row_of(rows, parsed.row)
     laboratory = Laboratory.again(row, Trainer(**TRAINER_DEFAULTS))  # type: ignore[arg-type]
     setting = None if row["sampler"] is None else Setting(row["sampler"], row["warps"], row["guidance"])
     task = Task(row["source"], row["prior"], setting, row["seed"], row["num_images"])

@@ -33,7 +33,7 @@ def main(args: list[str]) -> int:
         added = commands.add_parser(name, help=text)
         for action in parsers[name]._actions if name in parsers else ():
             _copy(action, added)
-    commands.choices["list"].add_argument("kind", choices=sorted({c.kind for c in components()}))
+    commands.choices["list"].add_argument("kind", choices=["zoo", *sorted({c.kind for c in components()})])
     commands.choices["demo"].add_argument("--out")
     print(shtab.complete(root, shell))
     return 0

@@ -1,4 +1,4 @@
-"""`lightgen fit | validate | test | predict`: Lightning's own command line, on lightgen's modules and data."""
+"""`lightgen fit | validate | test`: Lightning's own command line, on lightgen's modules and data."""
 
 from __future__ import annotations
 

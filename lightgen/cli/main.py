@@ -13,7 +13,6 @@ COMMANDS = {
     "fit": ("fit", "train a tokenizer or a prior from YAML; resumes with --ckpt_path"),
     "validate": ("fit", "score a checkpoint on the validation split"),
     "test": ("fit", "score a checkpoint on the test split"),
-    "predict": ("fit", "ids of pictures (tokenizer) or pictures (prior), through Lightning's predict loop"),
     "encode": ("encode", "the ids of pictures in a token cache, to train priors on; resumes, and shares the work"),
     "sample": ("sample", "make pictures from a prior's checkpoint, with any sampler that fits it"),
     "inpaint": ("inpaint", "fill the masked part of a picture, or continue it on a larger canvas"),
@@ -32,6 +31,7 @@ examples:
   lightgen demo --out demo
   lightgen fit --config emoji64-tokenizer.yaml
   lightgen fit --config emoji64.yaml --model.tokenizer runs/emoji64-tokenizer/last.ckpt
+  lightgen sample --ckpt_path zoo:emoji64-causal --out samples
   lightgen sample --ckpt_path runs/emoji64/last.ckpt --sampler SUNDAE --sampler.steps 50 --out samples
   lightgen inpaint --ckpt_path runs/emoji64/last.ckpt --image cat.png --mask mask.png --out inpainted
 

@@ -27,6 +27,7 @@ class Emoji(ImageData):
     Variants of an emoji (vendor, skin tone, gender) stay on one side of the split.
 
     Args:
+        image_size, mirror, val_fraction, test_fraction: see `ImageData`.
         skin_tones: also use the variants with skin tones.
         **kwargs: see `ImageData`.
 

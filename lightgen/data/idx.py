@@ -23,7 +23,8 @@ class IDXImages(ImageData):
 
     Args:
         root: folder of the four IDX files, gzipped or not.
-        **kwargs: see `ImageData`.
+        image_size, channels: see `ImageData`.
+        **kwargs: see `ImageData`; `test_fraction` has no effect.
 
     Raises:
         ValueError: if the files are not there.

@@ -15,6 +15,7 @@ class SyntheticImages(ImageData):
     """One coloured shape on a coloured ground; the shape is the label. Needs no files.
 
     Args:
+        image_size: see `ImageData`.
         num_images: in all splits together.
         **kwargs: see `ImageData`.
     """

@@ -39,8 +39,8 @@ class PriorModule(TrainingModule):
         process: the process's class and options.
         sampler: the sampler used for previews and stored as the checkpoint's default; it can be swapped at any time.
         warps: temperature and what else goes with it.
-        num_classes: of the data's labels; 0 trains without classes.
         guidance: classifier-free guidance of previews, and the checkpoint's default.
+        num_classes: of the data's labels; 0 trains without classes.
         label_dropout: probability that a picture's class is hidden in training, which guidance needs.
         optimizer: called with the network's parameters.
         scheduler: called with the optimizer; advances every batch.
