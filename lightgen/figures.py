@@ -95,11 +95,15 @@ def save_curve(
 
 
 def label_levels(axes: Axes, lines: dict[str, float]) -> None:
-    """Write the names of horizontal lines to the right of them, one under another where they are close."""
+    """Write the names of horizontal lines to the right of them, one under another where they are close.
+
+    Those above or below the axes are named at the edge, with an arrow.
+    """
     low, high = axes.get_ylim()
-    heights = _spread(list(lines.values()), 0.05 * (high - low))
+    heights = _spread([min(max(level, low), high) for level in lines.values()], 0.05 * (high - low))
     for (name, level), height in zip(lines.items(), heights, strict=True):
-        axes.annotate(f"{name} {level:.3g}", (1.01, height), xycoords=("axes fraction", "data"), va="center",
+        arrow = "↑ " if level > high else "↓ " if level < low else ""
+        axes.annotate(f"{arrow}{name} {level:.3g}", (1.01, height), xycoords=("axes fraction", "data"), va="center",
                       fontsize=8, color=GREY)  # fmt: skip
 
 

@@ -44,6 +44,10 @@ def save_curves(
         ax.set_xscale("log")
         ax.set_xlabel(name)
         ax.spines[["top", "right"]].set_visible(False)
+    # From zero to the worst method; a line far above would press all methods together.
+    tops = [i.mean + i.half if i.half < float("inf") else i.mean for i in (r.score(score) for r in found)]
+    if max(tops) > 0:
+        axes[0].set_ylim(-0.04 * max(tops), 1.08 * max(tops))
     _, budgets = sides(found)
     axes[0].set_xticks(budgets, [str(b) for b in budgets])
     axes[0].minorticks_off()
