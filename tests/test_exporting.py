@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from test_cli_errors import mistake
 
 import lightgen
-from lightgen.checkpoint import restore
+from lightgen.checkpoint import fingerprint, restore
 from lightgen.cli.main import main
 from lightgen.figures import read_png
 
@@ -66,6 +66,12 @@ def test_the_exported_weights_are_the_averaged_ones(prior_checkpoint, tmp_path):
     exported = load_file(tmp_path / "model.safetensors")
     assert all(torch.equal(tensor, averaged[f"prior.{name}"]) for name, tensor in exported.items())
     assert any(not torch.equal(averaged[name], last[name]) for name in averaged if name.startswith("prior."))
+
+
+def test_averaging_leaves_the_frozen_tokenizer_of_a_prior_as_it_was(prior_checkpoint, tokenizer_checkpoint):
+    """To the bit, or token caches of the one would be refused by the other."""
+    tokenizer = restore(tokenizer_checkpoint)
+    assert fingerprint(restore(prior_checkpoint).tokenizer) == fingerprint(tokenizer)
 
 
 def test_commands_take_folders_and_imported_tokenizers(prior_checkpoint, imported, tmp_path):

@@ -100,3 +100,8 @@ class TrainingModule(LightningModule, Component):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         entry = pack(getattr(self, self.product), f"{self.product}.")
         checkpoint[KEY] = {**entry, "config": self.resolved_config}
+        # Averaging rounds, and so would change even what is not trained, such as the tokenizer of a prior.
+        current = checkpoint.get("current_model_state", {})
+        for name, parameter in self.named_parameters():
+            if not parameter.requires_grad and name in current:
+                checkpoint["state_dict"][name] = current[name]
