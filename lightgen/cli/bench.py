@@ -163,7 +163,8 @@ def main_replay(args: list[str]) -> int:
     if laboratory.name(task) != row["id"]:
         raise ValueError(f"{row['prior']} or the pictures have changed since this row was measured")
     scores = laboratory.measure(task).scores
-    worst = max(abs(scores[name] - value) for name, value in row["scores"].items())
+    # Relative where figures are above 1: a Frechet distance of a thousand has six digits before the others.
+    worst = max(abs(scores[name] - value) / max(1.0, abs(value)) for name, value in row["scores"].items())
     for name, value in row["scores"].items():
         print(f"{name:<40} {value:.8f}  again {scores[name]:.8f}")
     print(f"largest difference {worst:.1e}")
