@@ -1,6 +1,7 @@
 """Data: where pictures come from, how they are split, ordered and resized, and what happens to bad ones."""
 
 import gzip
+import pickle
 import shutil
 import zipfile
 from pathlib import Path
@@ -107,6 +108,12 @@ def test_fingerprint_knows_the_pictures(kind, tmp_path):
     assert one.fingerprint != other.fingerprint
     again = type(one)(str(one.path if kind == "rows" else one.root), image_size=8)
     assert again.fingerprint == one.fingerprint
+
+
+def test_emoji_go_to_worker_processes_that_are_spawned():
+    data = Emoji(image_size=16)
+    pictures = pickle.loads(pickle.dumps(data.dataset("val")))
+    assert torch.equal(pictures[0]["image"], data.dataset("val")[0]["image"])
 
 
 def test_splits_do_not_overlap_and_do_not_change_when_pictures_are_added(tmp_path):

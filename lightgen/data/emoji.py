@@ -76,8 +76,7 @@ class EmojiCollection(Collection):
         self.class_names = sorted(set(category_of.values()))
         self.paths: list[Path] = []
         self.identities, self.labels, self.captions = [], [], []
-        seen: set[bytes] = set()
-        self.contents_digest = sha256()
+        seen: dict[bytes, None] = {}
         for vendor in VENDORS:
             for path in sorted((folder / vendor).glob("U+*.png")):
                 points = tuple(int(part.removeprefix("U+"), 16) for part in path.stem.split("-"))
@@ -89,16 +88,17 @@ class EmojiCollection(Collection):
                     whole = image.size == (SIDE, SIDE)
                 if not whole or digest in seen:
                     continue
-                seen.add(digest)
-                self.contents_digest.update(digest)
+                seen[digest] = None
                 self.paths.append(path)
                 self.identities.append("-".join(f"{p:x}" for p in _base(points)))
                 self.labels.append(self.class_names.index(category))
                 text = "".join(map(chr, points))
                 self.captions.append(emoji.demojize(text).strip(":").replace("_", " "))
 
+        self._contents = sha256(b"".join(seen)).hexdigest()
+
     def contents(self) -> str:
-        return self.contents_digest.hexdigest()
+        return self._contents
 
     def open(self, i: int) -> Image.Image:
         return Image.open(self.paths[i])

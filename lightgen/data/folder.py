@@ -99,11 +99,12 @@ class _Folder(Collection):
         names = sorted(name for name in files.names() if _is_picture(PurePosixPath(name)))
         if not names:
             raise ValueError(f"no JPEG, PNG or WebP files in {files.root}")
-        corrupt = {name for name in names if not self._has_header(name)}
-        for name in sorted(corrupt):
+        corrupt = [name for name in names if not self._has_header(name)]
+        for name in corrupt:
             warnings.warn(f"corrupt picture skipped: {name}", stacklevel=2)
-        refuse_corrupt(sorted(corrupt), len(names))
-        self.names = [name for name in names if name not in corrupt]
+        refuse_corrupt(corrupt, len(names))
+        skipped = set(corrupt)
+        self.names = [name for name in names if name not in skipped]
         self.identities = [str(PurePosixPath(name).with_suffix("")) for name in self.names]
         if labels:
             classes = [PurePosixPath(name).parts[0] for name in self.names]

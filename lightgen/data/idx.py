@@ -58,7 +58,7 @@ class _IDX(Collection):
         self.class_names = [str(i) for i in range(max(self.labels) + 1)]
 
     def contents(self) -> str:
-        return hashlib.sha256(self.images.tobytes()).hexdigest()
+        return hashlib.sha256(self.images.data).hexdigest()
 
     def open(self, i: int) -> Image.Image:
         return Image.fromarray(self.images[i])
