@@ -9,6 +9,7 @@ from typing import Any
 import shtab
 
 from lightgen.cli import fit
+from lightgen.cli.list import ZOO
 from lightgen.cli.main import COMMANDS
 from lightgen.cli.plain import PlainParser
 from lightgen.registry import components
@@ -33,7 +34,7 @@ def main(args: list[str]) -> int:
         added = commands.add_parser(name, help=text)
         for action in parsers[name]._actions if name in parsers else ():
             _copy(action, added)
-    commands.choices["list"].add_argument("kind", choices=["zoo", *sorted({c.kind for c in components()})])
+    commands.choices["list"].add_argument("kind", choices=[ZOO, *sorted({c.kind for c in components()})])
     commands.choices["demo"].add_argument("--out")
     print(shtab.complete(root, shell))
     return 0

@@ -40,3 +40,8 @@ def invert(weights_BNV: Tensor, uniform_BN: Tensor) -> Tensor:
     threshold = uniform_BN.unsqueeze(-1).to(cdf) * cdf[..., -1:]
     ids = torch.searchsorted(cdf, threshold, right=True).squeeze(-1)
     return ids.clamp_max_(weights_BNV.shape[-1] - 1)
+
+
+def ranks(scores_BN: Tensor, descending: bool = False) -> Tensor:
+    """(B, N) the place of each score in its row, from 0 on; of equal scores the first comes first, on every device."""
+    return scores_BN.argsort(dim=1, descending=descending, stable=True).argsort(1)

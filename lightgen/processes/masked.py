@@ -10,6 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from lightgen.functional.categorical import ranks
 from lightgen.functional.errors import token_errors
 from lightgen.functional.random import Noise, Stream
 from lightgen.processes.diffusion import Diffusion
@@ -57,5 +58,4 @@ class Masked(Diffusion, Bound):
 
 def exactly(count_B: Tensor, num_tokens: int, noise: Noise) -> Tensor:
     """(B, N) True at so many random positions of each row."""
-    rank = noise.uniform(0, Stream.CORRUPT, num_tokens).argsort(dim=1, stable=True).argsort(1)
-    return rank < count_B[:, None]
+    return ranks(noise.uniform(0, Stream.CORRUPT, num_tokens)) < count_B[:, None]

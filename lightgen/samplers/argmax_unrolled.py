@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lightgen.denoiser import Denoiser
-from lightgen.functional.categorical import draw, log_probability
+from lightgen.functional.categorical import draw, log_probability, ranks
 from lightgen.functional.random import Stream
 from lightgen.samplers.base import Sampler, State
 from lightgen.types import NoiseFamily
@@ -59,6 +59,6 @@ class ArgmaxUnrolled(Sampler):
         second = denoise(proposal, time, self.progress(step)).argmax(-1)
         certainty = log_probability(logits, first).masked_fill(~takes_part, torch.inf)
         count = (takes_part.sum(1, keepdim=True) * self.uncertain).round()
-        unsure = certainty.argsort(dim=1, stable=True).argsort(1) < count
+        unsure = ranks(certainty) < count
         rest = ((likeliest == state.ids) | state.known).all(1) if denoise.steady and step > 0 else None
         return torch.where(unsure, second, proposal), rest

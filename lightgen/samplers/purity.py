@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lightgen.denoiser import Denoiser
-from lightgen.functional.categorical import draw, gumbel
+from lightgen.functional.categorical import draw, gumbel, ranks
 from lightgen.functional.random import Stream
 from lightgen.samplers.base import Sampler, State
 from lightgen.samplers.diffusion import evaluate_changed, level_at, process_of
@@ -58,7 +58,7 @@ class Purity(Sampler):
         target = (total * level_at(denoise, earlier).masked / level_at(denoise, 1.0).masked).round()
         # The largest of log purity plus Gumbel noise are draws in proportion to purity, without replacement.
         score = purity.log() + gumbel(state.noise.uniform(step, Stream.ORDER, num))
-        rank = score.masked_fill(~masked, -torch.inf).argsort(dim=1, descending=True, stable=True).argsort(1)
+        rank = ranks(score.masked_fill(~masked, -torch.inf), descending=True)
         written = masked & (rank < (left - target)[:, None])
         moved = process_of(denoise).reverse(clean, state.ids, time, earlier, state.noise, step)
         return torch.where(written, clean, torch.where(masked, vocab_size, moved)), None

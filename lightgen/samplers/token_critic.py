@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lightgen.denoiser import Denoiser
-from lightgen.functional.categorical import draw
+from lightgen.functional.categorical import draw, ranks
 from lightgen.functional.random import Stream
 from lightgen.samplers.base import Sampler, State
 from lightgen.schedules import Cosine, Schedule
@@ -61,6 +61,6 @@ class TokenCritic(Sampler):
             return filled, None
         noise = state.noise.uniform(step, Stream.CHOICE, num) - 0.5
         doubt = denoise.critique(filled) + self.choice_temperature * (1 - done) * noise
-        rank = doubt.masked_fill(state.known, -torch.inf).argsort(dim=1, descending=True, stable=True).argsort(1)
+        rank = ranks(doubt.masked_fill(state.known, -torch.inf), descending=True)
         count = (total * self.schedule(done)).floor().clamp_min(1)
         return filled.masked_fill(rank < count[:, None], vocab_size), None

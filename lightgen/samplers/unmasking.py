@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lightgen.denoiser import Denoiser
-from lightgen.functional.categorical import draw_scored
+from lightgen.functional.categorical import draw_scored, ranks
 from lightgen.functional.random import Stream
 from lightgen.samplers.base import Sampler, State
 from lightgen.schedules import Schedule
@@ -47,6 +47,6 @@ class Unmasking(Sampler):
         share = self.schedule((step + 1) / self.steps) if step + 1 < self.steps else 0.0
         target = torch.minimum((total * share).floor().long(), left - 1).clamp_min(0)
         score = self.score(state, denoise, log_probability, step).masked_fill(~masked, -torch.inf)
-        rank = score.argsort(dim=1, descending=True, stable=True).argsort(1)
+        rank = ranks(score, descending=True)
         written = masked & (rank < (left - target)[:, None])
         return torch.where(written, proposal, state.ids), target == 0
