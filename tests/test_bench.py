@@ -272,6 +272,23 @@ def test_a_folder_is_one_suites_and_one_writers(done, suite, tmp_path, capsys):
     assert (done / "results.jsonl").read_bytes() == before
 
 
+def test_a_retrained_prior_is_not_averaged_with_the_former_one(suite, prior_checkpoint, tmp_path, capsys):
+    path, checkpoint = tmp_path / "suite.yaml", tmp_path / "prior.ckpt"
+    methods = {"Ancestral": suite[1]["methods"]["Ancestral"]}
+    path.write_text(yaml.safe_dump(suite[1] | {"priors": {"tiny": str(checkpoint)}, "methods": methods}))
+    checkpoint.write_bytes(prior_checkpoint.read_bytes())
+    command = ["bench", "--config", str(path), "--out", str(tmp_path / "out")]
+    assert main(command) == 0
+    table = (tmp_path / "out" / "table.md").read_bytes()
+    prior = lightgen.load(checkpoint)
+    for weight in prior.network.parameters():
+        torch.nn.init.zeros_(weight)
+    save(prior, checkpoint)
+    assert main(command) == 2
+    assert "holds results of another suite (other weights)" in capsys.readouterr().err
+    assert (tmp_path / "out" / "table.md").read_bytes() == table
+
+
 @pytest.mark.parametrize("shard", ["0/2", "3/2", "1", "a/b"])
 def test_a_shard_is_a_part_of_a_whole(shard, suite, tmp_path, capsys):
     assert main(["bench", "--config", str(suite[0]), "--out", str(tmp_path), "--shard", shard]) == 2

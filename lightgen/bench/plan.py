@@ -82,6 +82,11 @@ class Plan:
             fitted = [within(setting, budget, num_tokens) for setting in settings(method)]
             yield Cell(name, budget, tuple(f for f in fitted if f is not None))
 
+    def identity(self) -> Row:
+        """What results depend on, as plain data: two plans with the same identity may share a folder."""
+        weights = {name: self.laboratory.weights(path) for name, path in self.suite.priors.items()}
+        return {**self.suite.identity(), "weights": weights}
+
     def ends(self) -> Iterator[Entry]:
         """What samples are compared with, for each tokenizer once."""
         seen: set[str] = set()

@@ -146,7 +146,7 @@ class Suite:
         return {"KID": f"KID({network})", "FD": frechet_name(network)}.get(self.tune_by, self.tune_by)
 
     def identity(self) -> dict[str, Any]:
-        """What results depend on, as plain data: two suites with the same identity may share a folder."""
+        """What results depend on but for the weights, as plain data."""
         return {
             "priors": self.priors,
             "methods": {name: describe(method) for name, method in self.methods.items()},

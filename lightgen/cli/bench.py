@@ -73,8 +73,8 @@ def run(suite: Suite, out: Path, shard: tuple[int, int] | None, trainer: Trainer
     warnings.filterwarnings("once", "a Frechet distance from")
     laboratory = Laboratory.of(suite, trainer)
     plan = Plan(suite, laboratory)
-    store = Rows(out, shard)
-    with store.writing(suite.identity()):
+    store, identity = Rows(out, shard), plan.identity()
+    with store.writing(identity):
         measure(plan, store, shard)
         store.rows = read(out)
         if missing := plan.missing(store.rows):
@@ -82,7 +82,7 @@ def run(suite: Suite, out: Path, shard: tuple[int, int] | None, trainer: Trainer
                 f"{missing} of {len(plan.cells)} cells are left to other shards; the last to finish writes the report"
             )
             return
-        write(out, store.rows, suite.identity())
+        write(out, store.rows, identity)
     print(f"Look at {out / 'report.html'}, {out / 'curves.png'} and {out / 'sheet.png'}, or read {out / 'table.md'}.")
 
 
