@@ -1,4 +1,4 @@
-"""Pictures for people: grids, sheets, animations and curves."""
+"""Pictures for people: grids, pairs and animations."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
@@ -18,7 +15,6 @@ from lightgen.functional.files import atomic
 
 GAP = 2
 """White pixels between the pictures of a grid."""
-BLUE, GREY = "#0b6bcb", "#666666"
 
 
 def grid(images: Tensor | Sequence[Tensor], columns: int | None = None) -> Tensor:
@@ -63,58 +59,6 @@ def save_gif(frames: Sequence[Tensor], path: Path, milliseconds: int = 120, rest
     durations = [milliseconds] * len(others) + [rest]
     with atomic(path) as temporary:
         first.save(temporary, save_all=True, append_images=others, duration=durations, loop=0)
-
-
-def save_curve(
-    steps: Sequence[int], scores: Sequence[float], path: Path, score_name: str, title: str,
-    lines: dict[str, float] | None = None,
-) -> None:  # fmt: skip
-    """Write the figure of a score over steps (log axis), with named horizontal lines to compare with."""
-    figure = Figure(figsize=(7.2, 4.0), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    lines = lines or {}
-    # Unbiased scores of good pictures may lie below zero.
-    lowest, highest = min(0.0, *scores, *lines.values()), max(0.0, *scores, *lines.values())
-    margin = 0.08 * (highest - lowest)
-    axes.set_ylim(lowest - margin if lowest < 0 else 0, highest + margin)
-    axes.plot(steps, scores, marker="o", color=BLUE, linewidth=2)
-    for step, score in zip(steps, scores, strict=True):
-        axes.annotate(f"{score:.3g}", (step, score), textcoords="offset points", xytext=(0, 8), ha="center", fontsize=8)
-    for level in lines.values():
-        axes.axhline(level, color=GREY, linestyle="--", linewidth=1, zorder=1)
-    label_levels(axes, lines)
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(list(steps), [str(s) for s in steps])
-    axes.set_xlabel("steps")
-    axes.set_ylabel(score_name)
-    axes.set_title(title, loc="left", fontsize=10)
-    axes.spines[["top", "right"]].set_visible(False)
-    with atomic(path) as temporary:
-        figure.savefig(temporary)
-
-
-def label_levels(axes: Axes, lines: dict[str, float]) -> None:
-    """Write the names of horizontal lines to the right of them, one under another where they are close.
-
-    Those above or below the axes are named at the edge, with an arrow.
-    """
-    low, high = axes.get_ylim()
-    heights = _spread([min(max(level, low), high) for level in lines.values()], 0.05 * (high - low))
-    for (name, level), height in zip(lines.items(), heights, strict=True):
-        arrow = "↑ " if level > high else "↓ " if level < low else ""
-        axes.annotate(f"{arrow}{name} {level:.3g}", (1.01, height), xycoords=("axes fraction", "data"), va="center",
-                      fontsize=8, color=GREY)  # fmt: skip
-
-
-def _spread(levels: list[float], gap: float) -> list[float]:
-    """The levels, raised where needed to lie at least `gap` apart."""
-    heights: dict[int, float] = {}
-    floor = -math.inf
-    for i in sorted(range(len(levels)), key=levels.__getitem__):
-        heights[i] = max(levels[i], floor)
-        floor = heights[i] + gap
-    return [heights[i] for i in range(len(levels))]
 
 
 def _pil(image: Tensor) -> Image.Image:

@@ -1,49 +1,60 @@
 """The demo, at a size of seconds: its files, and going on where it stopped."""
 
-import json
+import re
 
 import pytest
 
+from lightgen.bench.rows import read
 from lightgen.cli import demo
 from lightgen.cli.main import main
 from lightgen.figures import read_png
 
+BRIEF = ["--trainer.max_steps", "2", "--trainer.limit_val_batches", "1", "--trainer.val_check_interval", "5"]
 SMALL = {
-    "emoji64-tokenizer.yaml": ["--model.tokenizer.width", "8", "--trainer.max_steps", "2"],
-    "emoji64.yaml": ["--model.network.dim", "16", "--model.network.depth", "[1, 1, 1]", "--trainer.max_steps", "2"],
+    "emoji64-tokenizer.yaml": ["--model.tokenizer.width", "8", *BRIEF],
+    "emoji64.yaml": ["--model.network.dim", "16", "--model.network.depth", "[1, 1, 1]", *BRIEF],
+    "reconstruct": ["--num_images", "8"],
+    "sample": ["--num_images", "4", "--sampler.steps", "2"],
+    "demo.yaml": ["--num_images", "6", "--evaluations", "[1, 2]"],
 }
 
 
 @pytest.fixture
-def small(monkeypatch):
-    calls, fit = [], demo.fit.main
+def calls(monkeypatch):
+    """The commands that a small demo gives."""
+    made = []
 
-    def shrunken(command):
-        calls.append(command)
-        config = command[command.index("--config") + 1]
-        return fit([*command, *SMALL[config], "--trainer.limit_val_batches", "1", "--trainer.val_check_interval", "5"])
+    class Shrunken:
+        def __init__(self, module):
+            self.module = module
 
-    monkeypatch.setattr(demo.fit, "main", shrunken)
-    monkeypatch.setattr(demo, "STEP_COUNTS", (1, 2))
-    monkeypatch.setattr(demo, "NUM_IMAGES", 8)
-    monkeypatch.setattr(demo, "BATCH", 4)
-    return calls
+        def main(self, command):
+            made.append(command)
+            config = command[command.index("--config") + 1] if "--config" in command else command[0]
+            return self.module.main([*command, *SMALL[config]])
+
+    monkeypatch.setattr(demo, "COMMANDS", {name: Shrunken(module) for name, module in demo.COMMANDS.items()})
+    return made
 
 
-def test_demo(small, tmp_path, capsys):
+def test_demo(calls, tmp_path, capsys):
     out = tmp_path / "demo"
     assert main(["demo", "--out", str(out)]) == 0
-    for name in ("samples.png", "reconstructions.png", "curve.png"):
+    assert [call[0] for call in calls] == ["fit", "fit", "reconstruct", "sample", "bench"]
+    for name in ("samples/grid.png", "reconstructions/reconstructions.png", "bench/curves.png", "bench/sheet.png"):
         assert read_png(out / name).float().std() > 1
-    report = (out / "report.md").read_text()
-    rows = json.loads((out / "scores.json").read_text())["rows"]
-    assert set(rows) == {"1", "2", "independent tokens", "training pictures", "training pictures, reconstructed"}
-    assert "SUNDAE, 2 steps" in report and "KID(efficientnet-lite0)" in report and "fingerprint" in report
-    assert abs(rows["training pictures"]["KID(efficientnet-lite0)"]) < 0.1
+    rows = read(out / "bench")
+    cells = {(row["method"], row["budget"]) for row in rows if row["role"] == "report"}
+    assert cells == {(method, budget) for method in ("SUNDAE", "Renoise") for budget in (1, 2)}
+    # Nothing was tuned, so nothing says so.
+    table, page = (out / "bench" / "table.md").read_text(), (out / "bench" / "report.html").read_text()
+    assert "chosen at each budget" not in table + page
     said = capsys.readouterr().out
-    assert "lightgen fit --config emoji64-tokenizer.yaml" in said and "samples.png" in said
-    assert len(small) == 2
-    # Again: nothing is trained or scored anew, what is missing is written again.
-    (out / "report.md").unlink()
+    # Each command is said as anyone can give it.
+    assert [line.split()[1] for line in re.findall(r"^ +lightgen .*", said, re.M)] == [call[0] for call in calls]
+
+    # Again: nothing is trained or measured anew, what is missing is written again.
+    (out / "bench" / "table.md").unlink()
     assert main(["demo", "--out", str(out)]) == 0
-    assert len(small) == 2 and (out / "report.md").read_text() == report
+    assert [call[0] for call in calls[5:]] == ["reconstruct", "sample", "bench"]
+    assert (out / "bench" / "table.md").read_text() == table and read(out / "bench") == rows

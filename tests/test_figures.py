@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from lightgen.figures import GAP, grid, read_png, save_curve, save_gif, save_png, side_by_side
+from lightgen.figures import GAP, grid, read_png, save_gif, save_png, side_by_side
 from lightgen.functional.files import atomic
 
 
@@ -69,20 +69,3 @@ def test_a_file_is_whole_or_as_before(tmp_path: Path) -> None:
         temporary.write_text("after")
         assert path.read_text() == "before" and temporary.suffix == ".txt"
     assert path.read_text() == "after" and list(tmp_path.iterdir()) == [path]
-
-
-def test_the_curve_draws_scores_and_lines(tmp_path: Path) -> None:
-    def drawn(scores: list[float], lines: dict[str, float]) -> Tensor:
-        save_curve([4, 8, 16], scores, tmp_path / "x.png", "KID(pixels)", "a title", lines)
-        with Image.open(tmp_path / "x.png") as image:
-            return torch.frombuffer(bytearray(image.convert("RGB").tobytes()), dtype=torch.uint8).view(
-                image.height, image.width, 3
-            )
-
-    # A good baseline of an unbiased score may be negative, and labels of near lines must not meet.
-    image = drawn([0.3, 0.2, 0.1], {"good": -0.01, "also good": 0.0})
-    blue = (image[..., 2].int() - image[..., 0].int() > 100).nonzero()
-    first, last = blue[blue[:, 1].argmin()], blue[blue[:, 1].argmax()]
-    assert first[0] < last[0], "the score falls from left to right"
-    assert len(image.flatten(0, 1).unique(dim=0)) > 50
-    assert not torch.equal(image, drawn([0.3, 0.2, 0.1], {}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,11 +12,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from lightgen.bench.results import Result, front, sides
-from lightgen.figures import GREY, label_levels
 from lightgen.functional.files import atomic
 
 MARKERS = "osD^vP"
-FRONT = "#111111"
+FRONT, GREY = "#111111", "#666666"
 
 
 def save_curves(
@@ -54,7 +54,7 @@ def save_curves(
     axes[0].set_ylabel(score)
     axes[0].set_title(f"{'higher' if higher_is_better else 'lower'} is better; rings: no other method is better and "
                       "cheaper", loc="left", fontsize=10)  # fmt: skip
-    label_levels(axes[1], lines)
+    _label_levels(axes[1], lines)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=9, frameon=False)
     with atomic(path) as temporary:
         figure.savefig(temporary)
@@ -73,3 +73,26 @@ def _panel(ax: Axes, found: Sequence[Result], cost: Sequence[float], score: str,
     chosen = [i for i, is_best in enumerate(best) if is_best]
     ax.plot([cost[i] for i in chosen], [intervals[i].mean for i in chosen], linestyle="none", marker="o",
             markersize=12, markerfacecolor="none", markeredgecolor=FRONT, zorder=4)  # fmt: skip
+
+
+def _label_levels(axes: Axes, lines: dict[str, float]) -> None:
+    """Write the names of horizontal lines to the right of them, one under another where they are close.
+
+    Those above or below the axes are named at the edge, with an arrow.
+    """
+    low, high = axes.get_ylim()
+    heights = _spread([min(max(level, low), high) for level in lines.values()], 0.05 * (high - low))
+    for (name, level), height in zip(lines.items(), heights, strict=True):
+        arrow = "↑ " if level > high else "↓ " if level < low else ""
+        axes.annotate(f"{arrow}{name} {level:.3g}", (1.01, height), xycoords=("axes fraction", "data"), va="center",
+                      fontsize=8, color=GREY)  # fmt: skip
+
+
+def _spread(levels: list[float], gap: float) -> list[float]:
+    """The levels, raised where needed to lie at least `gap` apart."""
+    heights: dict[int, float] = {}
+    floor = -math.inf
+    for i in sorted(range(len(levels)), key=levels.__getitem__):
+        heights[i] = max(levels[i], floor)
+        floor = heights[i] + gap
+    return [heights[i] for i in range(len(levels))]

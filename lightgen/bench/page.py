@@ -11,7 +11,7 @@ from string import Template
 from lightgen.bench.measure import BITS
 from lightgen.bench.results import Result, chosen, ends, results, sides
 from lightgen.bench.rows import Row
-from lightgen.bench.table import bits, cells, columns, heads, provenance
+from lightgen.bench.table import bits, cells, columns, heads, provenance, tuning
 
 TEMPLATE = Path(__file__).with_name("page.html")
 
@@ -29,15 +29,15 @@ def page(rows: Sequence[Row], identity: Row, title: str, curves: Path, sheet: Pa
     first = rows[0]
     score, higher = identity["score"], identity["higher_is_better"]
     scores = columns(found)
-    tuning = [row for row in rows if row["role"] == "tuning"]
+    tried = [row for row in rows if row["role"] == "tuning"]
     text = Template(TEMPLATE.read_text())
     return text.substitute(
         title=escape(title),
         score=escape(score),
         lead=escape(
-            f"{'Higher' if higher else 'Lower'} is better. Every method was tuned at every budget, on other seeds than "
-            f"those reported. {first['rules']['num_fake']} pictures of each of {len(identity['seeds'])} seeds against "
-            f"{first['rules']['num_real']} reference pictures; ± is the half width of a 95 % interval over seeds."
+            f"{'Higher' if higher else 'Lower'} is better. {first['rules']['num_fake']} pictures of each of "
+            f"{len(identity['seeds'])} seeds against {first['rules']['num_real']} reference pictures; ± is the half "
+            f"width of a 95 % interval over seeds.{tuning(rows, identity)}"
         ),
         curves=_inline(curves),
         sheet=_inline(sheet),
@@ -45,7 +45,7 @@ def page(rows: Sequence[Row], identity: Row, title: str, curves: Path, sheet: Pa
         by_end=_table(["compare with", score], [[row["method"], f"{row['scores'][score]:.4g}"] for row in ends(rows)]),
         by_prior=_table(["prior", f"held-out {BITS} ± s.e."], bits(rows)),
         by_cell=_table(heads(scores), [cells(result, identity, scores) for result in found], sortable=True),
-        num_tuning=len(tuning),
+        num_tuning=len(tried),
         tuning=_table(
             ["method", "budget", "seed", score, "setting"],
             [
@@ -56,7 +56,7 @@ def page(rows: Sequence[Row], identity: Row, title: str, curves: Path, sheet: Pa
                     f"{r['scores'][score]:.4g}",
                     chosen(r, identity["methods"][r["method"]]["grid"]),
                 ]
-                for r in tuning
+                for r in tried
             ],
             sortable=True,
         ),

@@ -25,9 +25,8 @@ def markdown(rows: Sequence[Row], identity: Row) -> str:
             *by_budget(found, score),
             "",
             f"Mean over seeds {', '.join(map(str, identity['seeds']))} and the half width of its 95 % interval; "
-            f"{first['rules']['num_fake']} pictures a seed against {first['rules']['num_real']} reference pictures. "
-            f"Settings were chosen at each budget on seeds {', '.join(map(str, identity['tuning_seeds']))}, "
-            f"{identity['tuning_images'] or first['rules']['num_fake']} pictures each.\n",
+            f"{first['rules']['num_fake']} pictures a seed against {first['rules']['num_real']} reference pictures."
+            f"{tuning(rows, identity)}\n",
             *by_end(rows, score),
             "",
             *by_likelihood(rows),
@@ -38,6 +37,15 @@ def markdown(rows: Sequence[Row], identity: Row) -> str:
             "",
         ]
     )
+
+
+def tuning(rows: Sequence[Row], identity: Row) -> str:
+    """The sentence that says how settings were chosen; none where there was nothing to choose."""
+    if not any(row["role"] == "tuning" for row in rows):
+        return ""
+    seeds = ", ".join(map(str, identity["tuning_seeds"]))
+    number = identity["tuning_images"] or rows[0]["rules"]["num_fake"]
+    return f" Settings were chosen at each budget on seeds {seeds}, {number} pictures each."
 
 
 def by_budget(found: Sequence[Result], score: str) -> list[str]:
