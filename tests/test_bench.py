@@ -130,6 +130,8 @@ def test_a_killed_run_goes_on_and_ends_the_same(done, suite, tmp_path, monkeypat
     assert main(["bench", "--config", str(suite[0]), "--out", str(out)]) == 0
     assert without_times(read(out)) == without_times(read(done))
     assert len(calls) == 1 + len(read(done))
+    # What is true of every measurement is said once in each run.
+    assert capsys.readouterr().err.count("a Frechet distance from 8 pictures") == 2
     assert main(["bench", "--config", str(suite[0]), "--out", str(out)]) == 0
     assert len(calls) == 1 + len(read(done))
 

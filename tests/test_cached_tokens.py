@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -137,9 +138,12 @@ class Slow(Dataset):
 
 
 def test_the_share_of_time_waited_is_measured():
-    loader, wait = TrainLoader(Slow(), TrainOrder(100, 20), 0), DataWait()
+    loader, wait, logged = TrainLoader(Slow(), TrainOrder(100, 20), 0), DataWait(), []
+    trainer = SimpleNamespace(train_dataloader=loader)
+    module = SimpleNamespace(log=lambda name, value: logged.append((name, value)))
     for _ in loader:
         wait.on_train_batch_start()
         time.sleep(0.01)
-        wait.worked += time.perf_counter() - wait.began
-    assert 0.6 < wait.share(loader) < 0.85
+        wait.on_train_batch_end(trainer, module)
+    assert {name for name, _ in logged} == {"train/data_wait"} and len(logged) == len(loader)
+    assert 0.6 < logged[-1][1] < 0.85

@@ -109,7 +109,7 @@ def test_prior(config, world):
 
 
 @pytest.mark.parametrize("config", NAMES)
-def test_a_config_says_how_to_run_it_and_spells_out_every_argument(config):
+def test_a_config_says_how_to_run_it_and_spells_out_sampler_and_process(config):
     """An overlay silently inherits what it leaves out, so shipped samplers leave nothing out."""
     text = (shipped() / config).read_text()
     assert f"lightgen fit --config {config}" in text.split("seed_everything")[0]

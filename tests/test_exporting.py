@@ -68,10 +68,13 @@ def test_the_exported_weights_are_the_averaged_ones(prior_checkpoint, tmp_path):
     assert any(not torch.equal(averaged[name], last[name]) for name in averaged if name.startswith("prior."))
 
 
-def test_averaging_leaves_the_frozen_tokenizer_of_a_prior_as_it_was(prior_checkpoint, tokenizer_checkpoint):
-    """To the bit, or token caches of the one would be refused by the other."""
-    tokenizer = restore(tokenizer_checkpoint)
-    assert fingerprint(restore(prior_checkpoint).tokenizer) == fingerprint(tokenizer)
+@pytest.mark.parametrize("name", ["zoo:emoji64-tokenizer", "tokenizer"])
+def test_averaging_leaves_the_frozen_tokenizer_of_a_prior_as_it_was(name, tokenizer_checkpoint, tmp_path):
+    """To the bit, or token caches of the one would be refused by the other. The zoo's codebook keeps counts, too."""
+    path, side = (name, 64) if name.startswith("zoo") else (tokenizer_checkpoint, 16)
+    run("fit", "--config", "tiny.yaml", "--model.tokenizer", path, "--data.image_size", side, "--data.num_images", 24,
+        "--trainer.max_steps", 6, "--trainer.limit_val_batches", 0, "--trainer.default_root_dir", tmp_path)  # fmt: skip
+    assert fingerprint(restore(tmp_path / "last.ckpt").tokenizer) == fingerprint(restore(path))
 
 
 def test_commands_take_folders_and_imported_tokenizers(prior_checkpoint, imported, tmp_path):

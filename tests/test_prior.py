@@ -84,7 +84,7 @@ def test_own_sampler_is_the_default_and_its_steps_can_be_changed(prior_checkpoin
     assert (own["steps"], own["min_steps"]) == (4, 2)
 
 
-def test_a_sampler_swap_takes_in_every_command(prior_checkpoint, tokenizer_checkpoint, tmp_path):
+def test_a_sampler_swap_takes_in_a_fit_that_goes_on(prior_checkpoint, tokenizer_checkpoint, tmp_path):
     """Lightning would merge a checkpoint's hyperparameters over the command line, had they been saved."""
     root = tmp_path / "run"
     args = ["--config", "tiny.yaml", "--model.tokenizer", str(tokenizer_checkpoint), "--trainer.enable_progress_bar",

@@ -26,7 +26,7 @@ from lightgen.metrics.base import FeatureMetric
 from lightgen.metrics.generation import generation_scores
 from lightgen.metrics.protocols import WHOLE_SPLIT, EvaluationProtocol
 from lightgen.metrics.reference import load_statistics, save_statistics
-from lightgen.modules.sampling import Pictures, SamplingModule, indices
+from lightgen.modules.sampling import SampledPictures, SamplingModule, indices
 from lightgen.prior import Prior, load
 from lightgen.provenance import provenance
 from lightgen.registry import build, describe
@@ -272,7 +272,7 @@ class Collector(BasePredictionWriter):
         self.shown = torch.empty(0)
 
     def write_on_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, prediction: Pictures, *args: Any
+        self, trainer: Trainer, pl_module: LightningModule, prediction: SampledPictures, *args: Any
     ) -> None:
         self.metric.to(prediction.images.device).update(prediction.images, real=False)
         self.costs += torch.tensor([float(prediction.evaluations.sum()), prediction.seconds])

@@ -10,7 +10,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 
 from lightgen.figures import save_png
-from lightgen.modules.sampling import Pictures
+from lightgen.modules.sampling import SampledPictures
 
 
 class PictureWriter(BasePredictionWriter):
@@ -22,7 +22,7 @@ class PictureWriter(BasePredictionWriter):
         self.evaluations = torch.zeros(num_images, dtype=torch.long)
 
     def write_on_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, prediction: Pictures, *args: Any
+        self, trainer: Trainer, pl_module: LightningModule, prediction: SampledPictures, *args: Any
     ) -> None:
         for index, image in zip(prediction.index.tolist(), prediction.images.cpu(), strict=True):
             save_png(image, self.out / picture_name(index))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 import re
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +68,6 @@ def main(args: list[str]) -> int:
 
 def run(suite: Suite, out: Path, shard: tuple[int, int] | None, trainer: Trainer) -> None:
     """Do what is left of a suite, then write table, curves, sheet and report."""
-    # Once is enough of what is true of every measurement.
-    warnings.filterwarnings("once", "a Frechet distance from")
     laboratory = Laboratory.of(suite, trainer)
     plan = Plan(suite, laboratory)
     store, identity = Rows(out, shard), plan.identity()

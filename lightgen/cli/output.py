@@ -37,7 +37,7 @@ def set_up_output() -> None:
     """Show lightgen's messages, warnings in one line, and nothing else."""
     for message in NOISE:
         warnings.filterwarnings("ignore", message)
-    warnings.showwarning = _one_line
+    warnings.showwarning = _Warnings()
     for library in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(library).setLevel(logging.WARNING)
     logger = logging.getLogger("lightgen")
@@ -47,5 +47,14 @@ def set_up_output() -> None:
         logger.addHandler(_Lines())
 
 
-def _one_line(message: Warning | str, *args: object, **kwargs: object) -> None:
-    print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
+class _Warnings:
+    """Says each warning once, in one line. Python's own rule to that end is forgotten whenever a filter is added."""
+
+    def __init__(self) -> None:
+        self.said: set[str] = set()
+
+    def __call__(self, message: Warning | str, *args: object, **kwargs: object) -> None:
+        text = " ".join(str(message).split())
+        if text not in self.said:
+            self.said.add(text)
+            print(f"warning: {text}", file=sys.stderr)

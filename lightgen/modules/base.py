@@ -32,6 +32,9 @@ class TrainingModule(LightningModule, Component):
     product: ClassVar[str]
     """The attribute that is trained, e.g. `"prior"`."""
 
+    frozen: tuple[str, ...] = ()
+    """Parts of the product that are not trained, e.g. `("tokenizer",)`."""
+
     resolved_config: str | None = None
     """The YAML of the run, where there is one."""
 
@@ -100,8 +103,9 @@ class TrainingModule(LightningModule, Component):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         entry = pack(getattr(self, self.product), f"{self.product}.")
         checkpoint[KEY] = {**entry, "config": self.resolved_config}
-        # Averaging rounds, and so would change even what is not trained, such as the tokenizer of a prior.
+        # Averaging rounds, and so would change even weights and counts that stay as they are.
         current = checkpoint.get("current_model_state", {})
-        for name, parameter in self.named_parameters():
-            if not parameter.requires_grad and name in current:
-                checkpoint["state_dict"][name] = current[name]
+        constant = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
+        prefixes = tuple(f"{self.product}.{part}." for part in self.frozen)
+        kept = {name: current[name] for name in current if name in constant or name.startswith(prefixes)}
+        checkpoint["state_dict"] |= kept

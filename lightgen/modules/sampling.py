@@ -20,7 +20,7 @@ from lightgen.warps import Warps
 
 
 @dataclass(frozen=True)
-class Pictures:
+class SampledPictures:
     """A batch of results: which pictures they are, the pictures, and what they cost."""
 
     index: Tensor
@@ -75,7 +75,7 @@ class SamplingModule(LightningModule):
     def setup(self, stage: str) -> None:
         require_precision(self.trainer)
 
-    def predict_step(self, batch: Tensor, batch_idx: int) -> Pictures:
+    def predict_step(self, batch: Tensor, batch_idx: int) -> SampledPictures:
         noise = Noise(self.seed, batch)
         on_step = self.on_batch(batch) if self.on_batch else None
         ids_BN, known_BN = (None, None) if self.known is None else self.known.rows(len(batch), self.device)
@@ -84,7 +84,7 @@ class SamplingModule(LightningModule):
         images = self.prior.decode(sample.ids, self.canvas)
         if self.known is not None and self.composite:
             images = self.known.composite(images)
-        return Pictures(batch, images, sample.trace.evaluations, sample.trace.seconds)
+        return SampledPictures(batch, images, sample.trace.evaluations, sample.trace.seconds)
 
 
 def indices(num_images: int, batch_size: int) -> DataLoader[int]:

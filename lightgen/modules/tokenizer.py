@@ -170,10 +170,6 @@ class TokenizerModule(TrainingModule):
         super().on_save_checkpoint(checkpoint)
         if self.opponent is not None:
             checkpoint[OPPONENT] = self.opponent.state_dict()
-        # Averaging weights that never change still rounds them, which could change an id.
-        prefixes = tuple(f"{self.product}.{part}." for part in self.frozen)
-        current = checkpoint.get("current_model_state", {})
-        checkpoint["state_dict"] |= {name: current[name] for name in current if name.startswith(prefixes)}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._opponent_state = checkpoint.get(OPPONENT)
