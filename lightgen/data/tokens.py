@@ -19,7 +19,7 @@ from lightgen.data.loader import TrainLoader, shares, whole
 from lightgen.data.order import TrainOrder
 from lightgen.data.token_cache import TokenCache, TokenDataset, Views, plain, read_header
 from lightgen.functional.random import Noise, Stream
-from lightgen.modules.prior import PriorModule
+from lightgen.prior import Prior
 from lightgen.registry import Component
 from lightgen.tokenizers.base import Tokenizer
 from lightgen.types import Batch
@@ -121,9 +121,10 @@ class CachedTokens(LightningDataModule, Component):
 
     def _tokenizer(self) -> Tokenizer:
         module = self.trainer.lightning_module if self.trainer else None
-        if not isinstance(module, PriorModule):
+        prior = getattr(module, "prior", None)
+        if not isinstance(prior, Prior):
             raise ValueError(f"CachedTokens is for training a prior, not for {type(module).__name__}")
-        return module.prior.tokenizer
+        return prior.tokenizer
 
 
 class TokenOrder(TrainOrder):
