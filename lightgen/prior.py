@@ -13,7 +13,7 @@ from lightgen.checkpoint import restore
 from lightgen.denoiser import Denoiser, NetworkLike
 from lightgen.functional.random import Noise, Stream
 from lightgen.functional.tiling import canvas_grid
-from lightgen.guidance import Guidance
+from lightgen.guidance import ConstantGuidance, Guidance
 from lightgen.networks.base import Network, require_sight
 from lightgen.processes.base import Process
 from lightgen.processes.masked import Masked
@@ -86,6 +86,11 @@ class Prior(nn.Module, Component):
             raise ValueError("guidance needs a prior trained with model.label_dropout above 0; this one was not")
         if guidance.negative is not None and not 0 <= guidance.negative < num_classes:
             raise ValueError(f"negative must be a class in [0, {num_classes - 1}], not {guidance.negative}")
+
+    @property
+    def no_guidance(self) -> Guidance | None:
+        """What to give as guidance for none at all, because None is the prior's own."""
+        return None if self.guidance is None else ConstantGuidance(1.0)
 
     def train(self, mode: bool = True) -> Prior:
         """Training mode for the network; the tokenizer stays as it is."""

@@ -11,22 +11,26 @@ import torch
 import lightgen
 
 
-def provenance() -> dict[str, str]:
-    """What must be known, besides the arguments, to make a result again."""
+def provenance(device: torch.device | None = None) -> dict[str, str]:
+    """What must be known, besides the arguments, to make a result again.
+
+    Args:
+        device: that was used; None for the accelerator where there is one.
+    """
     return {
         "lightgen": lightgen.__version__,
         "torch": str(torch.__version__),
         "python": platform.python_version(),
         "git": git_state(),
-        "device": device(),
+        "device": name_of(device or torch.device("cuda" if torch.cuda.is_available() else "cpu")),
     }
 
 
-def device() -> str:
+def name_of(device: torch.device) -> str:
     """The accelerator's name, or the number of CPU threads."""
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    return f"cpu, {torch.get_num_threads()} threads"
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"cpu, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type
 
 
 def git_state() -> str:

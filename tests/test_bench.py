@@ -13,13 +13,14 @@ from filelock import FileLock
 import lightgen
 from lightgen.bench.compare import compare
 from lightgen.bench.measure import Laboratory
-from lightgen.bench.plan import key
-from lightgen.bench.results import Interval, Result, front, results
-from lightgen.bench.rows import read
+from lightgen.bench.results import Interval, Result, ends, front, results
+from lightgen.bench.rows import key, read
+from lightgen.bench.sheet import save_cell, save_sheet
 from lightgen.bench.suite import Method, Setting, branches, settings, within
 from lightgen.checkpoint import export, save
 from lightgen.cli.configs import SUITES, shipped
 from lightgen.cli.main import main
+from lightgen.figures import read_png
 from lightgen.guidance import ConstantGuidance, LinearGuidance
 from lightgen.metrics.protocols import Custom
 from lightgen.networks.causal_transformer import CausalTransformer
@@ -222,7 +223,8 @@ CHANGES = {
         "evaluations": [1],
     },
     "tune on other seeds than are reported": {"tuning_seeds": [1]},
-    "at least two different seeds": {"seeds": [0]},
+    "at least two seeds, all different": {"seeds": [0]},
+    "two seeds, all different, or": {"seeds": [0, 1, 1]},
     "tune_by must be one of KID": {"tune_by": "beauty"},
     "no checkpoint at gone.ckpt": {"priors": {"tiny": "gone.ckpt"}},
     "no model is called zoo:dogs": {"priors": {"tiny": "zoo:dogs"}},
@@ -259,8 +261,61 @@ def test_distances_to_other_statistics_have_other_names(done, suite, tmp_path, c
     }
     assert {row["rules"]["frechet_reference"] for row in plain.values()} == {"the reference pictures"}
     assert {row["rules"]["frechet_reference"] for row in whole.values()} == {"statistics of the whole split"}
-    assert main(["bench", "--config", str(path), "--out", str(done)]) == 2
-    assert "holds results of another suite" in capsys.readouterr().err
+    for config, folder in ((path, done), (suite[0], tmp_path / "out")):
+        assert main(["bench", "--config", str(config), "--out", str(folder)]) == 2
+        assert "holds results of another suite (other frechet_reference)" in capsys.readouterr().err
+
+
+def test_results_in_half_precision_are_others_and_can_be_made_again(done, suite, tmp_path, capsys):
+    path, half = tmp_path / "suite.yaml", ["--trainer.precision", "bf16-mixed"]
+    path.write_text(yaml.safe_dump(suite[1] | {"methods": {"Ancestral": suite[1]["methods"]["Ancestral"]}}))
+    command = ["bench", "--config", str(path), "--out", str(tmp_path / "out")]
+    assert main([*command, *half]) == 0
+    plain, rows = ({key(row): row for row in read(folder)} for folder in (done, tmp_path / "out"))
+    assert not {row["id"] for row in plain.values()} & {row["id"] for row in rows.values()}
+    assert {row["precision"] for row in plain.values()} == {"32-true"}
+    assert main(command) == 2
+    assert "holds results of another suite (other precision)" in capsys.readouterr().err
+    last = list(rows.values())[-1]
+    assert last["role"] == "report" and last["precision"] == "bf16-mixed"
+    assert main(["bench", "replay", str(tmp_path / "out"), last["id"]]) == 0
+
+
+def test_a_measurement_that_two_processes_made_counts_once(done, tmp_path):
+    lines = (done / "results.jsonl").read_text()
+    (tmp_path / "results.jsonl").write_text(lines)
+    (tmp_path / "results-1-of-2.jsonl").write_text(lines)
+    assert read(tmp_path) == read(done)
+
+
+def test_the_page_speaks_of_what_is_reported(done, suite, tmp_path):
+    """Whatever the order of the files: a shard's may begin with a row of tuning, of fewer pictures, of another day."""
+    rows = read(done)
+    rows[-1]["git"] = "of-another-day"
+    for name, roles in (("results-2-of-2.jsonl", ("tuning",)), ("results.jsonl", ("end", "likelihood", "report"))):
+        (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in rows if row["role"] in roles))
+    for name in ("suite.json", "pictures"):
+        (tmp_path / name).symlink_to(done / name)
+    assert main(["bench", "--config", str(suite[0]), "--out", str(tmp_path)]) == 0
+    table, page = (tmp_path / "table.md").read_text(), (tmp_path / "report.html").read_text()
+    assert "; 8 pictures a seed against" in table and ". 8 pictures of each of 2 seeds" in page
+    assert "- num_fake: 8\n" in table and f"- git: {rows[-2]['git']}, of-another-day\n" in table
+
+
+def test_ends_of_several_tokenizers_go_by_their_priors():
+    rows = [{"role": "end", "method": method, "prior": path} for method, path in (
+        ("reconstructions", "a.ckpt"), ("training pictures", "a.ckpt"), ("reconstructions", "b.ckpt"))]  # fmt: skip
+    names = [name for name, _ in ends(rows, {"A": "a.ckpt", "also A": "a.ckpt", "B": "b.ckpt"})]
+    assert names == ["training pictures", "reconstructions, A", "reconstructions, B"]
+
+
+def test_sheets_of_pictures_that_are_not_square(tmp_path):
+    found = [Result("a", budget, ({"id": str(budget)},)) for budget in (1, 2)]
+    for result in found:
+        save_cell(torch.full((8, 3, 16, 40), 100, dtype=torch.uint8), tmp_path / f"{result.budget}.png")
+    save_sheet(found, tmp_path, tmp_path / "sheet.png")
+    sheet = read_png(tmp_path / "sheet.png")
+    assert int((sheet == 100).all(0).sum()) >= 2 * 8 * 16 * 40
 
 
 def test_a_folder_is_one_suites_and_one_writers(done, suite, tmp_path, capsys):

@@ -5,6 +5,10 @@ import subprocess
 import sys
 
 import pytest
+import yaml
+
+from lightgen.bench.rows import read
+from lightgen.cli.configs import SUITES, shipped
 
 TWO = ["--trainer.strategy", "ddp", "--trainer.devices", "2", "--trainer.accelerator", "cpu"]
 
@@ -41,6 +45,21 @@ def test_training_and_validation(tmp_path, runs, stage):
     lightgen("fit", *common, "--trainer.default_root_dir", root, "--trainer.max_steps", 4,
              "--trainer.val_check_interval", 2, *TWO)  # fmt: skip
     assert (root / "last.ckpt").is_file()
+
+
+def test_a_suite(tmp_path, runs):
+    text = yaml.safe_load((shipped(SUITES) / "smoke.yaml").read_text())
+    text |= {"priors": {"tiny": str(runs / "prior" / "last.ckpt")}, "evaluations": [2], "num_images": 9}
+    text["protocol"]["init_args"]["features"]["init_args"]["size"] = 32
+    (tmp_path / "suite.yaml").write_text(yaml.safe_dump(text))
+    for name, more in (("one", []), ("two", TWO)):
+        lightgen("bench", "--config", tmp_path / "suite.yaml", "--out", tmp_path / name, *more)
+    one, two = (read(tmp_path / name) for name in ("one", "two"))
+    assert [row["id"] for row in two] == [row["id"] for row in one]
+    for a, b in zip(one, two, strict=True):
+        assert b["scores"] == pytest.approx(a["scores"], rel=1e-4, abs=1e-6)
+        assert b["evaluations"] == a["evaluations"]
+    assert (tmp_path / "two" / "report.html").is_file()
 
 
 def test_sampling(tmp_path, runs):

@@ -18,6 +18,8 @@ def test_a_value_on_the_command_line_or_in_a_config(tmp_path):
     assert early_value(["--ckpt_path", "c"], "ckpt_path") == early_value(["--ckpt_path=c"], "ckpt_path") == "c"
     assert early_value(configs, "ckpt_path") == "b"
     assert early_value([*configs, "--ckpt_path", "c"], "ckpt_path") == "c"
+    # As for jsonargparse, the last one counts, wherever it stands.
+    assert early_value(["--ckpt_path", "c", *configs], "ckpt_path") == "b"
     assert early_value([*configs, "--help"], "ckpt_path") is None
     assert early_value(["--ckpt_path"], "ckpt_path") is None
     # The parser that comes later says what is wrong with these.

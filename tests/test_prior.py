@@ -1,6 +1,7 @@
 """Sampling from a prior: the same pictures in every batch, known tokens, labels, and the real command."""
 
 import json
+import signal
 
 import pytest
 import torch
@@ -8,10 +9,13 @@ from PIL import Image
 
 import lightgen
 from lightgen.callbacks import Generation
+from lightgen.checkpoint import save
 from lightgen.cli.main import main
-from lightgen.figures import read_png
+from lightgen.figures import grid, read_png
 from lightgen.functional.random import Noise
+from lightgen.guidance import ConstantGuidance
 from lightgen.metrics.features import EfficientNetLite0
+from lightgen.prior import Prior
 from lightgen.warps import Warps
 
 
@@ -76,6 +80,33 @@ def test_guidance_can_be_chosen_on_the_command_line(prior, prior_checkpoint, tmp
     assert record["guidance"]["name"] == "LinearGuidance" and record["guidance"]["arguments"]["scale"] == 4.0
     # The first of four steps is not guided yet and costs one evaluation, each other one two.
     assert record["evaluations"] == [7, 7]
+
+
+def test_null_is_no_guidance_and_not_the_prior_s_own(prior, tmp_path):
+    parts = (prior.tokenizer, prior.network, prior.process, prior.sampler, prior.warps)
+    guided = Prior(*parts, guidance=ConstantGuidance(6.0), label_dropout=0.1)
+    save(guided, tmp_path / "guided.ckpt")
+    args = ["sample", "--ckpt_path", str(tmp_path / "guided.ckpt"), "--num_images", "4", "--out", str(tmp_path)]
+    found = []
+    for more in ([], ["--guidance", "null"]):
+        assert main([*args, *more]) == 0
+        found.append((read_png(tmp_path / "grid.png"), json.loads((tmp_path / "samples.json").read_text())))
+    plain = torch.equal(found[1][0], grid(guided.sample(4, guidance=ConstantGuidance(1.0))))
+    assert plain and not torch.equal(found[0][0], found[1][0])
+    assert [record["guidance"]["arguments"]["scale"] for _, record in found] == [6.0, 1.0]
+
+
+def test_ctrl_c_while_sampling_is_an_interruption_and_not_a_failure(prior_checkpoint, tmp_path, monkeypatch, capsys):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Prior, "sample_ids", interrupted)
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        assert main(["sample", "--ckpt_path", str(prior_checkpoint), "--out", str(tmp_path)]) == 130
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert capsys.readouterr().err.endswith("interrupted\n")
 
 
 def test_own_sampler_is_the_default_and_its_steps_can_be_changed(prior_checkpoint, tmp_path):

@@ -7,6 +7,10 @@ import time
 
 import pytest
 import torch
+from lightning.pytorch import LightningModule, Trainer
+from torch.utils.data import DataLoader
+
+from lightgen.callbacks import StopOnInterrupt
 
 STEPS = 300
 COMMAND = [
@@ -63,3 +67,28 @@ def test_a_new_run_keeps_what_an_earlier_one_left(tmp_path, tokenizer_checkpoint
     said = finish(start(tmp_path, tokenizer_checkpoint, *options, "--seed_everything", "5"))
     assert (tmp_path / "earlier.ckpt").read_bytes() == earlier != (tmp_path / "last.ckpt").read_bytes()
     assert "a checkpoint of an earlier run" in said and "earlier.ckpt" in said
+
+
+@pytest.mark.parametrize(("interrupted_in", "batches"), [(0, 4), (3, 4), (4, 8), (9, 10)])
+def test_an_interruption_waits_for_the_gradients_of_a_step_to_be_used(tmp_path, interrupted_in, batches):
+    """Checkpoints hold no gradients. The last step of the epoch of ten batches takes the two that are left."""
+
+    class Model(LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.seen = torch.nn.Linear(1, 1), 0
+
+        def training_step(self, batch, batch_idx):
+            self.seen += 1
+            if batch_idx == interrupted_in:
+                stop.interrupted = True
+            return self.layer(batch).mean()
+
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), 0.1)
+
+    stop, model = StopOnInterrupt(), Model()
+    trainer = Trainer(callbacks=[stop], accumulate_grad_batches=4, max_epochs=2, logger=False, accelerator="cpu",
+                      enable_checkpointing=False, enable_progress_bar=False, default_root_dir=tmp_path)  # fmt: skip
+    trainer.fit(model, DataLoader(torch.ones(10, 1)))
+    assert model.seen == batches and trainer.global_step == -(-batches // 4)

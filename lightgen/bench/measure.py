@@ -21,7 +21,6 @@ from lightgen.checkpoint import fingerprint
 from lightgen.data.base import ImageData, Split
 from lightgen.functional.distances import Statistics, novelty_scores, statistics
 from lightgen.functional.random import Noise
-from lightgen.guidance import ConstantGuidance
 from lightgen.metrics.base import FeatureMetric
 from lightgen.metrics.generation import generation_scores
 from lightgen.metrics.protocols import WHOLE_SPLIT, EvaluationProtocol
@@ -36,6 +35,7 @@ Source = Literal["sampler", "training pictures", "reconstructions", "independent
 ENDS: tuple[Source, ...] = ("training pictures", "reconstructions", "independent tokens")
 """What samples are compared with: what a perfect generator makes, the tokenizer alone, no order among the tokens."""
 BITS = "bits per token"
+FULL_PRECISION = "32-true"
 SHOWN = 8
 BATCH = 64
 
@@ -108,6 +108,11 @@ class Laboratory:
         return cls(made["data"], made["protocol"], trainer, row["batch_size"], row["novelty"], reference)
 
     @property
+    def precision(self) -> str:
+        """Of the network; feature networks and likelihoods are in float32."""
+        return str(self.trainer.precision)
+
+    @property
     def num_real(self) -> int:
         """How many reference pictures there are."""
         there = len(self.data.dataset(self.split))
@@ -132,12 +137,11 @@ class Laboratory:
             return Measured(self._scores(self._features(images)), 0.0, 0.0, images[:SHOWN])
         assert task.setting is not None
         how, prior = build(vars(task.setting)), self.prior(task.prior)
-        unguided = None if prior.guidance is None else ConstantGuidance(1.0)
         module = SamplingModule(
             prior,
             how["sampler"],
             how["warps"],
-            how["guidance"] or unguided,
+            prior.no_guidance if how["guidance"] is None else how["guidance"],
             seed=task.seed,
             on_batch=None if on_step is None else lambda _: on_step,
         )
@@ -171,9 +175,10 @@ class Laboratory:
                 **({} if self.reference is None else {"frechet_reference": WHOLE_SPLIT}),
             },
             "batch_size": self.batch_size,
+            "precision": self.precision,
             "novelty": self.novelty,
             "reference": None if self.reference is None else str(self.reference),
-            **provenance(),
+            **provenance(self.trainer.strategy.root_device),
         }
 
     def name(self, task: Task) -> str:
@@ -182,6 +187,8 @@ class Laboratory:
                 self.weights(task.prior), self.data_fingerprint, describe(self.protocol)]  # fmt: skip
         if self.reference is not None:
             what.append(WHOLE_SPLIT)
+        if self.precision != FULL_PRECISION:
+            what.append(self.precision)
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:12]
 
     def weights(self, checkpoint: str) -> str:

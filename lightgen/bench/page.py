@@ -26,7 +26,7 @@ def page(rows: Sequence[Row], identity: Row, title: str, curves: Path, sheet: Pa
         curves, sheet: the pictures to put into it.
     """
     found = results(rows, list(identity["methods"]))
-    first = rows[0]
+    rules = found[0].rows[0]["rules"]
     score, higher = identity["score"], identity["higher_is_better"]
     scores = columns(found)
     tried = [row for row in rows if row["role"] == "tuning"]
@@ -35,14 +35,17 @@ def page(rows: Sequence[Row], identity: Row, title: str, curves: Path, sheet: Pa
         title=escape(title),
         score=escape(score),
         lead=escape(
-            f"{'Higher' if higher else 'Lower'} is better. {first['rules']['num_fake']} pictures of each of "
-            f"{len(identity['seeds'])} seeds against {first['rules']['num_real']} reference pictures; ± is the half "
+            f"{'Higher' if higher else 'Lower'} is better. {rules['num_fake']} pictures of each of "
+            f"{len(identity['seeds'])} seeds against {rules['num_real']} reference pictures; ± is the half "
             f"width of a 95 % interval over seeds.{tuning(rows, identity)}"
         ),
         curves=_inline(curves),
         sheet=_inline(sheet),
         by_budget=_budgets(found, score, higher),
-        by_end=_table(["compare with", score], [[row["method"], f"{row['scores'][score]:.4g}"] for row in ends(rows)]),
+        by_end=_table(
+            ["compare with", score],
+            [[name, f"{row['scores'][score]:.4g}"] for name, row in ends(rows, identity["priors"])],
+        ),
         by_prior=_table(["prior", f"held-out {BITS} ± s.e."], bits(rows)),
         by_cell=_table(heads(scores), [cells(result, identity, scores) for result in found], sortable=True),
         num_tuning=len(tried),
@@ -60,7 +63,7 @@ def page(rows: Sequence[Row], identity: Row, title: str, curves: Path, sheet: Pa
             ],
             sortable=True,
         ),
-        provenance=_table(["what", "value"], [[name, str(value)] for name, value in provenance(first).items()]),
+        provenance=_table(["what", "value"], [[name, str(value)] for name, value in provenance(rows).items()]),
     )
 
 

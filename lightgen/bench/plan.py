@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Literal
 
-from lightgen.bench.measure import ENDS, Laboratory, Task
-from lightgen.bench.rows import Row
+from lightgen.bench.measure import ENDS, FULL_PRECISION, Laboratory, Task
+from lightgen.bench.rows import Row, key
 from lightgen.bench.suite import HIGHER_IS_BETTER, Method, Setting, Suite, budgets, settings, within
 from lightgen.processes.likelihood import Bound
 from lightgen.registry import build
@@ -85,7 +85,12 @@ class Plan:
     def identity(self) -> Row:
         """What results depend on, as plain data: two plans with the same identity may share a folder."""
         weights = {name: self.laboratory.weights(path) for name, path in self.suite.priors.items()}
-        return {**self.suite.identity(), "weights": weights}
+        precision = self.laboratory.precision
+        return {
+            **self.suite.identity(),
+            "weights": weights,
+            **({} if precision == FULL_PRECISION else {"precision": precision}),
+        }
 
     def ends(self) -> Iterator[Entry]:
         """What samples are compared with, for each tokenizer once."""
@@ -184,11 +189,6 @@ def carry_out(
             _once(entry, plan, done, do)
         for entry in plan.report(cell, rows):
             _once(entry, plan, done, do)
-
-
-def key(row: Row) -> tuple[Any, ...]:
-    """What no two rows have in common."""
-    return row["role"], row["method"], row["budget"], row["id"]
 
 
 def _once(entry: Entry, plan: Plan, done: set[tuple[Any, ...]], do: Callable[[Entry], Any]) -> None:

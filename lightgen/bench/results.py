@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
@@ -92,9 +93,19 @@ def results(rows: Sequence[Row], methods: Sequence[str]) -> list[Result]:
     return [Result(*name, tuple(sorted(cells[name], key=lambda row: row["seed"]))) for name in names]
 
 
-def ends(rows: Sequence[Row]) -> Iterator[Row]:
-    """The rows that results are compared with, from the good end to the bad one."""
-    return iter(sorted((r for r in rows if r["role"] == "end"), key=lambda r: ENDS.index(r["method"])))
+def ends(rows: Sequence[Row], priors: dict[str, str]) -> Iterator[tuple[str, Row]]:
+    """What results are compared with, from the good end to the bad one, by name.
+
+    Args:
+        rows: of a folder.
+        priors: the suite's checkpoints by name. An end that there is for several tokenizers is named after a prior too.
+    """
+    found = sorted((r for r in rows if r["role"] == "end"), key=lambda r: ENDS.index(r["method"]))
+    count = Counter(row["method"] for row in found)
+    names = {checkpoint: name for name, checkpoint in reversed(priors.items())}
+    for row in found:
+        alone = count[row["method"]] == 1
+        yield row["method"] if alone else f"{row['method']}, {names[row['prior']]}", row
 
 
 def chosen(row: Row, grid: Sequence[str]) -> str:

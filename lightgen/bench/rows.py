@@ -23,17 +23,19 @@ class Rows:
     Args:
         folder: of results.
         shard: (i, n) for the i-th of n processes that share a suite, each with a file of its own; None for all of it.
+        writes: whether rows go to the file; of the processes of one run on several devices, one writes.
     """
 
-    def __init__(self, folder: Path, shard: tuple[int, int] | None = None) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, shard: tuple[int, int] | None = None, writes: bool = True) -> None:
+        self.folder, self.writes = folder, writes
         self.path = folder / ("results.jsonl" if shard is None else f"results-{shard[0]}-of-{shard[1]}.jsonl")
         self.rows = read(folder)
 
     def append(self, row: Row) -> None:
         """Add a row to the file, and to `rows`."""
-        with self.path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        if self.writes:
+            with self.path.open("a") as file:
+                file.write(json.dumps(row) + "\n")
         self.rows.append(row)
 
     @contextmanager
@@ -43,12 +45,15 @@ class Rows:
         Raises:
             ValueError: if another process writes the file, or the folder has results of another suite.
         """
+        if not self.writes:
+            yield
+            return
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.folder / f".{self.path.name}.lock")
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            raise ValueError(f"another process is writing {self.path}; choose another --out, or --shard i/n") from None
+            raise ValueError(f"another process is writing {self.path}; wait for it, or choose another --out") from None
         try:
             _claim(self.folder / SUITE, identity)
             _mend(self.path)
@@ -57,30 +62,36 @@ class Rows:
             lock.release()
 
 
+def key(row: Row) -> tuple[Any, ...]:
+    """What no two rows have in common."""
+    return row["role"], row["method"], row["budget"], row["id"]
+
+
 def read(folder: Path) -> list[Row]:
-    """All rows of a folder, file by file, without a last line that a killed process left unfinished.
+    """All rows of a folder, file by file, each once, without a last line that a killed process left unfinished.
 
     Raises:
         ValueError: if a whole line is damaged; it names file and line.
     """
-    rows = []
+    rows: dict[tuple[Any, ...], Row] = {}
     for path in sorted(folder.glob(PATTERN)):
         for number, line in enumerate(path.read_text().splitlines(keepends=True), 1):
             if not line.endswith("\n"):
                 break
             try:
-                rows.append(json.loads(line))
+                row = json.loads(line)
             except json.JSONDecodeError:
                 raise ValueError(f"line {number} of {path} is damaged; delete it to measure it again") from None
-    return rows
+            rows.setdefault(key(row), row)
+    return list(rows.values())
 
 
 def _claim(path: Path, identity: Row) -> None:
     if not path.is_file():
         save_json(identity, path)
         return
-    there = json.loads(path.read_text())
-    if different := [name for name in identity if there.get(name) != json.loads(json.dumps(identity[name]))]:
+    here, there = json.loads(json.dumps(identity)), json.loads(path.read_text())
+    if different := [name for name in {**here, **there} if here.get(name) != there.get(name)]:
         raise ValueError(
             f"{path.parent} holds results of another suite (other {', '.join(different)}); choose another --out"
         )

@@ -18,16 +18,9 @@ HEAD, LABEL = 26, 190
 FONT_SIZE = 15
 
 
-def save_strip(images: Tensor, path: Path) -> None:
-    """Keep the first pictures (n, C, H, W) of a measurement, side by side."""
-    save_png(grid(images, len(images)), path)
-
-
-def read_strip(path: Path) -> Tensor:
-    """The pictures (n, C, H, W) of a strip of square ones."""
-    strip = read_png(path)
-    side = strip.shape[1]
-    return torch.stack([strip[:, :, left : left + side] for left in range(0, strip.shape[2], side + GAP)])
+def save_cell(images: Tensor, path: Path) -> None:
+    """Keep the first pictures (n, C, H, W) of a measurement, as they will be on the sheet."""
+    save_png(grid(images, SHOWN // 2), path)
 
 
 def save_sheet(found: Sequence[Result], pictures: Path, path: Path) -> None:
@@ -35,10 +28,10 @@ def save_sheet(found: Sequence[Result], pictures: Path, path: Path) -> None:
 
     Args:
         found: what was reported.
-        pictures: the folder with a strip for each measurement.
+        pictures: the folder with the first pictures of each measurement.
         path: of the sheet.
     """
-    cells = {(r.method, r.budget): grid(read_strip(pictures / f"{r.rows[0]['id']}.png"), SHOWN // 2) for r in found}
+    cells = {(r.method, r.budget): read_png(pictures / f"{r.rows[0]['id']}.png") for r in found}
     methods, budgets = sides(found)
     height, width = next(iter(cells.values())).shape[1:]
     step = (height + 4 * GAP, width + 4 * GAP)

@@ -123,8 +123,8 @@ class Suite:
         for what, number in (("num_images", self.num_images), ("tuning_images", self.tuning_images)):
             if number is not None and number <= self.protocol.k:
                 raise ValueError(f"{what} must be above {self.protocol.k}, the neighbours of precision, not {number}")
-        if len(set(self.seeds)) < 2:
-            raise ValueError("a suite needs at least two different seeds, or there are no intervals")
+        if len(self.seeds) < 2 or len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("a suite needs at least two seeds, all different, or there are no intervals")
         if both := set(self.seeds) & set(self.tuning_seeds):
             raise ValueError(f"seed {min(both)} is both tuned on and reported; tune on other seeds than are reported")
         if not self.tuning_seeds and any(len(list(settings(m))) > 1 for m in self.methods.values()):

@@ -18,22 +18,22 @@ def markdown(rows: Sequence[Row], identity: Row) -> str:
         identity: of the suite.
     """
     found = results(rows, list(identity["methods"]))
-    first, score = rows[0], identity["score"]
+    rules, score = found[0].rows[0]["rules"], identity["score"]
     return "\n".join(
         [
             f"# {score} by method and network evaluations\n",
             *by_budget(found, score),
             "",
             f"Mean over seeds {', '.join(map(str, identity['seeds']))} and the half width of its 95 % interval; "
-            f"{first['rules']['num_fake']} pictures a seed against {first['rules']['num_real']} reference pictures."
+            f"{rules['num_fake']} pictures a seed against {rules['num_real']} reference pictures."
             f"{tuning(rows, identity)}\n",
-            *by_end(rows, score),
+            *by_end(rows, identity),
             "",
             *by_likelihood(rows),
             "\n## Everything\n",
             *by_cell(found, identity),
             "\n## How the numbers came about\n",
-            *(f"- {name}: {value}" for name, value in provenance(first).items()),
+            *(f"- {name}: {value}" for name, value in provenance(rows).items()),
             "",
         ]
     )
@@ -44,7 +44,7 @@ def tuning(rows: Sequence[Row], identity: Row) -> str:
     if not any(row["role"] == "tuning" for row in rows):
         return ""
     seeds = ", ".join(map(str, identity["tuning_seeds"]))
-    number = identity["tuning_images"] or rows[0]["rules"]["num_fake"]
+    number = next(row["num_images"] for row in rows if row["role"] == "tuning")
     return f" Settings were chosen at each budget on seeds {seeds}, {number} pictures each."
 
 
@@ -56,10 +56,11 @@ def by_budget(found: Sequence[Result], score: str) -> list[str]:
     return head + [f"| {m} | " + " | ".join(cells.get((m, b), "") for b in budgets) + " |" for m in methods]
 
 
-def by_end(rows: Sequence[Row], score: str) -> list[str]:
+def by_end(rows: Sequence[Row], identity: Row) -> list[str]:
     """The lines of the table of what results are compared with."""
+    score = identity["score"]
     head = [f"| compare with | {score} |", "|---|---|"]
-    return head + [f"| {row['method']} | {row['scores'][score]:.4g} |" for row in ends(rows)]
+    return head + [f"| {name} | {row['scores'][score]:.4g} |" for name, row in ends(rows, identity["priors"])]
 
 
 def bits(rows: Sequence[Row]) -> list[tuple[str, str]]:
@@ -105,12 +106,16 @@ def by_cell(found: Sequence[Result], identity: Row) -> list[str]:
     return ["| " + " | ".join(line) + " |" for line in lines]
 
 
-def provenance(row: Row) -> dict[str, Any]:
-    """What holds for all rows, by name."""
-    rules = row["rules"]
+def provenance(rows: Sequence[Row]) -> dict[str, Any]:
+    """How the reported rows came about; where they are of several versions or machines, all of those."""
+    reported = [row for row in rows if row["role"] == "report"]
+    row, rules = reported[0], reported[0]["rules"]
     names = ("protocol", "resize", "quantisation", "split", "num_real", "num_fake", "k", "ball")
     return {
         **{name: rules[name] for name in names},
         "data": f"{row['data']['name']}, fingerprint {row['data_fingerprint']}",
-        **{name: row[name] for name in ("lightgen", "torch", "python", "git", "device")},
+        **{
+            name: ", ".join(dict.fromkeys(row[name] for row in reported))
+            for name in ("lightgen", "torch", "python", "git", "device")
+        },
     }

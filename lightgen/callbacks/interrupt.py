@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class StopOnInterrupt(Callback):
-    """On Ctrl-C or SIGTERM: finish the batch, let `Checkpoints` save it, stop. A second Ctrl-C stops at once."""
+    """On Ctrl-C or SIGTERM: finish the step, let `Checkpoints` save it, stop. A second Ctrl-C stops at once."""
 
     def __init__(self) -> None:
         self.interrupted = False
@@ -25,7 +25,12 @@ class StopOnInterrupt(Callback):
         for number in (signal.SIGINT, signal.SIGTERM):
             self._previous[number] = signal.signal(number, self._note)
 
-    def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        # Checkpoints hold no gradients, so a step that gathers those of several batches is finished first.
+        if (batch_idx + 1) % trainer.accumulate_grad_batches and not trainer.is_last_batch:
+            return
         # Every rank must agree, or those without the signal would wait for ever.
         if trainer.strategy.reduce_boolean_decision(self.interrupted, all=False):
             self.interrupted = trainer.should_stop = True

@@ -12,12 +12,12 @@ from lightning.pytorch import Trainer
 
 from lightgen.bench.compare import compare
 from lightgen.bench.curves import save_curves
-from lightgen.bench.measure import BITS, Laboratory, Task
+from lightgen.bench.measure import BITS, FULL_PRECISION, Laboratory, Task
 from lightgen.bench.page import page
 from lightgen.bench.plan import Entry, Plan, carry_out
 from lightgen.bench.results import chosen, ends, results
 from lightgen.bench.rows import SUITE, Row, Rows, read
-from lightgen.bench.sheet import save_sheet, save_strip
+from lightgen.bench.sheet import save_cell, save_sheet
 from lightgen.bench.suite import Setting, Suite
 from lightgen.bench.table import markdown
 from lightgen.cli.configs import SUITES, with_located_configs
@@ -70,9 +70,12 @@ def run(suite: Suite, out: Path, shard: tuple[int, int] | None, trainer: Trainer
     """Do what is left of a suite, then write table, curves, sheet and report."""
     laboratory = Laboratory.of(suite, trainer)
     plan = Plan(suite, laboratory)
-    store, identity = Rows(out, shard), plan.identity()
+    # Of several processes, one writes; the others only sample with it.
+    store, identity = Rows(out, shard, writes=trainer.is_global_zero), plan.identity()
     with store.writing(identity):
         measure(plan, store, shard)
+        if not store.writes:
+            return
         store.rows = read(out)
         if missing := plan.missing(store.rows):
             print(
@@ -91,10 +94,11 @@ def measure(plan: Plan, store: Rows, shard: tuple[int, int] | None) -> None:
         def do(entry: Entry) -> None:
             measured = plan.laboratory.measure(entry.task, lambda _, ids: advance(len(ids)))
             row = {**entry.marks(), **plan.laboratory.row(entry.task, measured)}
-            if len(measured.shown):
-                save_strip(measured.shown, store.folder / PICTURES / f"{row['id']}.png")
+            if store.writes and len(measured.shown):
+                save_cell(measured.shown, store.folder / PICTURES / f"{row['id']}.png")
             store.append(row)
-            print(line(row, score, plan.suite.methods), flush=True)
+            if store.writes:
+                print(line(row, score, plan.suite.methods), flush=True)
 
         carry_out(plan, shard, store.rows, do)
 
@@ -118,7 +122,7 @@ def write(out: Path, rows: list[Row], identity: Row) -> None:
     """Write what people look at."""
     found = results(rows, list(identity["methods"]))
     score = identity["score"]
-    lines = {row["method"]: row["scores"][score] for row in ends(rows)}
+    lines = {name: row["scores"][score] for name, row in ends(rows, identity["priors"])}
     save_text(markdown(rows, identity), out / "table.md")
     save_curves(found, out / "curves.png", score, lines, identity["higher_is_better"])
     save_sheet(found, out / PICTURES, out / "sheet.png")
@@ -154,7 +158,9 @@ def main_replay(args: list[str]) -> int:
     if not rows:
         raise ValueError(f"{parsed.folder} is not a folder that `lightgen bench` wrote: it has no results")
     row = row_of(rows, parsed.row)
-    laboratory = Laboratory.again(row, Trainer(**TRAINER_DEFAULTS))  # type: ignore[arg-type]
+    # Rows had no precision when there was only one.
+    trainer = Trainer(**TRAINER_DEFAULTS, precision=row.get("precision", FULL_PRECISION))  # type: ignore[arg-type]
+    laboratory = Laboratory.again(row, trainer)
     setting = None if row["sampler"] is None else Setting(row["sampler"], row["warps"], row["guidance"])
     task = Task(row["source"], row["prior"], setting, row["seed"], row["num_images"])
     if laboratory.name(task) != row["id"]:

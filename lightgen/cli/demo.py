@@ -14,6 +14,8 @@ from lightgen.cli.output import set_up_output
 from lightgen.cli.plain import PlainParser
 from lightgen.data.emoji import Emoji
 
+# A run on several devices starts its other processes once, and so cannot be followed by another run.
+ONE_DEVICE = ("--trainer.devices", "1")
 COMMANDS = {"fit": fit, "reconstruct": reconstruct, "sample": sample, "bench": bench}
 
 
@@ -37,9 +39,9 @@ def main(args: list[str]) -> int:
     print("\n3 of 5  What the tokenizer keeps of pictures that it has never seen")
     run("reconstruct", "--ckpt_path", str(tokenizer), "--out", str(out / "reconstructions"))
     print("\n4 of 5  New pictures")
-    run("sample", "--ckpt_path", str(prior), "--num_images", "48", "--out", str(out / "samples"))
+    run("sample", "--ckpt_path", str(prior), "--num_images", "48", "--out", str(out / "samples"), *ONE_DEVICE)
     print("\n5 of 5  The same prior under two samplers, at equal numbers of network evaluations")
-    run("bench", "--config", "demo.yaml", "--priors.emoji", str(prior), "--out", str(out / "bench"))
+    run("bench", "--config", "demo.yaml", "--priors.emoji", str(prior), "--out", str(out / "bench"), *ONE_DEVICE)
 
     minutes = (time.perf_counter() - start) / 60
     print(f"\nDone in {minutes:.1f} minutes. Look at {out}/samples/grid.png, then open {out}/bench/report.html.")
@@ -52,7 +54,7 @@ def train(checkpoint: Path, *options: str) -> None:
         print(f"        already trained: {checkpoint}")
         return
     resume = ("--ckpt_path", str(checkpoint)) if checkpoint.is_file() else ()
-    run("fit", *options, "--trainer.default_root_dir", str(checkpoint.parent), *resume)
+    run("fit", *options, "--trainer.default_root_dir", str(checkpoint.parent), *ONE_DEVICE, *resume)
 
 
 def is_done(checkpoint: Path) -> bool:

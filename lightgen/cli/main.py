@@ -52,6 +52,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(command.main(args) or 0)
     except KeyboardInterrupt:
         return _say("interrupted", 130)
+    except SystemExit as stop:
+        # Lightning turns Ctrl-C into the exit code of a failure.
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            return _say("interrupted", 130)
+        raise
     except Exception as error:
         if debug:
             raise

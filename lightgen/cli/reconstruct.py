@@ -103,7 +103,7 @@ def run(tokenizer: Tokenizer, data: ImageData, parsed: Any) -> None:
     save_png(side_by_side(originals, reconstructions), parsed.out / "reconstructions.png")
     scores = {name: float(value) for name, value in health.compute().items()}
     record = {"ckpt_path": parsed.ckpt_path, "split": parsed.split, "num_images": num, **scores,
-              "data": data.fingerprint, **provenance()}  # fmt: skip
+              "data": data.fingerprint, **provenance(torch.device("cpu"))}  # fmt: skip
     save_json(record, parsed.out / "scores.json")
     print(
         f"{num} pictures: PSNR {scores['psnr']:.2f} dB, SSIM {scores['ssim']:.3f}, "

@@ -86,7 +86,8 @@ def requested(made: Parser, args: list[str]) -> Request:
     prior.require_guidable(objects.guidance)
     canvas = None if parsed.canvas is None else pair("canvas", parsed.canvas, "x")
     prior.grid(canvas)
-    how = (objects.sampler, objects.warps, objects.guidance)
+    # The prior's own is the default here, so null asks for none.
+    how = (objects.sampler, objects.warps, prior.no_guidance if objects.guidance is None else objects.guidance)
     return Request(prior, *how, canvas, Trainer(**objects.trainer), parsed)
 
 
@@ -173,7 +174,8 @@ def run(
         "guidance": describe(request.guidance),
         "evaluations": writer.evaluations.tolist(),
         "seconds": round(time.perf_counter() - start, 3),
-        **provenance(),
+        "precision": str(trainer.precision),
+        **provenance(trainer.strategy.root_device),
     }
 
 
