@@ -1,6 +1,7 @@
 """Data: where pictures come from, how they are split, ordered and resized, and what happens to bad ones."""
 
 import gzip
+import logging
 import pickle
 import shutil
 import zipfile
@@ -14,6 +15,7 @@ from PIL import Image
 
 from lightgen.data import Emoji, HuggingFaceImages, IDXImages, ImageFolder, SyntheticImages
 from lightgen.data.base import SPLITS
+from lightgen.data.loader import TrainLoader
 from lightgen.data.order import TrainOrder
 from lightgen.data.pictures import to_tensor
 from lightgen.types import to_uint8, to_unit
@@ -72,6 +74,46 @@ def test_worker_processes_read_the_same_from_a_zip(tmp_path):
         data.dataset("train").images()
         batches.append(torch.cat([batch["image"] for batch in data.train_dataloader()]))
     assert torch.equal(*batches)
+
+
+def test_the_limit_of_corrupt_pictures_is_that_of_the_whole_set(tmp_path):
+    """Or a single one would end a run at its first validation, on less than a hundred pictures."""
+    root = folder(tmp_path, 200)
+    data = ImageFolder(str(root), image_size=16, val_fraction=0.05, test_fraction=0)
+    rows = data.dataset("val").rows
+    assert 0 < len(rows) < 100
+    broken = root / f"{data.collection.identities[rows[0]]}.png"
+    broken.write_bytes(broken.read_bytes()[:60])
+    with pytest.warns(UserWarning, match="corrupt picture skipped"):
+        assert data.dataset("val").images().shape[0] == len(rows)
+
+
+def test_what_is_corrupt_in_other_ways_is_skipped_too(tmp_path, monkeypatch):
+    root = folder(tmp_path / "folder", 300)
+    archive = Path(shutil.make_archive(str(tmp_path / "pictures"), "zip", root))
+    content = bytearray(archive.read_bytes())
+    with zipfile.ZipFile(archive) as file:
+        info = file.getinfo("cats/001.png")
+    content[info.header_offset + 30 + len("cats/001.png") + 60] ^= 255
+    archive.write_bytes(content)
+    with pytest.warns(UserWarning, match="corrupt picture skipped: cats/001.png"):
+        assert len(ImageFolder(str(archive), image_size=16).dataset("train").images()) > 200
+    picture(0, (100, 100)).save(root / "cats" / "003.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4000)
+    with pytest.warns(UserWarning, match="corrupt picture skipped: cats/003.png"):
+        assert len(ImageFolder(str(root), image_size=16).dataset("train").images()) > 200
+
+
+def test_going_on_in_an_epoch_with_another_batch_is_said(caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("lightgen"), "propagate", True)
+    data = SyntheticImages(16, 40)
+    loaders = [TrainLoader(data.dataset("train"), TrainOrder(36, size), 0) for size in (4, 8, 4)]
+    next(iter(loaders[0]))
+    for loader in loaders[1:]:
+        with caplog.at_level("WARNING", "lightgen"):
+            loader.load_state_dict(loaders[0].state_dict())
+    (record,) = caplog.records
+    assert "were 4 pictures and are 8 now" in record.message
 
 
 def test_a_corrupt_picture_is_replaced_by_one_of_its_class(tmp_path):

@@ -144,6 +144,16 @@ def test_maskgit_without_noise_writes_what_it_is_surest_of():
     assert written[0] == [N - 1] and written[3] == list(range(N - 4, N))
 
 
+@pytest.mark.parametrize("num", [7, 10, 49, 100, 196, 784])
+def test_as_many_steps_as_tokens_write_one_at_a_time(num):
+    """Rounding must not lose one: 784 (1 - 294 / 784) is below 490 in float32, 10 (1 - 0.9) below 1 in float64."""
+    steps = []
+    denoise = Denoiser(lambda ids, *_: torch.zeros(*ids.shape, 2), grid=(1, num))
+    start = torch.full((1, num), 2)
+    RandomOrder(num)(denoise, start, None, Noise.of(0, 1), lambda step, ids: steps.append(int((ids == 2).sum())))
+    assert steps == list(range(num - 1, -1, -1))
+
+
 @pytest.mark.parametrize("grid", [(4, 4), (3, 7), (16, 16)])
 def test_halton_visits_every_cell_once_and_spreads(grid):
     rank = halton_rank(grid)

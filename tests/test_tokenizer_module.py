@@ -16,7 +16,7 @@ from lightgen.data import SyntheticImages
 from lightgen.losses import R1, Adversarial, DiffAugment, LeCam, PatchGAN
 from lightgen.losses.reconstruction import ReconstructionLoss
 from lightgen.modules import TokenizerModule
-from lightgen.quantizers import FSQ, VQ
+from lightgen.quantizers import FSQ, VQ, GradientVQ
 from lightgen.tokenizers import VQGAN
 from lightgen.types import to_unit
 
@@ -197,12 +197,17 @@ class _FailsOnRankOne(_Fails):
         return super().__call__(reconstruction, images)
 
 
+# The second replaces dead codes, which are parameters, in every forward pass.
+@pytest.mark.parametrize("quantizer", [VQ(16, 8), GradientVQ(16, 8, dead_below=100.0)])
 @pytest.mark.parametrize("where", ["loss", "gradient"])
 @pytest.mark.parametrize("with_adversarial", [False, True])
-def test_an_update_that_is_not_finite_leaves_no_trace(tmp_path, where, with_adversarial):
+def test_an_update_that_is_not_finite_leaves_no_trace(tmp_path, quantizer, where, with_adversarial):
     def made(loss):
         return TokenizerModule(
-            tokenizer(VQ(16, 8)), loss, adversarial=adversarial() if with_adversarial else None, optimizer=rate(0.01)
+            tokenizer(copy.deepcopy(quantizer)),
+            loss,
+            adversarial=adversarial() if with_adversarial else None,
+            optimizer=rate(0.01),
         )
 
     module = made(_Fails({2}, where))

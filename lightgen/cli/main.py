@@ -61,7 +61,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             raise
         # A ValueError is a user's mistake; anything else is ours, or the machine's.
-        message = " ".join(str(error).split()) or type(error).__name__
+        text = str(error)
+        if text.startswith("Caught ") and "DataLoader worker" in text:
+            # The traceback of another process; its last line is what happened.
+            text = text.strip().splitlines()[-1].partition(": ")[2]
+        message = " ".join(text.split()) or type(error).__name__
         if isinstance(error, ValueError):
             return _say(message, 2)
         return _say(f"{type(error).__name__}: {message} (add --debug for the traceback)", 1)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from lightgen.data.base import ImageData
 from lightgen.data.collection import Collection
-from lightgen.data.pictures import refuse_corrupt
+from lightgen.data.pictures import UNREADABLE, refuse_corrupt
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp"))
 
@@ -128,7 +128,7 @@ class _Folder(Collection):
         try:
             with self.files.read(name) as stream, Image.open(stream):
                 return True
-        except (OSError, ValueError, SyntaxError):
+        except UNREADABLE:
             return False
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from lightgen.data.order import TrainOrder
 from lightgen.types import Batch
+
+log = logging.getLogger(__name__)
 
 
 def whole(batch: Any) -> Any:
@@ -56,10 +59,16 @@ class TrainLoader(DataLoader[Batch]):
 
     def state_dict(self) -> dict[str, Any]:
         """The epoch, and how many of its batches were taken."""
-        return {"epoch": self.order.epoch, "taken": self.taken}
+        return {"epoch": self.order.epoch, "taken": self.taken, "batch": self.order.global_batch}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on after the batches that were taken."""
+        before, now = state.get("batch", self.order.global_batch), self.order.global_batch
+        if before != now:
+            log.warning(
+                f"batches of all processes were {before} pictures and are {now} now: "
+                "in the epoch that goes on, some pictures are seen twice or not at all"
+            )
         finished = state["taken"] >= len(self.order)
         self.order.epoch = state["epoch"] + int(finished)
         self.order.first_batch = self.taken = 0 if finished else state["taken"]

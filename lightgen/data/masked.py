@@ -10,7 +10,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from lightgen.data.pictures import Filter, to_tensor
+from lightgen.data.pictures import UNREADABLE, Filter, to_tensor
 from lightgen.functional.masks import erode
 
 SUPPORT: dict[Filter, float] = {"lanczos": 3.0, "bicubic": 2.0, "bilinear": 1.0, "box": 0.5}
@@ -56,14 +56,14 @@ def _open(path: Path) -> Image.Image:
         raise ValueError(f"no picture at {path}")
     try:
         return ImageOps.exif_transpose(Image.open(path))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
         raise _unreadable(path) from error
 
 
 def _tensor(path: Path, image: Image.Image, size: tuple[int, int], channels: int, resize: Filter) -> Tensor:
     try:
         return to_tensor(image, size, channels, resize)
-    except (OSError, ValueError, SyntaxError) as error:
+    except UNREADABLE as error:
         raise _unreadable(path) from error
 
 

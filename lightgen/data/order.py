@@ -55,8 +55,13 @@ class TrainOrder(Sampler[list[tuple[int, bool]]]):
         if epoch != self.epoch:
             self.epoch, self.first_batch = epoch, 0
 
+    @property
+    def global_batch(self) -> int:
+        """Pictures of a batch of all ranks together."""
+        return self.batch_size * self.world_size
+
     def __len__(self) -> int:
-        return self.length // (self.batch_size * self.world_size)
+        return self.length // self.global_batch
 
     def __iter__(self) -> Iterator[list[tuple[int, bool]]]:
         """Batches of (number of the picture, whether it is mirrored)."""

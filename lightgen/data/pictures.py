@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
+import zipfile
+import zlib
 from typing import Literal, get_args
 
 import numpy as np
@@ -22,6 +25,9 @@ Window = tuple[float, float, float]
 """See `window`."""
 
 CORRUPT_LIMIT = 0.01
+UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, zipfile.BadZipFile,
+              Image.DecompressionBombError)  # fmt: skip
+"""What is raised for files that are damaged, or far too large."""
 CROP_SIDES = (0.8, 1.0)
 """Sides of random windows, as shares of the largest that fits (Dhariwal and Nichol, 2021, arXiv 2105.05233)."""
 
@@ -102,7 +108,7 @@ class Pictures(Dataset[Batch]):
             try:
                 image = self.collection.open(self.rows[candidate])
                 return to_tensor(image, self.size, self.channels, self.resize, crop)
-            except (OSError, ValueError, SyntaxError) as error:
+            except UNREADABLE as error:
                 self._report(candidate, error)
         raise ValueError("no picture of this split, or of a class in it, can be read")
 
@@ -113,7 +119,7 @@ class Pictures(Dataset[Batch]):
         name = self.collection.identities[self.rows[number]]
         self.corrupt[number] = name
         warnings.warn(f"corrupt picture skipped: {name} ({error})", stacklevel=2)
-        refuse_corrupt(list(self.corrupt.values()), len(self))
+        refuse_corrupt(list(self.corrupt.values()), len(self.collection.identities))
 
 
 def refuse_corrupt(names: list[str], total: int) -> None:

@@ -26,10 +26,10 @@ class FiniteGuard:
         self.finite = True
         self._before: list[tuple[Tensor, Tensor]] = []
 
-    def remember(self, buffers: Iterable[Tensor]) -> None:
-        """Keep buffers as they are before an update's first forward pass, which may change them."""
+    def remember(self, tensors: Iterable[Tensor]) -> None:
+        """Keep what an update's forward passes may change, buffers above all, as it is before the first of them."""
         if not self._before:
-            self._before = [(buffer, buffer.detach().clone()) for buffer in buffers]
+            self._before = [(tensor, tensor.detach().clone()) for tensor in tensors]
 
     def see(self, loss: Tensor) -> None:
         """Take note of a loss that the next update follows."""
@@ -47,15 +47,15 @@ class FiniteGuard:
 
     @torch.no_grad()
     def skip(self, parameters: Iterable[Tensor]) -> None:
-        """Drop the gradients, so that optimizers do nothing, and put the buffers back.
+        """Drop the gradients, so that optimizers do nothing, and put back what was remembered.
 
         Raises:
             FloatingPointError: if patience is at its end.
         """
         for parameter in parameters:
             parameter.grad = None
-        for buffer, before in self._before:
-            buffer.copy_(before)
+        for tensor, before in self._before:
+            tensor.copy_(before)
         self.skipped += 1
         self.in_a_row += 1
         self._forget()

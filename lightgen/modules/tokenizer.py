@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Iterable
 from typing import Any, ClassVar, Literal
@@ -119,7 +120,9 @@ class TokenizerModule(TrainingModule):
         return super().configure_optimizers()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        self.guard.remember(buffer for part in self._parts() for buffer in part.buffers())
+        buffers = (buffer for part in self._parts() for buffer in part.buffers())
+        # The forward pass also replaces dead codes, which are parameters where codes are trained by gradient.
+        self.guard.remember(itertools.chain(buffers, self.tokenizer.quantizer.parameters()))
         images = to_unit(batch["image"])
         reconstruction, quantized = self.tokenizer(images)
         output = self.reconstruction_loss(reconstruction, images)

@@ -98,7 +98,7 @@ class Sampler(Component):
             noise: the random numbers of the B pictures.
             on_step: called with the step's number and the ids (B, N) after it.
         """
-        start = time.perf_counter()
+        start = _now(ids_BN.device)
         batch = ids_BN.clone()
         known_BN = torch.zeros_like(ids_BN, dtype=torch.bool) if known_BN is None else known_BN
         everyone = torch.arange(len(ids_BN), device=ids_BN.device)
@@ -122,8 +122,15 @@ class Sampler(Component):
                 denoise = denoise.select(~done)
                 if len(state.rows) == 0:
                     break
-        seconds = time.perf_counter() - start
+        seconds = _now(ids_BN.device) - start
         return Sample(batch, Trace(denoise.evaluations, torch.stack(changed), rows, finished, seconds))
+
+
+def _now(device: torch.device) -> float:
+    """Seconds on a clock, once the device has done all that it was asked for."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
 
 
 def require_fit(sampler: Sampler, family: NoiseFamily, has_critic: bool = False) -> None:

@@ -14,7 +14,7 @@ from lightgen.denoiser import Denoiser
 from lightgen.functional.categorical import draw, ranks
 from lightgen.functional.random import Stream
 from lightgen.samplers.base import Sampler, State
-from lightgen.schedules import Cosine, Schedule
+from lightgen.schedules import Cosine, Schedule, count
 from lightgen.types import NoiseFamily
 
 
@@ -62,5 +62,5 @@ class TokenCritic(Sampler):
         noise = state.noise.uniform(step, Stream.CHOICE, num) - 0.5
         doubt = denoise.critique(filled) + self.choice_temperature * (1 - done) * noise
         rank = ranks(doubt.masked_fill(state.known, -torch.inf), descending=True)
-        count = (total * self.schedule(done)).floor().clamp_min(1)
-        return filled.masked_fill(rank < count[:, None], vocab_size), None
+        kept = count(total, self.schedule(done)).clamp_min(1)
+        return filled.masked_fill(rank < kept[:, None], vocab_size), None

@@ -12,7 +12,7 @@ from lightgen.denoiser import Denoiser
 from lightgen.functional.categorical import draw_scored, ranks
 from lightgen.functional.random import Stream
 from lightgen.samplers.base import Sampler, State
-from lightgen.schedules import Schedule
+from lightgen.schedules import Schedule, count
 from lightgen.types import NoiseFamily
 
 
@@ -45,7 +45,7 @@ class Unmasking(Sampler):
         left = masked.sum(1)
         total = state.memory.setdefault("total", left)
         share = self.schedule((step + 1) / self.steps) if step + 1 < self.steps else 0.0
-        target = torch.minimum((total * share).floor().long(), left - 1).clamp_min(0)
+        target = torch.minimum(count(total, share), left - 1).clamp_min(0)
         score = self.score(state, denoise, log_probability, step).masked_fill(~masked, -torch.inf)
         rank = ranks(score, descending=True)
         written = masked & (rank < (left - target)[:, None])
