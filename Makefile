@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh machine with Python 3.11 or newer:
-#   make demo    train on emoji, draw new ones, score them (a quarter of an hour on two cores, install included)
+#   make demo    train on emoji, draw new ones, compare samplers (a quarter of an hour on two cores, install included)
 #   make test    the tests
 PYTHON ?= python3
 VENV := .venv

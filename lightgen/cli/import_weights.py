@@ -8,6 +8,8 @@ from lightgen.checkpoint import save
 from lightgen.cli.plain import PlainParser
 from lightgen.importers import IMPORTERS
 
+PIXEL_RANGE = "default: 0 1 for maskgit, and for diffusers with lookup_from_codebook; else -1 1"
+
 
 def parser() -> PlainParser:
     """The arguments of `lightgen import`."""
@@ -18,7 +20,11 @@ def parser() -> PlainParser:
     made.add_argument("--config", type=Path, help="YAML (taming, ldm) or config.json (diffusers) that came with it")
     made.add_argument("--image_size", type=int, help="of the pictures it is for; default: the config's, else 256")
     made.add_argument(
-        "--pixel_range", type=float, nargs=2, metavar=("BLACK", "WHITE"), help="default: 0 1 for maskgit, else -1 1"
+        "--pixel_range",
+        type=float,
+        nargs=2,
+        metavar=("BLACK", "WHITE"),
+        help=PIXEL_RANGE,
     )
     made.add_argument("--out", type=Path, required=True, help="file to write, e.g. tokenizer.ckpt")
     return made

@@ -23,7 +23,7 @@ COMMANDS = {
     ),
     "export": ("export", "write a tokenizer or a prior as a folder of safetensors and JSON"),
     "bench": ("bench", "tune and compare samplers at equal network evaluations; also `bench compare`, `bench replay`"),
-    "demo": ("demo", "the whole job on emoji in a quarter of an hour: train, sample, score, report"),
+    "demo": ("demo", "the whole job on emoji in a quarter of an hour: train, sample, compare samplers"),
     "list": ("list", "every component by kind, with its source paper"),
 }
 EPILOG = """\
