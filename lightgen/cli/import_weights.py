@@ -8,8 +8,6 @@ from lightgen.checkpoint import save
 from lightgen.cli.plain import PlainParser
 from lightgen.importers import IMPORTERS
 
-PIXEL_RANGE = "default: 0 1 for maskgit, and for diffusers with lookup_from_codebook; else -1 1"
-
 
 def parser() -> PlainParser:
     """The arguments of `lightgen import`."""
@@ -24,7 +22,7 @@ def parser() -> PlainParser:
         type=float,
         nargs=2,
         metavar=("BLACK", "WHITE"),
-        help=PIXEL_RANGE,
+        help="default: 0 1 for maskgit, and for diffusers with lookup_from_codebook; else -1 1",
     )
     made.add_argument("--out", type=Path, required=True, help="file to write, e.g. tokenizer.ckpt")
     return made
