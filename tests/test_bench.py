@@ -91,7 +91,7 @@ def test_what_people_look_at_is_there_and_stands_alone(done):
     found = Links()
     found.feed(text)
     assert found.open == [] and found.images == 2
-    assert all("chosen at each budget on seeds 1000, 6 pictures each." in page for page in (table, text))
+    assert all("chosen at each budget on seed 1000, 6 pictures." in page for page in (table, text))
     assert all(link.startswith("data:") for link in found.links)
     assert "$" not in text.split("<script>")[0]
 

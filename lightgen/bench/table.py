@@ -45,7 +45,8 @@ def tuning(rows: Sequence[Row], identity: Row) -> str:
         return ""
     seeds = ", ".join(map(str, identity["tuning_seeds"]))
     number = next(row["num_images"] for row in rows if row["role"] == "tuning")
-    return f" Settings were chosen at each budget on seeds {seeds}, {number} pictures each."
+    several = len(identity["tuning_seeds"]) > 1
+    return f" Settings were chosen at each budget on seed{'s' * several} {seeds}, {number} pictures{' each' * several}."
 
 
 def by_budget(found: Sequence[Result], score: str) -> list[str]:
