@@ -1,7 +1,6 @@
 """Data: where pictures come from, how they are split, ordered and resized, and what happens to bad ones."""
 
 import gzip
-import logging
 import pickle
 import shutil
 import zipfile
@@ -13,7 +12,7 @@ import torch
 from pictures import folder, idx, picture
 from PIL import Image
 
-from lightgen.data import Emoji, HuggingFaceImages, IDXImages, ImageFolder, SyntheticImages
+from lightgen.data import Emoji, HuggingFaceImages, IDXImages, ImageFolder, SyntheticImages, loader
 from lightgen.data.base import SPLITS
 from lightgen.data.loader import TrainLoader
 from lightgen.data.order import TrainOrder
@@ -104,16 +103,15 @@ def test_what_is_corrupt_in_other_ways_is_skipped_too(tmp_path, monkeypatch):
         assert len(ImageFolder(str(root), image_size=16).dataset("train").images()) > 200
 
 
-def test_going_on_in_an_epoch_with_another_batch_is_said(caplog, monkeypatch):
-    monkeypatch.setattr(logging.getLogger("lightgen"), "propagate", True)
+def test_going_on_in_an_epoch_with_another_batch_is_said(monkeypatch):
+    said = []
+    monkeypatch.setattr(loader.log, "warning", said.append)
     data = SyntheticImages(16, 40)
     loaders = [TrainLoader(data.dataset("train"), TrainOrder(36, size), 0) for size in (4, 8, 4)]
     next(iter(loaders[0]))
-    for loader in loaders[1:]:
-        with caplog.at_level("WARNING", "lightgen"):
-            loader.load_state_dict(loaders[0].state_dict())
-    (record,) = caplog.records
-    assert "were 4 pictures and are 8 now" in record.message
+    for other in loaders[1:]:
+        other.load_state_dict(loaders[0].state_dict())
+    assert len(said) == 1 and "were 4 pictures and are 8 now" in said[0]
 
 
 def test_a_corrupt_picture_is_replaced_by_one_of_its_class(tmp_path):
