@@ -87,10 +87,9 @@ class Prior(nn.Module, Component):
         if guidance.negative is not None and not 0 <= guidance.negative < num_classes:
             raise ValueError(f"negative must be a class in [0, {num_classes - 1}], not {guidance.negative}")
 
-    @property
-    def no_guidance(self) -> Guidance | None:
-        """What to give as guidance for none at all, because None is the prior's own."""
-        return None if self.guidance is None else ConstantGuidance(1.0)
+    def chosen_guidance(self, guidance: Guidance | None) -> Guidance | None:
+        """What to sample with where None means no guidance at all, because elsewhere None means the prior's own."""
+        return ConstantGuidance(1.0) if guidance is None and self.guidance is not None else guidance
 
     def train(self, mode: bool = True) -> Prior:
         """Training mode for the network; the tokenizer stays as it is."""

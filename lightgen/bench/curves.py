@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from lightgen.bench.results import Result, front, sides
+from lightgen.bench.results import Interval, Result, front, sides
 from lightgen.functional.files import atomic
 
 MARKERS = "osD^vP"
@@ -45,7 +45,7 @@ def save_curves(
         ax.set_xlabel(name)
         ax.spines[["top", "right"]].set_visible(False)
     # From zero to the worst method; a line far above would press all methods together.
-    tops = [i.mean + i.half if i.half < float("inf") else i.mean for i in (r.score(score) for r in found)]
+    tops = [interval.mean + _bar(interval) for interval in (r.score(score) for r in found)]
     if max(tops) > 0:
         axes[0].set_ylim(-0.04 * max(tops), 1.08 * max(tops))
     _, budgets = sides(found)
@@ -65,7 +65,7 @@ def _panel(ax: Axes, found: Sequence[Result], cost: Sequence[float], score: str,
     colours = colormaps["tab20"].resampled(20)
     for number, method in enumerate(sides(found)[0]):
         ours = [i for i, r in enumerate(found) if r.method == method]
-        halves = [intervals[i].half if intervals[i].half < float("inf") else 0.0 for i in ours]
+        halves = [_bar(intervals[i]) for i in ours]
         ax.errorbar([cost[i] for i in ours], [intervals[i].mean for i in ours], halves, label=method, capsize=2,
                     marker=MARKERS[number % len(MARKERS)], markersize=5, linewidth=1.4,
                     color=colours(2 * number % 20 + number // 10 % 2))  # fmt: skip
@@ -73,6 +73,11 @@ def _panel(ax: Axes, found: Sequence[Result], cost: Sequence[float], score: str,
     chosen = [i for i, is_best in enumerate(best) if is_best]
     ax.plot([cost[i] for i in chosen], [intervals[i].mean for i in chosen], linestyle="none", marker="o",
             markersize=12, markerfacecolor="none", markeredgecolor=FRONT, zorder=4)  # fmt: skip
+
+
+def _bar(interval: Interval) -> float:
+    """The half width to draw: none where a single seed leaves it unknown."""
+    return interval.half if math.isfinite(interval.half) else 0.0
 
 
 def _label_levels(axes: Axes, lines: dict[str, float]) -> None:

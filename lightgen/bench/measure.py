@@ -141,7 +141,7 @@ class Laboratory:
             prior,
             how["sampler"],
             how["warps"],
-            prior.no_guidance if how["guidance"] is None else how["guidance"],
+            prior.chosen_guidance(how["guidance"]),
             seed=task.seed,
             on_batch=None if on_step is None else lambda _: on_step,
         )

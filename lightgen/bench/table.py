@@ -41,10 +41,10 @@ def markdown(rows: Sequence[Row], identity: Row) -> str:
 
 def tuning(rows: Sequence[Row], identity: Row) -> str:
     """The sentence that says how settings were chosen; none where there was nothing to choose."""
-    if not any(row["role"] == "tuning" for row in rows):
+    number = next((row["num_images"] for row in rows if row["role"] == "tuning"), None)
+    if number is None:
         return ""
     seeds = ", ".join(map(str, identity["tuning_seeds"]))
-    number = next(row["num_images"] for row in rows if row["role"] == "tuning")
     several = len(identity["tuning_seeds"]) > 1
     return f" Settings were chosen at each budget on seed{'s' * several} {seeds}, {number} pictures{' each' * several}."
 

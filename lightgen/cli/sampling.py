@@ -87,7 +87,7 @@ def requested(made: Parser, args: list[str]) -> Request:
     canvas = None if parsed.canvas is None else pair("canvas", parsed.canvas, "x")
     prior.grid(canvas)
     # The prior's own is the default here, so null asks for none.
-    how = (objects.sampler, objects.warps, prior.no_guidance if objects.guidance is None else objects.guidance)
+    how = (objects.sampler, objects.warps, prior.chosen_guidance(objects.guidance))
     return Request(prior, *how, canvas, Trainer(**objects.trainer), parsed)
 
 

@@ -94,7 +94,6 @@ class EmojiCollection(Collection):
                 self.labels.append(self.class_names.index(category))
                 text = "".join(map(chr, points))
                 self.captions.append(emoji.demojize(text).strip(":").replace("_", " "))
-
         self._contents = sha256(b"".join(seen)).hexdigest()
 
     def contents(self) -> str:

@@ -62,5 +62,5 @@ class TokenCritic(Sampler):
         noise = state.noise.uniform(step, Stream.CHOICE, num) - 0.5
         doubt = denoise.critique(filled) + self.choice_temperature * (1 - done) * noise
         rank = ranks(doubt.masked_fill(state.known, -torch.inf), descending=True)
-        kept = count(total, self.schedule(done)).clamp_min(1)
-        return filled.masked_fill(rank < kept[:, None], vocab_size), None
+        again = count(total, self.schedule(done)).clamp_min(1)
+        return filled.masked_fill(rank < again[:, None], vocab_size), None
