@@ -21,6 +21,7 @@ from lightgen.functional.random import Noise
 from lightgen.guidance import ConstantGuidance
 from lightgen.metrics.features import EfficientNetLite0, FeatureNetwork
 from lightgen.prior import load
+from lightgen.recipe import Recipe
 from lightgen.warps import Warps
 
 PER_CLASS = 90
@@ -37,14 +38,16 @@ def main(path: str) -> None:
     classifier, real = fit(twice, train.labels.repeat(2), len(data.class_names)), of(features, held_out.images())
     right = accuracy(classifier, real, held_out.labels)
     label = torch.arange(len(data.class_names)).repeat(PER_CLASS)
-    how = f"{type(prior.process).__name__} prior, {type(prior.sampler).__name__} at temperature {WARPS.temperature}"
-    print(f"{how}, {len(label)} pictures\n")
+    how = f"{type(prior.process).__name__} prior, {type(prior.recipe.sampler).__name__}"
+    print(f"{how} at temperature {WARPS.temperature}, {len(label)} pictures\n")
     print("| scale | class accuracy | recall | precision |")
     print("|---|---|---|---|")
     for scale in SCALES:
         made = []
         for classes, index in batches(label, torch.arange(len(label))):
-            sample = prior.sample_ids(Noise(0, index), None, WARPS, ConstantGuidance(scale), label=classes)
+            sample = prior.sample_ids(
+                Noise(0, index), Recipe(prior.recipe.sampler, WARPS, ConstantGuidance(scale)), classes
+            )
             made.append(prior.decode(sample.ids))
         fake = of(features, torch.cat(made))
         scores = manifold_scores(real, fake)

@@ -15,8 +15,8 @@ from priors import batches, ids_and_labels, read
 from torch import Tensor
 
 from lightgen.functional.random import Noise, Stream
-from lightgen.guidance import ConstantGuidance
 from lightgen.prior import Prior
+from lightgen.recipe import Recipe
 from lightgen.registry import describe
 from lightgen.samplers.ancestral import Ancestral
 from lightgen.samplers.base import Sampler
@@ -78,9 +78,8 @@ def mend(prior: Prior, sampler: Sampler, temperature: float, damaged: Tensor, la
     """The ids after sampling from the damaged ones."""
     parts = []
     for ids, labels, index in batches(damaged, label, torch.arange(len(damaged))):
-        classes, unguided = (labels, ConstantGuidance(1.0)) if prior.network.num_classes else (None, None)
-        noise, warps = Noise(0, index), Warps(temperature)
-        parts.append(prior.sample_ids(noise, sampler, warps, unguided, classes, ids_BN=ids).ids)
+        classes = labels if prior.network.num_classes else None
+        parts.append(prior.sample_ids(Noise(0, index), Recipe(sampler, Warps(temperature)), classes, ids_BN=ids).ids)
     return torch.cat(parts)
 
 

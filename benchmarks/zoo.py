@@ -68,7 +68,7 @@ def scores(model: Any, folder: Path, data: Emoji) -> dict[str, float]:
         return health_on_emoji(model)
     assert isinstance(model, Prior)
     laboratory = Laboratory(data, Offline(), Trainer(**TRAINER_DEFAULTS))
-    own = Setting(*(describe(part) for part in (model.sampler, model.warps, model.guidance)))
+    own = Setting(*(describe(part) for part in (model.recipe.sampler, model.recipe.warps, model.recipe.guidance)))
     task = Task("sampler", str(folder), own, 0, laboratory.num_real)
     found = laboratory.measure(task).scores
     bits = bits_per_token(model, data.dataset("val"), 0)

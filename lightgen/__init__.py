@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _LAZY = ("bench", "callbacks", "data", "guidance", "losses", "metrics", "modules", "networks", "processes",
          "quantizers", "samplers", "tokenizers")  # fmt: skip

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 import lightgen
 from lightgen.functional.files import atomic, save_json
+from lightgen.migration import migrate
 from lightgen.registry import Component, build, describe
 from lightgen.zoo import located
 
@@ -47,8 +48,12 @@ def read(path: str | Path) -> dict[str, Any]:
             refused, not run), or lightgen did not write it.
     """
     path = located(path)
-    if path.is_dir():
-        return _read_folder(path)
+    contents = _read_folder(path) if path.is_dir() else _read_file(path)
+    migrate(contents, KEY)
+    return contents
+
+
+def _read_file(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(f"no checkpoint at {path}")
     try:

@@ -13,15 +13,15 @@ from lightgen.checkpoint import restore
 from lightgen.denoiser import Denoiser, NetworkLike
 from lightgen.functional.random import Noise, Stream
 from lightgen.functional.tiling import canvas_grid
-from lightgen.guidance import ConstantGuidance, Guidance
+from lightgen.guidance import Guidance
 from lightgen.networks.base import Network, require_sight
 from lightgen.processes.base import Process
 from lightgen.processes.masked import Masked
+from lightgen.recipe import Recipe
 from lightgen.registry import Component
-from lightgen.samplers.base import Sampler, require_fit
+from lightgen.samplers.base import require_fit
 from lightgen.tokenizers.base import Tokenizer
 from lightgen.types import Canvas, Diffusing, Grid, OnStep, Sample, flatten_ids, to_uint8, to_unit, unflatten_ids
-from lightgen.warps import Warps
 from lightgen.windows import on_canvas
 
 
@@ -32,9 +32,7 @@ class Prior(nn.Module, Component):
         tokenizer: images to ids and back; frozen.
         network: noisy ids to logits.
         process: what the network was trained with.
-        sampler: used where none is given.
-        warps: used where none are given.
-        guidance: used where none is given; None does without.
+        recipe: used where none is given.
         label_dropout: how often the class was hidden in training; without that there is no guidance.
         critic: clean ids to logits (B, N, 1) of whether each token is wrong, for samplers that ask for it.
 
@@ -50,35 +48,35 @@ class Prior(nn.Module, Component):
         tokenizer: Tokenizer,
         network: Network,
         process: Process,
-        sampler: Sampler,
-        warps: Warps | None = None,
-        guidance: Guidance | None = None,
+        recipe: Recipe,
         label_dropout: float = 0.0,
         critic: Network | None = None,
     ) -> None:
         super().__init__()
-        require_fit(sampler, process.family, critic is not None)
         require_sight(network, process.family)
         if critic is not None and not isinstance(process, Masked):
             raise ValueError(f"a critic needs a prior trained with absorbing noise, not {process.family.value} noise")
         self.tokenizer = tokenizer.eval().requires_grad_(False)
         self.network = network
         self.process = process
-        self.sampler = sampler
-        self.warps = warps or Warps()
-        self.guidance = guidance
+        self.recipe = recipe
         self.label_dropout = label_dropout
         self.critic = critic
-        self.require_guidable(guidance)
+        self.chosen(recipe)
 
-    def require_guidable(self, guidance: Guidance | None) -> None:
-        """Refuse guidance that this prior was not trained for.
+    def chosen(self, recipe: Recipe | None) -> Recipe:
+        """The recipe to sample by: the given one, or the prior's own.
 
         Raises:
-            ValueError: if it has no classes, never saw pictures without one, or has no such class to go away from.
+            ValueError: if its sampler does not fit the noise of the training, or its guidance the classes.
         """
-        if guidance is None:
-            return
+        recipe = recipe or self.recipe
+        require_fit(recipe.sampler, self.process.family, self.critic is not None)
+        if recipe.guidance is not None:
+            self._require_guidable(recipe.guidance)
+        return recipe
+
+    def _require_guidable(self, guidance: Guidance) -> None:
         num_classes = self.network.num_classes
         if num_classes == 0:
             raise ValueError("guidance needs a prior with classes; this one was trained without (model.num_classes: 0)")
@@ -86,10 +84,6 @@ class Prior(nn.Module, Component):
             raise ValueError("guidance needs a prior trained with model.label_dropout above 0; this one was not")
         if guidance.negative is not None and not 0 <= guidance.negative < num_classes:
             raise ValueError(f"negative must be a class in [0, {num_classes - 1}], not {guidance.negative}")
-
-    def chosen_guidance(self, guidance: Guidance | None) -> Guidance | None:
-        """What to sample with where None means no guidance at all, because elsewhere None means the prior's own."""
-        return ConstantGuidance(1.0) if guidance is None and self.guidance is not None else guidance
 
     def train(self, mode: bool = True) -> Prior:
         """Training mode for the network; the tokenizer stays as it is."""
@@ -141,9 +135,7 @@ class Prior(nn.Module, Component):
     def sample_ids(
         self,
         noise: Noise,
-        sampler: Sampler | None = None,
-        warps: Warps | None = None,
-        guidance: Guidance | None = None,
+        recipe: Recipe | None = None,
         label: int | Sequence[int] | Tensor | None = None,
         ids_BN: Tensor | None = None,
         known_BN: Tensor | None = None,
@@ -154,17 +146,14 @@ class Prior(nn.Module, Component):
 
         Args:
             noise: which pictures of which seed; on the prior's device.
-            sampler: None means the prior's own.
-            warps, guidance: None means the prior's own.
+            recipe: None means the prior's own.
             label: one class id, one for each picture, or None for random classes.
             ids_BN: where to start, and what the known tokens are; None means all noise.
             known_BN: True where `ids_BN` is given and never changes.
             on_step: see `Sampler`.
             canvas: rows and columns, in windows of the size in training, for a larger grid (see `lightgen.windows`).
         """
-        sampler = sampler or self.sampler
-        require_fit(sampler, self.process.family, self.critic is not None)
-        self.require_guidable(guidance)
+        recipe = self.chosen(recipe)
         start_BN = self.initial(noise, canvas)
         if ids_BN is not None:
             start_BN = ids_BN if known_BN is None else torch.where(known_BN, ids_BN, start_BN)
@@ -176,15 +165,15 @@ class Prior(nn.Module, Component):
         denoiser = Denoiser(
             network,
             self.labels(label, noise),
-            warps or self.warps,
+            recipe.warps,
             self.grid(canvas),
             self.process if isinstance(self.process, Diffusing) else None,
-            guidance or self.guidance,
+            recipe.guidance,
             self.network.num_classes,
             self.network.reads_time,
             critic,
         )
-        return sampler(denoiser, start_BN, known_BN, noise, on_step)
+        return recipe.sampler(denoiser, start_BN, known_BN, noise, on_step)
 
     @torch.no_grad()
     def encode(self, images: Tensor) -> Tensor:
@@ -199,9 +188,7 @@ class Prior(nn.Module, Component):
     def sample(
         self,
         num_images: int,
-        sampler: Sampler | None = None,
-        warps: Warps | None = None,
-        guidance: Guidance | None = None,
+        recipe: Recipe | None = None,
         seed: int = 0,
         label: int | None = None,
         batch_size: int = 64,
@@ -215,7 +202,7 @@ class Prior(nn.Module, Component):
         batches = []
         for first in range(0, num_images, batch_size):
             noise = Noise.of(seed, min(batch_size, num_images - first), first, self.device)
-            sample = self.sample_ids(noise, sampler, warps, guidance, label, canvas=canvas)
+            sample = self.sample_ids(noise, recipe, label, canvas=canvas)
             batches.append(self.decode(sample.ids, canvas))
         return torch.cat(batches)
 

@@ -39,7 +39,9 @@ class Component(ABC):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         self = super().__new__(cls)
-        object.__setattr__(self, "_given", (args, kwargs))
+        # The fields of a dataclass say it; jsonargparse takes whatever else it finds there for an option.
+        if not dataclasses.is_dataclass(cls):
+            object.__setattr__(self, "_given", (args, kwargs))
         return self
 
 
@@ -93,6 +95,11 @@ def suggestion(name: str, known: Any) -> str:
 
 def describe(value: Any) -> Any:
     """A component (or dataclass, or container of them) as plain data: dicts, lists, numbers, strings."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: describe(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        if not isinstance(value, Component):
+            return fields
+        return {"kind": value.kind, "name": type(value).__name__, "arguments": fields}
     if isinstance(value, Component):
         args, kwargs = value._given
         # Of a class without a constructor, the signature would be that of `__new__`.
@@ -104,8 +111,6 @@ def describe(value: Any) -> Any:
             if parameter.kind is parameter.VAR_KEYWORD:
                 arguments |= arguments.pop(name)
         return {"kind": value.kind, "name": type(value).__name__, "arguments": arguments}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: describe(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, dict):
         return {key: describe(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

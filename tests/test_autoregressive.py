@@ -13,6 +13,7 @@ from lightgen.networks.orders import Given, Halton, Raster
 from lightgen.prior import Prior
 from lightgen.processes import SUNDAE, Causal
 from lightgen.processes.likelihood import estimate, full_sum
+from lightgen.recipe import Recipe
 from lightgen.samplers import SUNDAE as SUNDAESampler
 from lightgen.samplers import Autoregressive
 from lightgen.tokenizers import PixelTokenizer
@@ -174,15 +175,17 @@ def test_a_causal_process_needs_a_causal_network_and_the_other_way_round():
     both_ways = Hourglass(*sizes, dim=8, depth=(1, 1, 1), heads=1, dim_head=8)
     one_way = CausalTransformer(*sizes, **SMALL)
     with pytest.raises(ValueError, match="causal"):
-        Prior(PixelTokenizer(4), both_ways, Causal(256), Autoregressive())
+        Prior(PixelTokenizer(4), both_ways, Causal(256), Recipe(Autoregressive()))
     with pytest.raises(ValueError, match="sees only what comes before"):
-        Prior(PixelTokenizer(4), one_way, SUNDAE(256), SUNDAESampler(2))
-    prior = Prior(PixelTokenizer(4), one_way, Causal(256), Autoregressive())
+        Prior(PixelTokenizer(4), one_way, SUNDAE(256), Recipe(SUNDAESampler(2)))
+    prior = Prior(PixelTokenizer(4), one_way, Causal(256), Recipe(Autoregressive()))
     assert prior.sample(2).shape == (2, 1, 4, 4)
     # Twice as high: the window slides, and nothing is remembered.
     assert prior.sample(1, canvas=(2.0, 1.0)).shape == (1, 1, 8, 4)
 
 
 def test_a_causal_network_on_a_canvas_of_one_window_draws_the_same_picture():
-    prior = Prior(PixelTokenizer(4), CausalTransformer(257, 256, (4, 4), **SMALL), Causal(256), Autoregressive())
+    prior = Prior(
+        PixelTokenizer(4), CausalTransformer(257, 256, (4, 4), **SMALL), Causal(256), Recipe(Autoregressive())
+    )
     assert torch.equal(prior.sample(2, canvas=(1.0, 1.0)), prior.sample(2))

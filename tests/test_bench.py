@@ -28,6 +28,7 @@ from lightgen.networks.transformer import Transformer
 from lightgen.prior import Prior
 from lightgen.processes.absorbing import Absorbing
 from lightgen.processes.causal import Causal
+from lightgen.recipe import Recipe
 from lightgen.registry import describe
 from lightgen.samplers.argmax_unrolled import ArgmaxUnrolled
 from lightgen.samplers.autoregressive import Autoregressive
@@ -161,7 +162,7 @@ def test_the_bar_of_a_guided_suite_ends_at_its_total(suite, prior_checkpoint, tm
     own, seen = lightgen.load(prior_checkpoint), []
     size, process = own.tokenizer.vocab_size, Causal(own.tokenizer.vocab_size)
     network = CausalTransformer(process.num_ids, size, own.tokenizer.grid, num_classes=2, dim=8, depth=1, heads=1)
-    parts = (own.tokenizer, network, process, Autoregressive())
+    parts = (own.tokenizer, network, process, Recipe(Autoregressive()))
     save(Prior(*parts, label_dropout=0.1), tmp_path / "classes.ckpt")
     methods = {"A": {"prior": "classes", "sampler": {"class_path": "Autoregressive"},
                      "guidance": {"class_path": "ConstantGuidance", "init_args": {"scale": 2.0}}}}  # fmt: skip
@@ -398,8 +399,8 @@ def test_a_method_may_have_a_prior_for_each_seed(suite, prior_checkpoint, tmp_pa
 
 def test_a_method_without_guidance_has_none_whatever_the_prior_does_by_itself(suite, prior_checkpoint, tmp_path):
     own = lightgen.load(prior_checkpoint)
-    parts = (own.tokenizer, own.network, own.process, own.sampler, own.warps)
-    save(Prior(*parts, ConstantGuidance(2.0), label_dropout=0.1), tmp_path / "guided.ckpt")
+    parts = (own.tokenizer, own.network, own.process, own.recipe.replace(guidance=ConstantGuidance(2.0)))
+    save(Prior(*parts, label_dropout=0.1), tmp_path / "guided.ckpt")
     sampler = {"class_path": "SUNDAE", "init_args": {"steps": 1, "min_steps": 4}}
     methods = {"SUNDAE": {"prior": "guided", "sampler": sampler}}
     text = suite[1] | {"priors": {"guided": str(tmp_path / "guided.ckpt")}, "methods": methods, "evaluations": [4]}
@@ -413,7 +414,7 @@ def test_a_prior_with_a_likelihood_is_measured_by_it(suite, prior_checkpoint, tm
     network = Transformer(tokenizer.vocab_size + 1, tokenizer.vocab_size, tokenizer.grid, dim=8, depth=1, heads=1)
     for weight in network.parameters():
         torch.nn.init.zeros_(weight)
-    save(Prior(tokenizer, network, Absorbing(tokenizer.vocab_size), RandomOrder(2)), tmp_path / "blank.ckpt")
+    save(Prior(tokenizer, network, Absorbing(tokenizer.vocab_size), Recipe(RandomOrder(2))), tmp_path / "blank.ckpt")
     methods = {"RandomOrder": {"prior": "blank", "sampler": {"class_path": "RandomOrder"}}}
     text = suite[1] | {"priors": {"blank": str(tmp_path / "blank.ckpt")}, "methods": methods, "evaluations": [2]}
     (tmp_path / "suite.yaml").write_text(yaml.safe_dump(text))

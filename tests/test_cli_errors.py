@@ -44,12 +44,12 @@ def test_unknown_class_names_the_nearest(capsys, option, value, near):
 
 
 def test_unknown_sampler_in_fit_and_in_sample(capsys, prior_checkpoint, tmp_path):
-    assert "did you mean 'SUNDAE'" in mistake(capsys, [*PRIOR, "--model.sampler", "SUNDEA"])
+    assert "did you mean 'SUNDAE'" in mistake(capsys, [*PRIOR, "--model.recipe.sampler", "SUNDEA"])
     args = ["sample", "--ckpt_path", str(prior_checkpoint), "--out", str(tmp_path), "--sampler", "SUNDEA"]
     assert "did you mean 'SUNDAE'" in mistake(capsys, args)
 
 
-@pytest.mark.parametrize("args", [[*TINY, "--trainer.max_stepz", "3"], [*PRIOR, "--model.sampler.stepz", "3"]])
+@pytest.mark.parametrize("args", [[*TINY, "--trainer.max_stepz", "3"], [*PRIOR, "--model.recipe.sampler.stepz", "3"]])
 def test_unknown_option(capsys, args):
     assert "stepz" in mistake(capsys, args)
 
@@ -86,7 +86,7 @@ def test_wrong_type_and_wrong_value(capsys, tokenizer_checkpoint):
     assert "many" in mistake(capsys, [*TINY, "--data.batch_size", "many"])
     assert "batch_size must be at least 1, not 0" in mistake(capsys, [*TINY, "--data.batch_size", "0"])
     prior = [*PRIOR, "--model.tokenizer", str(tokenizer_checkpoint)]
-    assert mistake(capsys, [*prior, "--model.sampler.steps", "0"]) == "lightgen: steps must be at least 1, not 0"
+    assert mistake(capsys, [*prior, "--model.recipe.sampler.steps", "0"]) == "lightgen: steps must be at least 1, not 0"
     assert mistake(capsys, [*prior, "--model.network.dim", "x"]) == "lightgen: model.network.dim must be int, not x"
     assert mistake(capsys, [*TINY, "--trainer.max_steps", "x"]) == "lightgen: trainer.max_steps must be int, not x"
 
@@ -211,7 +211,7 @@ def test_guidance_on_a_prior_that_was_not_trained_for_it(capsys, tmp_path, prior
     line = mistake(capsys, [*sample, "--guidance", "ConstantGuidance", "--guidance.negative", "9"])
     assert "negative must be a class in [0, 2], not 9" in line
     assert "'w'" in mistake(capsys, [*sample, "--guidance", "ConstantGuidance", "--guidance.w", "2"])
-    fit = [*PRIOR, "--model.tokenizer", str(tokenizer_checkpoint), "--model.guidance", "LinearGuidance"]
+    fit = [*PRIOR, "--model.tokenizer", str(tokenizer_checkpoint), "--model.recipe.guidance", "LinearGuidance"]
     line = mistake(capsys, [*fit, "--model.label_dropout", "0"])
     assert "label_dropout above 0" in line
 

@@ -103,9 +103,9 @@ def test_prior(config, world):
     assert main(args) == 0
     assert read_png(out / "000001.png").ndim == 3
     record = json.loads((out / "samples.json").read_text())
-    own = text["model"]["init_args"]["sampler"]["init_args"]
+    own = text["model"]["init_args"]["recipe"]["sampler"]["init_args"]
     assert record["sampler"]["arguments"] == {**own, "steps": 2}
-    assert record["warps"]["arguments"] == text["model"]["init_args"]["warps"]
+    assert record["warps"]["arguments"] == text["model"]["init_args"]["recipe"]["warps"]
 
 
 @pytest.mark.parametrize("config", NAMES)
@@ -116,6 +116,7 @@ def test_a_config_says_how_to_run_it_and_spells_out_sampler_and_process(config):
     from lightgen.registry import describe, find
 
     model = yaml.safe_load(text)["model"]["init_args"]
+    model |= model.get("recipe", {})
     for kind in ("sampler", "process"):
         if kind in model:
             cls = find(kind, model[kind]["class_path"])

@@ -16,6 +16,7 @@ from lightgen.functional.random import Noise
 from lightgen.losses.critic import critic_loss
 from lightgen.prior import Prior
 from lightgen.processes import Absorbing, Uniform
+from lightgen.recipe import Recipe
 from lightgen.samplers import SUNDAE, Ancestral
 from lightgen.tokenizers import PixelTokenizer
 
@@ -96,7 +97,7 @@ def test_a_critic_needs_masks():
     network = lightgen.networks.Transformer(2, 2, (2, 2), dim=8, depth=1, heads=1, dim_head=8)
     critic = lightgen.networks.Transformer(2, 1, (2, 2), dim=8, depth=1, heads=1, dim_head=8)
     with pytest.raises(ValueError, match="a critic needs a prior trained with absorbing noise, not uniform noise"):
-        Prior(PixelTokenizer((2, 2)), network, Uniform(256), SUNDAE(), critic=critic)
+        Prior(PixelTokenizer((2, 2)), network, Uniform(256), Recipe(SUNDAE()), critic=critic)
 
 
 @pytest.fixture(scope="module")
@@ -118,14 +119,14 @@ def test_a_critic_is_trained_stored_and_asked(checkpoint, tmp_path, capsys):
     args = ["sample", "--ckpt_path", str(checkpoint), "--num_images", "2", "--out", str(tmp_path)]
     assert main([*args, "--sampler", "TokenCritic", "--sampler.steps", "3"]) == 0
     assert json.loads((tmp_path / "samples.json").read_text())["evaluations"] == [5, 5]
-    plain = prior.sample(2, Ancestral(4))
+    plain = prior.sample(2, Recipe(Ancestral(4)))
     assert plain.shape[0] == 2
 
 
 def test_a_prior_without_a_critic_refuses_in_one_line(prior_checkpoint, tokenizer_checkpoint, tmp_path, capsys):
     args = ["fit", "--config", "tiny.yaml", "--config", "method/absorbing.yaml", "--model.tokenizer",
-            str(tokenizer_checkpoint), "--model.sampler", "TokenCritic", "--trainer.enable_progress_bar", "false",
-            "--trainer.default_root_dir", str(tmp_path)]  # fmt: skip
+            str(tokenizer_checkpoint), "--model.recipe.sampler", "TokenCritic", "--trainer.default_root_dir",
+            str(tmp_path), "--trainer.enable_progress_bar", "false"]  # fmt: skip
     assert main(args) == 2
     lines = [line for line in capsys.readouterr().err.splitlines() if line.strip()]
     assert len(lines) == 1 and "TokenCritic needs a prior trained with --model.critic" in lines[0]

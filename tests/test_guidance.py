@@ -10,6 +10,7 @@ from lightgen.guidance import ConstantGuidance, CosineGuidance, LinearGuidance, 
 from lightgen.networks import Hourglass
 from lightgen.prior import Prior
 from lightgen.processes import SUNDAE, Absorbing
+from lightgen.recipe import Recipe
 from lightgen.samplers import SUNDAE as SUNDAESampler
 from lightgen.samplers import Ancestral, MaskGIT
 from lightgen.tokenizers import PixelTokenizer
@@ -84,7 +85,7 @@ def prior(process=SUNDAE, label_dropout=0.1, num_classes=NULL, sampler=None):
     if network.label is not None:
         torch.nn.init.normal_(network.label.weight, std=3.0)
     chosen = sampler or SUNDAESampler(3)
-    return Prior(PixelTokenizer(4), network, made, chosen, label_dropout=label_dropout).eval()
+    return Prior(PixelTokenizer(4), network, made, Recipe(chosen), label_dropout=label_dropout).eval()
 
 
 @pytest.mark.parametrize(("process", "sampler"), [(SUNDAE, SUNDAESampler(6)), (Absorbing, MaskGIT(6)),
@@ -93,20 +94,23 @@ def test_scales_one_and_zero_are_the_conditional_and_unconditional_draws_exactly
     made, noise = prior(process, sampler=sampler), Noise.of(0, 5)
     conditional, unconditional = (made.sample_ids(noise, label=label).ids for label in (1, NULL))
     assert not torch.equal(conditional, unconditional)
-    one, zero = (made.sample_ids(noise, guidance=ConstantGuidance(s), label=1) for s in (1, 0))
+    one, zero, two = (made.sample_ids(noise, Recipe(sampler, guidance=ConstantGuidance(s)), label=1) for s in (1, 0, 2))
     assert torch.equal(one.ids, conditional) and torch.equal(zero.ids, unconditional)
-    two = made.sample_ids(noise, guidance=ConstantGuidance(2), label=1)
     assert torch.equal(two.trace.evaluations, 2 * one.trace.evaluations)
     assert not torch.equal(two.ids, conditional)
 
 
+def guided(*scale, **negative):
+    return Recipe(SUNDAESampler(3), guidance=ConstantGuidance(*scale, **negative))
+
+
 def test_guidance_needs_classes_and_pictures_that_were_seen_without_one():
     with pytest.raises(ValueError, match="label_dropout above 0"):
-        prior(label_dropout=0.0).sample(1, guidance=ConstantGuidance(2))
+        prior(label_dropout=0.0).sample(1, guided(2))
     with pytest.raises(ValueError, match="prior with classes"):
-        prior(num_classes=0).sample(1, guidance=ConstantGuidance(2))
+        prior(num_classes=0).sample(1, guided(2))
     with pytest.raises(ValueError, match=r"negative must be a class in \[0, 2\]"):
-        prior().sample(1, guidance=ConstantGuidance(2, negative=3))
+        prior().sample(1, guided(2, negative=3))
 
 
 def test_rows_that_leave_keep_their_own_class_and_count():

@@ -16,7 +16,9 @@ from lightgen.figures import read_png
 from lightgen.functional.masks import dilate, erode, token_mask
 from lightgen.functional.random import Noise
 from lightgen.inpainting import NEUTRAL, known_part
+from lightgen.recipe import Recipe
 from lightgen.samplers import SUNDAE, Ancestral
+from lightgen.warps import Warps
 
 GENERATOR = np.random.default_rng(0)
 
@@ -145,7 +147,7 @@ def test_what_is_hidden_cannot_change_a_token(prior):
 @pytest.mark.parametrize("sampler", [SUNDAE(5), Ancestral(5)])
 def test_known_tokens_are_the_encoded_ones_at_the_end(prior, sampler):
     known = known_part(prior, image_of(), one_hole())
-    ids = prior.sample_ids(Noise.of(0, 3), sampler, None, None, None, *known.rows(3)).ids
+    ids = prior.sample_ids(Noise.of(0, 3), Recipe(sampler), None, *known.rows(3)).ids
     assert torch.equal(ids[:, known.tokens[0]], known.ids[:, known.tokens[0]].expand(3, -1))
     assert len(ids.unique(dim=0)) > 1
 
@@ -212,7 +214,7 @@ def test_inpaint_command(prior, prior_checkpoint, files, capsys):
     found, record = inpaint(prior_checkpoint, files, "out", *mask, *options)
     image, pixels = read_masked(files / "image.png", files / "mask.png", (16, 16), 3, "lanczos")
     known = known_part(prior, image, pixels)
-    how = (SUNDAE(6), lightgen.prior.Warps(0.5), None, 2)
+    how = (Recipe(SUNDAE(6), Warps(0.5)), 2)
     assert torch.equal(found, prior.decode(prior.sample_ids(Noise.of(5, 3), *how, *known.rows(3)).ids))
     assert record["known_tokens"] == int(known.tokens.sum()) and 0 < record["known_tokens"] < record["tokens"] == 16
     assert (record["margin"], record["composite"], record["canvas"], record["resize"]) == (1, False, None, "lanczos")

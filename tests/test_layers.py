@@ -16,7 +16,7 @@ LAYERS = [
     {"denoiser"},
     {"quantizers", "networks", "processes"},
     {"tokenizers", "samplers", "losses", "metrics"},
-    {"zoo", "checkpoint", "figures", "provenance", "windows"},
+    {"zoo", "migration", "checkpoint", "figures", "provenance", "windows", "recipe"},
     {"prior", "importers"},
     {"inpainting"},
     {"data", "modules"},

@@ -27,7 +27,7 @@ def test_overlay(name, tokenizer_checkpoint, tmp_path):
     more = ["--trainer.max_steps", "2", "--trainer.val_check_interval", "2", "--trainer.enable_progress_bar", "false"]
     assert main([*args, *more, "--trainer.default_root_dir", str(root)]) == 0
     assert main(["sample", "--ckpt_path", str(root / "last.ckpt"), "--num_images", "2", "--out", str(out)]) == 0
-    given = yaml.safe_load((shipped() / "method" / name).read_text())["model"]["init_args"]
+    given = yaml.safe_load((shipped() / "method" / name).read_text())["model"]["init_args"]["recipe"]
     record = json.loads((out / "samples.json").read_text())
     assert record["sampler"]["name"] == given["sampler"]["class_path"]
     assert record["sampler"]["arguments"].get("steps") == given["sampler"]["init_args"].get("steps")
@@ -39,7 +39,9 @@ def test_overlay_spells_out_every_argument(name):
     text = (shipped() / "method" / name).read_text()
     assert f"--config method/{name}" in text
     given = yaml.safe_load(text)["model"]["init_args"]
-    assert given.keys() - {"critic", "network"} == {"process", "sampler", "warps"}
+    assert given.keys() - {"critic", "network"} == {"process", "recipe"}
+    given |= given["recipe"]
+    assert given["recipe"].keys() == {"sampler", "warps"}
     if "critic" in given:
         cls, sizes = find("network", given["critic"]["class_path"]), (4, 1, (2, 2), 0, 1, False)
         known = describe(cls(*sizes))["arguments"]

@@ -59,7 +59,7 @@ def test_a_plugin_is_listed_trained_with_and_sampled_from(lightgen, runs, tmp_pa
     assert "ConstantSampler" in listed and "Outside, 2026" in listed and "uniform" in listed
     (tmp_path / "overlay.yaml").write_text(
         "model:\n  init_args:\n"
-        "    sampler: {class_path: ConstantSampler, init_args: {steps: 2, value: 5}}\n"
+        "    recipe: {sampler: {class_path: ConstantSampler, init_args: {steps: 2, value: 5}}}\n"
         "    network: {init_args: {resampler: {class_path: OutsideResampler, init_args: {axes: 2}}}}\n"
     )
     lightgen("fit", "--config", "tiny.yaml", "--config", "overlay.yaml", "--trainer.max_steps", 2,

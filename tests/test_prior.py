@@ -16,6 +16,7 @@ from lightgen.functional.random import Noise
 from lightgen.guidance import ConstantGuidance
 from lightgen.metrics.features import EfficientNetLite0
 from lightgen.prior import Prior
+from lightgen.recipe import Recipe
 from lightgen.warps import Warps
 
 
@@ -25,15 +26,15 @@ def prior(prior_checkpoint):
 
 
 def test_load_gives_pictures(prior):
-    images = prior.sample(5, sampler=lightgen.samplers.SUNDAE(steps=3), seed=0)
+    images = prior.sample(5, Recipe(lightgen.samplers.SUNDAE(steps=3)), seed=0)
     assert images.shape == (5, 3, 16, 16) and images.dtype == torch.uint8
-    assert not torch.equal(images, prior.sample(5, sampler=lightgen.samplers.SUNDAE(steps=3), seed=1))
+    assert not torch.equal(images, prior.sample(5, Recipe(lightgen.samplers.SUNDAE(steps=3)), seed=1))
 
 
 @pytest.mark.parametrize("steps", [1, 5, 40])
 def test_picture_i_of_a_seed_is_the_same_in_batches_of_1_3_and_64(prior, steps):
-    sampler = lightgen.samplers.SUNDAE(steps, min_steps=1)
-    found = [prior.sample(7, sampler, seed=3, batch_size=size) for size in (1, 3, 64)]
+    recipe = Recipe(lightgen.samplers.SUNDAE(steps, min_steps=1))
+    found = [prior.sample(7, recipe, seed=3, batch_size=size) for size in (1, 3, 64)]
     assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
 
 
@@ -58,7 +59,7 @@ def test_sample_command_writes_what_load_samples(prior, prior_checkpoint, tmp_pa
     args = ["sample", "--ckpt_path", str(prior_checkpoint), "--num_images", "5", "--batch_size", "2", "--seed", "4"]
     swap = ["--sampler", "SUNDAE", "--sampler.steps", "6", "--warps.temperature", "0.5", "--label", "1", "--animate"]
     assert main([*args, *swap, "--out", str(tmp_path)]) == 0
-    expected = prior.sample(5, lightgen.samplers.SUNDAE(6), Warps(0.5), seed=4, label=1)
+    expected = prior.sample(5, Recipe(lightgen.samplers.SUNDAE(6), Warps(0.5)), seed=4, label=1)
     for i in range(5):
         assert torch.equal(read_png(tmp_path / f"{i:06d}.png"), expected[i])
     record = json.loads((tmp_path / "samples.json").read_text())
@@ -74,7 +75,7 @@ def test_sample_command_writes_what_load_samples(prior, prior_checkpoint, tmp_pa
 def test_guidance_can_be_chosen_on_the_command_line(prior, prior_checkpoint, tmp_path, capsys):
     args = ["sample", "--ckpt_path", str(prior_checkpoint), "--num_images", "2", "--label", "1"]
     assert main([*args, "--guidance", "LinearGuidance", "--guidance.scale", "4", "--out", str(tmp_path)]) == 0
-    expected = prior.sample(2, guidance=lightgen.guidance.LinearGuidance(4.0), label=1)
+    expected = prior.sample(2, prior.recipe.replace(guidance=lightgen.guidance.LinearGuidance(4.0)), label=1)
     assert torch.equal(read_png(tmp_path / "000001.png"), expected[1])
     record = json.loads((tmp_path / "samples.json").read_text())
     assert record["guidance"]["name"] == "LinearGuidance" and record["guidance"]["arguments"]["scale"] == 4.0
@@ -83,17 +84,17 @@ def test_guidance_can_be_chosen_on_the_command_line(prior, prior_checkpoint, tmp
 
 
 def test_null_is_no_guidance_and_not_the_prior_s_own(prior, tmp_path):
-    parts = (prior.tokenizer, prior.network, prior.process, prior.sampler, prior.warps)
-    guided = Prior(*parts, guidance=ConstantGuidance(6.0), label_dropout=0.1)
+    recipe = prior.recipe.replace(guidance=ConstantGuidance(6.0))
+    guided = Prior(prior.tokenizer, prior.network, prior.process, recipe, label_dropout=0.1)
     save(guided, tmp_path / "guided.ckpt")
     args = ["sample", "--ckpt_path", str(tmp_path / "guided.ckpt"), "--num_images", "4", "--out", str(tmp_path)]
     found = []
     for more in ([], ["--guidance", "null"]):
         assert main([*args, *more]) == 0
         found.append((read_png(tmp_path / "grid.png"), json.loads((tmp_path / "samples.json").read_text())))
-    plain = torch.equal(found[1][0], grid(guided.sample(4, guidance=ConstantGuidance(1.0))))
+    plain = torch.equal(found[1][0], grid(guided.sample(4, recipe.replace(guidance=None))))
     assert plain and not torch.equal(found[0][0], found[1][0])
-    assert [record["guidance"]["arguments"]["scale"] for _, record in found] == [6.0, 1.0]
+    assert found[0][1]["guidance"]["arguments"]["scale"] == 6.0 and found[1][1]["guidance"] is None
 
 
 def test_ctrl_c_while_sampling_is_an_interruption_and_not_a_failure(prior_checkpoint, tmp_path, monkeypatch, capsys):
@@ -120,9 +121,9 @@ def test_a_sampler_swap_takes_in_a_fit_that_goes_on(prior_checkpoint, tokenizer_
     root = tmp_path / "run"
     args = ["--config", "tiny.yaml", "--model.tokenizer", str(tokenizer_checkpoint), "--trainer.enable_progress_bar",
             "false", "--ckpt_path", str(prior_checkpoint)]  # fmt: skip
-    more = ["--trainer.max_steps", "22", "--trainer.default_root_dir", str(root), "--model.sampler.steps", "9"]
+    more = ["--trainer.max_steps", "22", "--trainer.default_root_dir", str(root), "--model.recipe.sampler.steps", "9"]
     assert main(["fit", *args, *more]) == 0
-    assert lightgen.load(root / "last.ckpt").sampler.steps == 9
+    assert lightgen.load(root / "last.ckpt").recipe.sampler.steps == 9
 
 
 def test_the_checkpoint_holds_the_config_of_its_run(prior_checkpoint):

@@ -28,6 +28,7 @@ from lightgen.metrics.reference import load_statistics, save_statistics
 from lightgen.modules.sampling import SampledPictures, SamplingModule, indices
 from lightgen.prior import Prior, load
 from lightgen.provenance import provenance
+from lightgen.recipe import Recipe
 from lightgen.registry import build, describe
 from lightgen.types import OnStep
 
@@ -136,15 +137,9 @@ class Laboratory:
             images = self._end(task)
             return Measured(self._scores(self._features(images)), 0.0, 0.0, images[:SHOWN])
         assert task.setting is not None
-        how, prior = build(vars(task.setting)), self.prior(task.prior)
-        module = SamplingModule(
-            prior,
-            how["sampler"],
-            how["warps"],
-            prior.chosen_guidance(how["guidance"]),
-            seed=task.seed,
-            on_batch=None if on_step is None else lambda _: on_step,
-        )
+        prior = self.prior(task.prior)
+        looking_on = None if on_step is None else lambda _: on_step
+        module = SamplingModule(prior, recipe_of(task.setting, prior), seed=task.seed, on_batch=looking_on)
         collector = Collector(self.protocol)
         self.trainer.callbacks = [collector]  # type: ignore[attr-defined]
         batches = indices(task.num_images, min(self.batch_size, task.num_images))
@@ -255,6 +250,12 @@ class Laboratory:
         return torch.cat(
             [self._features(pictures.__getitems__(some.tolist())["image"]) for some in numbers.split(BATCH)]
         )
+
+
+def recipe_of(setting: Setting, prior: Prior) -> Recipe:
+    """What a setting samples a prior by; without warps, with the prior's own."""
+    parts = build(vars(setting))
+    return Recipe(parts["sampler"], parts["warps"] or prior.recipe.warps, parts["guidance"])
 
 
 class Features(FeatureMetric):

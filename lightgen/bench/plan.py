@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Literal
 
-from lightgen.bench.measure import ENDS, FULL_PRECISION, Laboratory, Task
+from lightgen.bench.measure import ENDS, FULL_PRECISION, Laboratory, Task, recipe_of
 from lightgen.bench.rows import Row, key
 from lightgen.bench.suite import HIGHER_IS_BETTER, Method, Setting, Suite, budgets, settings, within
 from lightgen.processes.likelihood import Bound
 from lightgen.registry import build
-from lightgen.samplers.base import Sampler, require_fit
+from lightgen.samplers.base import Sampler
 
 Role = Literal["end", "likelihood", "tuning", "report"]
 
@@ -69,9 +69,8 @@ class Plan:
     def _check(self, name: str, method: Method) -> None:
         try:
             for prior in (self.laboratory.prior(self.suite.priors[prior]) for prior in method.priors):
-                require_fit(method.sampler, prior.process.family, prior.critic is not None)
                 for setting in settings(method):
-                    prior.require_guidable(build(setting.guidance))
+                    prior.chosen(recipe_of(setting, prior))
         except ValueError as error:
             raise ValueError(f"method {name}: {error}") from None
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 
 from lightgen.cli.configs import with_located_configs
-from lightgen.cli.early import early_value, names_class
+from lightgen.cli.overrides import Overrides
 from lightgen.cli.parser import Parser
 from lightgen.cli.progress import progress_bar
-from lightgen.cli.reconstruct import made_data, own_data, tokenizer_in
+from lightgen.cli.reconstruct import made_data, tokenizer_in
 from lightgen.data.base import ImageData
 from lightgen.data.encode import encode
 
@@ -38,17 +38,14 @@ def parser() -> Parser:
 
 def main(args: list[str]) -> int:
     """Make a token cache; `args[0]` is the command's name."""
-    arguments = with_located_configs(args[1:])
-    made, path = parser(), early_value(arguments, "tokenizer")
-    if path is not None and not names_class(arguments, "data"):
-        made.set_defaults({"data": own_data(path)})
-    parsed = made.parse_args(arguments)
+    made, overrides = parser(), Overrides(with_located_configs(args[1:]), ["data"])
+    parsed = made.parse_args(overrides.rest)
     tokenizer, start = tokenizer_in(parsed.tokenizer), time.perf_counter()
     try:
         tokenizer = tokenizer.to(parsed.device)
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"no device {parsed.device}: {str(error).splitlines()[0]}") from None
-    cache = encode(parsed.out, tokenizer, made_data(made, parsed), parsed.num_crops, progress_bar)
+    cache = encode(parsed.out, tokenizer, made_data(parsed.tokenizer, overrides), parsed.num_crops, progress_bar)
     header, seconds = cache.header, time.perf_counter() - start
     size = sum((parsed.out / name).stat().st_size for name in cache.files.values()) / 1e6
     crops, flips = header.views("train")

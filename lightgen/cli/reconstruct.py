@@ -11,7 +11,7 @@ import yaml
 
 from lightgen.checkpoint import KEY, read, restore
 from lightgen.cli.configs import with_located_configs
-from lightgen.cli.early import early_value, names_class
+from lightgen.cli.overrides import Overrides
 from lightgen.cli.parser import Parser
 from lightgen.cli.progress import progress_bar
 from lightgen.data.base import ImageData, Split
@@ -40,14 +40,11 @@ def parser() -> Parser:
 
 def main(args: list[str]) -> int:
     """Reconstruct and measure; `args[0]` is the command's name."""
-    arguments = with_located_configs(args[1:])
-    made, path = parser(), early_value(arguments, "ckpt_path")
-    if path is not None and not names_class(arguments, "data"):
-        made.set_defaults({"data": own_data(path)})
-    parsed = made.parse_args(arguments)
+    made, overrides = parser(), Overrides(with_located_configs(args[1:]), ["data"])
+    parsed = made.parse_args(overrides.rest)
     if parsed.batch_size < 1 or (parsed.num_images or 1) < 1:
         raise ValueError("batch_size and num_images must be at least 1")
-    run(tokenizer_in(parsed.ckpt_path), made_data(made, parsed), parsed)
+    run(tokenizer_in(parsed.ckpt_path), made_data(parsed.ckpt_path, overrides), parsed)
     return 0
 
 
@@ -60,15 +57,18 @@ def own_data(path: str) -> dict[str, Any] | None:
     return data
 
 
-def made_data(made: Parser, parsed: Any) -> ImageData:
-    """The pictures that were chosen.
+def made_data(checkpoint: str, overrides: Overrides) -> ImageData:
+    """The pictures that were chosen: those that the checkpoint was trained on, with what a command line changes.
 
     Raises:
         ValueError: if there are none, because the checkpoint has none either.
     """
-    data: ImageData | None = made.instantiate_classes(parsed).data
-    if data is None:
+    parts = overrides.applied({"data": own_data(checkpoint)})
+    if parts["data"] is None:
         raise ValueError("the checkpoint does not say what pictures it was trained on; name them with --data")
+    made = Parser()
+    made.add_subclass_arguments(ImageData, "data")
+    data: ImageData = made.instantiate_classes(made.parse_object(parts)).data
     return data
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lightgen.callbacks.writer import PictureWriter
 from lightgen.cli.configs import with_located_configs
-from lightgen.cli.early import early_value, names_class
+from lightgen.cli.overrides import RULE, Overrides
 from lightgen.cli.parser import Parser
 from lightgen.cli.progress import progress_bar
 from lightgen.guidance import Guidance
@@ -23,14 +23,16 @@ from lightgen.inpainting import Known
 from lightgen.modules.sampling import SamplingModule, indices
 from lightgen.prior import Prior, load
 from lightgen.provenance import provenance
+from lightgen.recipe import Recipe
 from lightgen.registry import describe
-from lightgen.samplers.base import Sampler, require_fit
+from lightgen.samplers.base import Sampler
 from lightgen.types import Canvas, OnStep
 from lightgen.warps import Warps
 from lightgen.windows import on_canvas
 
 TRAINER_DEFAULTS = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False,
                     "enable_model_summary": False, "barebones": False}  # fmt: skip
+PARTS = ("sampler", "warps", "guidance")
 CANVAS = "rows x columns of the size in training, e.g. 2x3 or 1x1.5; overlapping windows share the probabilities"
 
 
@@ -39,9 +41,7 @@ class Request:
     """What a command line asks for."""
 
     prior: Prior
-    sampler: Sampler
-    warps: Warps
-    guidance: Guidance | None
+    recipe: Recipe
     canvas: Canvas | None
     trainer: Trainer
     parsed: Any
@@ -58,37 +58,49 @@ def add_options(made: Parser, num_images: int, out: str) -> None:
     made.add_argument("--out", type=Path, required=True, help=f"folder for 000000.png …, {out}")
     made.add_argument("--label", type=int | None, default=None, help="class of every picture; default: random classes")
     made.add_argument("--canvas", type=str | None, default=None, help=CANVAS)
-    made.add_subclass_arguments(Sampler, "sampler", required=False, help="default: the checkpoint's own")
-    made.add_class_arguments(Warps, "warps", help="temperature, top-k, top-p, typical; default: the checkpoint's own")
-    made.add_subclass_arguments(Guidance, "guidance", required=False, help="by class; default: the checkpoint's own")
+    add_recipe(made)
     made.add_class_arguments(Trainer, "trainer", instantiate=False)
     made.set_defaults({f"trainer.{name}": value for name, value in TRAINER_DEFAULTS.items()})
 
 
+def add_recipe(made: Parser) -> None:
+    """Sampler, warps and guidance."""
+    made.add_subclass_arguments(Sampler, "sampler", required=False, help=RULE.format(name="sampler"))
+    made.add_class_arguments(Warps, "warps", help="temperature, top-k, top-p, typical; default: the checkpoint's own")
+    made.add_subclass_arguments(
+        Guidance, "guidance", required=False, help=f"{RULE.format(name='guidance')}; null does without"
+    )
+
+
 def requested(made: Parser, args: list[str]) -> Request:
-    """Read a command line, with what the checkpoint says as defaults.
+    """Read a command line, whose recipe begins with what the checkpoint says.
 
     Raises:
         ValueError: if it makes no sense, before any work.
     """
-    arguments = with_located_configs(args)
-    path = early_value(arguments, "ckpt_path")
-    prior = load(path) if path is not None else None
-    if prior is not None:
-        made.set_defaults(own_defaults(prior, arguments))
-    parsed = made.parse_args(arguments)
+    overrides = Overrides(with_located_configs(args), PARTS)
+    parsed = made.parse_args(overrides.rest)
     for name in ("num_images", "batch_size"):
         if parsed[name] < 1:
             raise ValueError(f"{name} must be at least 1, not {parsed[name]}")
-    objects = made.instantiate_classes(parsed)
-    prior = prior or load(parsed.ckpt_path)
-    require_fit(objects.sampler, prior.process.family, prior.critic is not None)
-    prior.require_guidable(objects.guidance)
+    prior = load(parsed.ckpt_path)
+    recipe = prior.chosen(changed(prior.recipe, overrides))
     canvas = None if parsed.canvas is None else pair("canvas", parsed.canvas, "x")
     prior.grid(canvas)
-    # The prior's own is the default here, so null asks for none.
-    how = (objects.sampler, objects.warps, prior.chosen_guidance(objects.guidance))
-    return Request(prior, *how, canvas, Trainer(**objects.trainer), parsed)
+    return Request(prior, recipe, canvas, Trainer(**made.instantiate_classes(parsed).trainer), parsed)
+
+
+def changed(recipe: Recipe, overrides: Overrides) -> Recipe:
+    """A recipe with what a command line changes of it.
+
+    Raises:
+        ValueError: in one line, if a class or an argument is not there, or a value is out of range.
+    """
+    made = Parser()
+    add_recipe(made)
+    parts = overrides.applied(as_config(describe(recipe))["init_args"])
+    objects = made.instantiate_classes(made.parse_object({**parts, "warps": parts["warps"]["init_args"]}))
+    return Recipe(objects.sampler, objects.warps, objects.guidance)
 
 
 def pair(name: str, text: str, separator: str) -> tuple[float, float]:
@@ -101,18 +113,6 @@ def pair(name: str, text: str, separator: str) -> tuple[float, float]:
     if match is None:
         raise ValueError(f"{name} must be two numbers like 2{separator}1.5, rows first, not {text}")
     return float(match[1]), float(match[2])
-
-
-def own_defaults(prior: Prior, arguments: list[str]) -> dict[str, Any]:
-    """The checkpoint's sampler, warps and guidance as defaults.
-
-    Not the sampler's or the guidance's, if another is named: its arguments would silently carry over.
-    """
-    defaults = {f"warps.{name}": value for name, value in describe(prior.warps)["arguments"].items()}
-    for name in ("sampler", "guidance"):
-        if not names_class(arguments, name):
-            defaults[name] = as_config(describe(getattr(prior, name)))
-    return defaults
 
 
 def as_config(description: Any) -> Any:
@@ -141,7 +141,7 @@ def run(
     parsed.out.mkdir(parents=True, exist_ok=True)
     num_batches = math.ceil(parsed.num_images / trainer.world_size / parsed.batch_size)
     h, w = request.prior.grid(request.canvas)
-    steps = request.sampler.num_steps(h * w * request.prior.network.num_codes)
+    steps = request.recipe.sampler.num_steps(h * w * request.prior.network.num_codes)
     start = time.perf_counter()
     with progress_bar(f"sampling {parsed.num_images} pictures", num_batches * steps) as advance:
 
@@ -155,8 +155,8 @@ def run(
 
             return on_step
 
-        how = (request.sampler, request.warps, request.guidance, parsed.label, parsed.seed)
-        module = SamplingModule(request.prior, *how, stepping, request.canvas, known, composite)
+        how = (request.recipe, parsed.label, parsed.seed, stepping, request.canvas, known, composite)
+        module = SamplingModule(request.prior, *how)
         writer = PictureWriter(parsed.out, parsed.num_images)
         trainer.callbacks.append(writer)  # type: ignore[attr-defined]
         trainer.predict(module, indices(parsed.num_images, parsed.batch_size), return_predictions=False)
@@ -169,9 +169,7 @@ def run(
         "seed": parsed.seed,
         "label": parsed.label,
         "canvas": None if request.canvas is None else describe_canvas(request.prior, request.canvas),
-        "sampler": describe(request.sampler),
-        "warps": describe(request.warps),
-        "guidance": describe(request.guidance),
+        **describe(request.recipe)["arguments"],
         "evaluations": writer.evaluations.tolist(),
         "seconds": round(time.perf_counter() - start, 3),
         "precision": str(trainer.precision),

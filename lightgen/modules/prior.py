@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from lightgen.checkpoint import load_tokenizer
 from lightgen.functional.random import Noise, Stream
-from lightgen.guidance import Guidance
 from lightgen.losses.critic import critic_loss
 from lightgen.modules.base import TrainingModule
 from lightgen.modules.optim import OptimizerFactory, SchedulerFactory
@@ -21,10 +20,9 @@ from lightgen.processes.base import ProcessFactory
 from lightgen.processes.diffusion import Diffusion
 from lightgen.processes.likelihood import Bound, estimate
 from lightgen.processes.masked import Masked
-from lightgen.samplers.base import Sampler
+from lightgen.recipe import Recipe
 from lightgen.tokenizers.base import Tokenizer
 from lightgen.types import Batch, LossOutput, flatten_ids
-from lightgen.warps import Warps
 
 OBSERVED_BATCHES = 200
 """Batches of training data that an informed process looks at."""
@@ -37,9 +35,7 @@ class PriorModule(TrainingModule):
         tokenizer: a tokenizer, or the path of a checkpoint that `lightgen fit` wrote while training one.
         network: the network's class and options; its sizes follow from the tokenizer and the process.
         process: the process's class and options.
-        sampler: the sampler used for previews and stored as the checkpoint's default; it can be swapped at any time.
-        warps: temperature and what else goes with it.
-        guidance: classifier-free guidance of previews, and the checkpoint's default.
+        recipe: sampler, warps and guidance of previews, and the checkpoint's default; they can be swapped at any time.
         num_classes: of the data's labels; 0 trains without classes.
         label_dropout: probability that a picture's class is hidden in training, which guidance needs.
         optimizer: called with the network's parameters.
@@ -60,9 +56,7 @@ class PriorModule(TrainingModule):
         tokenizer: Tokenizer | str,
         network: NetworkFactory,
         process: ProcessFactory,
-        sampler: Sampler,
-        warps: Warps | None = None,
-        guidance: Guidance | None = None,
+        recipe: Recipe,
         num_classes: int = 0,
         label_dropout: float = 0.1,
         optimizer: OptimizerFactory = torch.optim.AdamW,
@@ -78,7 +72,7 @@ class PriorModule(TrainingModule):
         sizes = (coder.grid, num_classes, coder.num_codes)
         made_network = network(made_process.num_ids, coder.vocab_size, *sizes, made_process.reads_time)
         made_critic = None if critic is None else critic(coder.vocab_size, 1, *sizes, False)
-        self.prior = Prior(coder, made_network, made_process, sampler, warps, guidance, label_dropout, made_critic)
+        self.prior = Prior(coder, made_network, made_process, recipe, label_dropout, made_critic)
         self.seed = seed
 
     def on_fit_start(self) -> None:

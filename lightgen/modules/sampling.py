@@ -10,13 +10,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from lightgen.functional.random import Noise
-from lightgen.guidance import Guidance
 from lightgen.inpainting import Known
 from lightgen.modules.precision import require_precision
 from lightgen.prior import Prior
-from lightgen.samplers.base import Sampler
+from lightgen.recipe import Recipe
 from lightgen.types import Canvas, OnStep
-from lightgen.warps import Warps
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class SamplingModule(LightningModule):
 
     Args:
         prior: what to sample.
-        sampler, warps, guidance: in place of the prior's own.
+        recipe: None means the prior's own.
         label: a class for all pictures; None draws classes at random.
         seed: of the pictures.
         on_batch: makes an `on_step` for each batch, e.g. to move a progress bar.
@@ -50,9 +48,7 @@ class SamplingModule(LightningModule):
     def __init__(
         self,
         prior: Prior,
-        sampler: Sampler | None = None,
-        warps: Warps | None = None,
-        guidance: Guidance | None = None,
+        recipe: Recipe | None = None,
         label: int | None = None,
         seed: int = 0,
         on_batch: Callable[[Tensor], OnStep] | None = None,
@@ -62,9 +58,7 @@ class SamplingModule(LightningModule):
     ) -> None:
         super().__init__()
         self.prior = prior
-        self.sampler = sampler or prior.sampler
-        self.warps = warps or prior.warps
-        self.guidance = guidance or prior.guidance
+        self.recipe = recipe
         self.label = label
         self.seed = seed
         self.on_batch = on_batch
@@ -79,8 +73,7 @@ class SamplingModule(LightningModule):
         noise = Noise(self.seed, batch)
         on_step = self.on_batch(batch) if self.on_batch else None
         ids_BN, known_BN = (None, None) if self.known is None else self.known.rows(len(batch), self.device)
-        how = (self.sampler, self.warps, self.guidance, self.label)
-        sample = self.prior.sample_ids(noise, *how, ids_BN, known_BN, on_step, self.canvas)
+        sample = self.prior.sample_ids(noise, self.recipe, self.label, ids_BN, known_BN, on_step, self.canvas)
         images = self.prior.decode(sample.ids, self.canvas)
         if self.known is not None and self.composite:
             images = self.known.composite(images)

@@ -1,0 +1,107 @@
+"""Options that change what a checkpoint says: a whole component, or one argument of it.
+
+One rule for all of them. `--NAME CLASS` (or a mapping, or null) takes the place of the whole component, with that
+class's own defaults. `--NAME.argument VALUE` changes one argument of what is there by then, which at first is what the
+checkpoint says. They are followed in the order of the command line; a config stands where its --config stands.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+RULE = (
+    "--{name} CLASS replaces the checkpoint's own, --{name}.ARGUMENT VALUE changes one argument of it; "
+    "`lightgen list {name}` names the classes"
+)
+
+
+class Overrides:
+    """The changes that a command line asks for, and what is left of it.
+
+    Args:
+        arguments: the command line, with located configs.
+        names: of the components that a checkpoint has defaults for.
+
+    Raises:
+        ValueError: if an option lacks its value, or a config cannot be read.
+    """
+
+    def __init__(self, arguments: Sequence[str], names: Sequence[str]) -> None:
+        self.names = tuple(names)
+        self.rest: list[str] = []
+        """What is for the other options."""
+        self.changes: list[tuple[str, Any]] = []
+        """Paths and values, e.g. `("sampler.steps", 8)`, in their order."""
+        words = list(arguments)
+        while words:
+            word = words.pop(0)
+            option, equals, value = word.partition("=")
+            is_config = option in ("--config", "-c")
+            if not (is_config or self._is_ours(option)):
+                self.rest.append(word)
+                continue
+            if not equals:
+                if not words:
+                    raise ValueError(f"{option} needs a value")
+                value = words.pop(0)
+            if is_config:
+                self._add_config(value)
+            else:
+                self.changes.append((option.removeprefix("--"), yaml.safe_load(value)))
+
+    def applied(self, defaults: dict[str, Any]) -> dict[str, Any]:
+        """Defaults by name, each in the words of YAML, with the changes.
+
+        Raises:
+            ValueError: if an argument is changed of a component that is not there.
+        """
+        parts = json.loads(json.dumps(defaults))
+        for path, value in self.changes:
+            _change(parts, path.split("."), value, path)
+        return {name: parts[name] for name in self.names}
+
+    def _is_ours(self, option: str) -> bool:
+        name, _, path = option.removeprefix("--").partition(".")
+        return option.startswith("--") and name in self.names and path != "help"
+
+    def _add_config(self, path: str) -> None:
+        try:
+            config = yaml.safe_load(Path(path).read_text())
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise ValueError(f"{path} is not a config: {' '.join(str(error).split())}") from None
+        if not isinstance(config, dict):
+            raise ValueError(f"{path} is not a config: it holds no options")
+        self.changes += [(name, config.pop(name)) for name in self.names if name in config]
+        self.rest += ["--config", yaml.safe_dump(config)]
+
+
+def _change(parts: dict[str, Any], path: Sequence[str], value: Any, whole: str) -> None:
+    """Set a value at a path of components, whose arguments stand under `init_args`."""
+    name, *deeper = path
+    part = parts.get(name)
+    if not deeper:
+        if isinstance(value, dict) and isinstance(part, dict) and "class_path" not in value:
+            # A config that names no class changes arguments.
+            for argument, given in value.get("init_args", value).items():
+                _change(parts, [name, argument], given, f"{whole}.{argument}")
+        else:
+            parts[name] = value
+        return
+    if isinstance(part, str):
+        part = parts[name] = {"class_path": part}
+    if not isinstance(part, dict):
+        raise ValueError(
+            f"--{whole} changes an argument, but there is no {name} to change; name its class with --{name}"
+        )
+    if deeper == ["class_path"]:
+        parts[name] = value
+    elif "class_path" in part:
+        inside = part.setdefault("init_args", {})
+        _change(inside, deeper[deeper[0] == "init_args" :], value, whole)
+    else:
+        _change(part, deeper, value, whole)
