@@ -79,6 +79,15 @@ def test_through_the_loaders_of_pictures(num_workers):
     same(everything, expected(data, "train", range(len(data.dataset("train")))))
 
 
+def test_memory_mapped_columns_are_like_others(tmp_path):
+    np.save(tmp_path / "text.npy", np.random.default_rng(2).normal(size=(60, 3, 4)))
+    mapped, loaded = (Described({"text": np.load(tmp_path / "text.npy", mode)}) for mode in ("r", None))
+    same(mapped.dataset("train").condition([5, 2]), loaded.dataset("train").condition([5, 2]))
+    for name, data in (("mapped", mapped), ("loaded", loaded)):
+        encode(tmp_path / name, PixelTokenizer(8), data)
+    assert contents(tmp_path / "mapped") == contents(tmp_path / "loaded")
+
+
 def test_through_a_cache_with_crops_and_mirrored_views(tmp_path, short_files):
     data = Described()
     cache = encode(tmp_path, PixelTokenizer(8), data, num_crops=3)
