@@ -32,11 +32,11 @@ SCALES = (0.0, 1.0, 2.0, 4.0)
 def main(path: str) -> None:
     prior, data, features = load(path), Emoji(), EfficientNetLite0()
     train, held_out = data.dataset("train"), data.dataset("val")
-    assert train.labels is not None and held_out.labels is not None
     pictures = train.images()
     twice = torch.cat([of(features, pictures), of(features, pictures.flip(-1))])
-    classifier, real = fit(twice, train.labels.repeat(2), len(data.class_names)), of(features, held_out.images())
-    right = accuracy(classifier, real, held_out.labels)
+    labels, real = train.condition()["label"], of(features, held_out.images())
+    classifier = fit(twice, labels.repeat(2), len(data.class_names))
+    right = accuracy(classifier, real, held_out.condition()["label"])
     label = torch.arange(len(data.class_names)).repeat(PER_CLASS)
     how = f"{type(prior.process).__name__} prior, {type(prior.recipe.sampler).__name__}"
     print(f"{how} at temperature {WARPS.temperature}, {len(label)} pictures\n")

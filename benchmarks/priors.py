@@ -28,8 +28,7 @@ def read(paths: Sequence[str]) -> dict[str, Prior]:
 def ids_and_labels(prior: Prior, split: Split) -> tuple[Tensor, Tensor]:
     """Ids (n, N) and classes (n,) of a split of the emoji."""
     pictures = Emoji().dataset(split)
-    assert pictures.labels is not None
-    return torch.cat([prior.encode(batch) for batch in pictures.images().split(BATCH)]), pictures.labels
+    return torch.cat([prior.encode(batch) for batch in pictures.images().split(BATCH)]), pictures.condition()["label"]
 
 
 def batches(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:

@@ -44,8 +44,8 @@ class Batch(TypedDict, total=False):
     """(B, C, H, W) uint8."""
     ids: Tensor
     """(B, h, w) int64 token ids from a cache, or (B, M, h, w) where M codes stand at a cell."""
-    label: Tensor
-    """(B,) int64 class ids."""
+    condition: dict[str, Tensor]
+    """What each picture is to be asked for by: named tensors with B rows, such as "label", (B,) int64 class ids."""
     index: Tensor
     """(B,) int64, the position of each picture in its split: stable across runs and batch sizes."""
 

@@ -75,7 +75,7 @@ def test_a_prior_learns_from_a_cache_whose_pictures_are_gone(tokenizer_checkpoin
     shutil.rmtree(files)
     data = CachedTokens(str(folder))
     assert data.class_names == ["cats", "dogs"] and sum(data.cache.header.counts.values()) == 60
-    labels = data.dataset("train").labels.tolist()
+    labels = data.dataset("train").conditions["label"].tolist()
     assert [data.class_names[label] for label in labels] == [n.split("/")[0] for n in data.cache.names("train")]
     cached = fit(tmp_path / "run", tokenizer_checkpoint, "--data", "CachedTokens", "--data.cache", str(folder),
                  "--model.num_classes", "2", "--trainer.max_steps", "15")  # fmt: skip

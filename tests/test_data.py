@@ -37,7 +37,7 @@ def test_folder_finds_nested_files_of_all_kinds(tmp_path):
     for number in range(len(data.dataset("train"))):
         row = data.dataset("train").rows[number]
         expected = data.class_names.index(data.collection.identities[row].split("/")[0])
-        assert data.dataset("train")[number]["label"] == expected
+        assert data.dataset("train")[number]["condition"]["label"] == expected
 
 
 def test_zip_gives_the_same_pictures_as_the_folder(tmp_path):
@@ -122,7 +122,7 @@ def test_a_corrupt_picture_is_replaced_by_one_of_its_class(tmp_path):
     pictures = ImageFolder(str(root), image_size=16, labels=True, val_fraction=0, test_fraction=0).dataset("train")
     with pytest.warns(UserWarning, match="corrupt picture skipped: cats/199"):
         found = pictures[99]
-    assert found["label"] == pictures[0]["label"] == 0
+    assert found["condition"]["label"] == pictures[0]["condition"]["label"] == 0
     assert torch.equal(found["image"], pictures[0]["image"])
 
 
@@ -253,7 +253,7 @@ def test_idx(tmp_path, zipped):
     assert len(data.dataset("test")) == 10
     assert len(data.dataset("train")) + len(data.dataset("val")) == 30
     assert data.dataset("test").images().shape == (10, 1, 28, 28)
-    assert data.dataset("test")[3]["label"] == 3
+    assert data.dataset("test")[3]["condition"]["label"] == 3
     (root / ("train-images-idx3-ubyte" + ".gz" * zipped)).unlink()
     with pytest.raises(ValueError, match="dataset-fashion-mnist"):
         IDXImages(str(root)).dataset("train")
@@ -277,6 +277,7 @@ def test_hugging_face(tmp_path):
     first = data.dataset("train").rows[0]
     expected = to_tensor(picture(first), (16, 16), 3, "lanczos")
     assert torch.equal(data.dataset("train")[0]["image"], expected)
+    assert data.dataset("train")[0]["condition"]["label"] == first % 2
     with pytest.raises(ValueError, match="no column picture"):
         HuggingFaceImages(str(tmp_path / "set"), image_column="picture").dataset("train")
 
@@ -288,7 +289,7 @@ def test_emoji():
     identities = data.collection.identities
     assert not {identities[i] for i in train.rows} & {identities[i] for i in val.rows}
     assert len(data.class_names) == 9
-    captions = dict(zip(data.captions, data.collection.labels, strict=True))
+    captions = dict(zip(data.captions, data.collection.conditions["label"], strict=True))
     assert data.class_names[captions["grinning face"]] == "Smileys & Emotion"
     assert data.class_names[captions["red apple"]] == "Food & Drink"
     assert val.images(5).shape == (5, 3, 64, 64)

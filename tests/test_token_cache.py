@@ -69,7 +69,8 @@ def test_ids_labels_and_names_are_those_of_the_pictures(tokenizer, tmp_path, sho
         numbers, crops, flips = everything(dataset)
         batch = dataset.__getitems__((numbers, crops, flips))
         assert batch["ids"].dtype == torch.int64 and torch.equal(batch["ids"], tokenizer.encode(images))
-        assert torch.equal(batch["label"], pictures.labels) and torch.equal(batch["index"], numbers)
+        assert torch.equal(batch["condition"]["label"], pictures.condition()["label"])
+        assert torch.equal(batch["index"], numbers)
         assert cache.names(split) == pictures.names
         assert {shard.dtype for shard in dataset.shards} == {np.dtype(np.uint16)}
         assert all(isinstance(shard.base, np.memmap) for shard in dataset.shards)
@@ -200,7 +201,7 @@ def test_a_flipped_byte_in_any_file_is_found_and_made_good(tokenizer, tmp_path, 
     data = SyntheticImages(**SMALL)
     cache = encode(tmp_path, tokenizer, data)
     before = contents(tmp_path)
-    for stem in ("train-00002", "train-labels", "val-00000"):
+    for stem in ("train-00002", "train-condition-label", "val-00000"):
         path = tmp_path / cache.files[stem]
         damaged = bytearray(before[path.name])
         damaged[-1] ^= 1

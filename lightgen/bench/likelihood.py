@@ -35,7 +35,8 @@ def bits_per_token(prior: Prior, pictures: Pictures, seed: int, whole: bool = Fa
     bound, parts = (full_sum if whole else estimate), []
     for index in torch.arange(0, len(pictures), every).split(BATCH):
         batch = pictures.__getitems__(index.tolist())
-        ids, label = prior.encode(batch["image"]), batch.get("label") if prior.network.num_classes else None
+        ids = prior.encode(batch["image"])
+        label = batch["condition"].get("label") if prior.network.num_classes else None
         nats = bound(process, Conditioned(prior.network, label), ids, Noise(seed, index))
         parts.append(nats / math.log(2) / ids.shape[1])
     return torch.cat(parts)

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
-from lightgen.data.collection import Collection
+from lightgen.data.collection import Collection, check_conditions
 from lightgen.data.loader import TrainLoader, shares, whole
 from lightgen.data.order import TrainOrder
 from lightgen.data.pictures import Filter, Pictures, check_filter
@@ -85,9 +85,15 @@ class ImageData(LightningDataModule, Component):
 
     @property
     def collection(self) -> Collection:
-        """All pictures, found once."""
+        """All pictures, found once.
+
+        Raises:
+            ValueError: if they are not there, or a condition has not a row for each of them.
+        """
         if self._collection is None:
-            self._collection = self.collect()
+            found = self.collect()
+            check_conditions(found)
+            self._collection = found
         return self._collection
 
     @property

@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
+import numpy as np
+import torch
 from PIL import Image
+from torch import Tensor
+
+Array = np.ndarray[Any, Any]
 
 
 class Collection(ABC):
     """Pictures that can be opened by number.
 
     `identities[i]` names what picture i shows: pictures of one identity never fall on two sides of a split.
+    `conditions` are named columns of numbers with a row for each picture, such as "label" (n,) int64 or features
+    (n, L, C). Only the rows of a batch are read, so columns may be memory-mapped.
+    `class_names` are those of the classes in the column "label".
     `fixed[i]`, where there is one, is a split that the data set's makers chose.
     """
 
     identities: Sequence[str]
-    labels: Sequence[int] | None = None
+    conditions: Mapping[str, Array] = MappingProxyType({})
     class_names: Sequence[str] = ()
     fixed: Sequence[str] | None = None
 
     def contents(self) -> str:
-        """What names the contents of all pictures, without decoding them; empty if the identities decide them."""
+        """What names all pictures and conditions, without decoding them; empty if the identities decide them."""
         return ""
 
     @abstractmethod
@@ -31,3 +41,26 @@ class Collection(ABC):
         Raises:
             OSError: if it cannot be read.
         """
+
+
+def take(columns: Mapping[str, Array], rows: list[int] | Array) -> dict[str, Tensor]:
+    """The given rows of every column."""
+    return {name: torch.from_numpy(column[rows]) for name, column in columns.items()}
+
+
+def check_conditions(collection: Collection) -> None:
+    """Refuse columns that batches and token caches cannot hold.
+
+    Raises:
+        ValueError: names the column.
+    """
+    count = len(collection.identities)
+    for name, column in collection.conditions.items():
+        if not name.isidentifier():
+            raise ValueError(f"the name of a condition must be an identifier, not {name!r}")
+        if column.shape[:1] != (count,):
+            raise ValueError(f"condition {name} must have a row for each of {count} pictures, not shape {column.shape}")
+        if column.dtype.kind not in "biuf" or not column.dtype.isnative:
+            raise ValueError(f"condition {name} must be of native numbers, not {column.dtype}")
+        if name == "label" and (column.ndim != 1 or column.dtype != np.int64):
+            raise ValueError(f"condition label must be ({count},) int64, not {column.shape} {column.dtype}")

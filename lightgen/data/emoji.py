@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 from PIL import Image
 
 from lightgen.data.base import ImageData
@@ -75,7 +76,8 @@ class EmojiCollection(Collection):
         category_of = _categories()
         self.class_names = sorted(set(category_of.values()))
         self.paths: list[Path] = []
-        self.identities, self.labels, self.captions = [], [], []
+        self.identities, self.captions = [], []
+        labels: list[int] = []
         seen: dict[bytes, None] = {}
         for vendor in VENDORS:
             for path in sorted((folder / vendor).glob("U+*.png")):
@@ -91,9 +93,10 @@ class EmojiCollection(Collection):
                 seen[digest] = None
                 self.paths.append(path)
                 self.identities.append("-".join(f"{p:x}" for p in _base(points)))
-                self.labels.append(self.class_names.index(category))
+                labels.append(self.class_names.index(category))
                 text = "".join(map(chr, points))
                 self.captions.append(emoji.demojize(text).strip(":").replace("_", " "))
+        self.conditions = {"label": np.array(labels)}
         self._contents = sha256(b"".join(seen)).hexdigest()
 
     def contents(self) -> str:

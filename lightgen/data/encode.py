@@ -22,9 +22,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from lightgen.checkpoint import fingerprint
 from lightgen.data.base import SPLITS, ImageData, Split
+from lightgen.data.collection import Array
 from lightgen.data.loader import whole
+from lightgen.data.old_caches import stem_of
 from lightgen.data.pictures import Pictures
-from lightgen.data.token_cache import Array, Header, TokenCache, checksum, header_json, read_header
+from lightgen.data.token_cache import Header, TokenCache, checksum, header_json, read_header
 from lightgen.functional.files import atomic, save_json
 from lightgen.tokenizers.base import Tokenizer
 from lightgen.types import to_unit
@@ -95,7 +97,10 @@ def describe_cache(tokenizer: Tokenizer, data: ImageData, num_crops: int) -> Hea
         shape=list(_encode(tokenizer, torch.zeros(1, *size, dtype=torch.uint8)).shape[1:]),
         seed=data.seed,
         counts={split: len(data.dataset(split)) for split in SPLITS},
-        labels=data.collection.labels is not None,
+        conditions={
+            name: {"dtype": column.dtype.name, "shape": list(column.shape[1:])}
+            for name, column in data.collection.conditions.items()
+        },
         class_names=data.class_names,
         rows=ROWS,
     )
@@ -127,8 +132,8 @@ def _begin(folder: Path, header: Header) -> Header:
 
 def _done(folder: Path) -> dict[str, str]:
     """Names of the files that are whole, by stem."""
-    parts = [path.name.split(".") for path in folder.iterdir()]
-    return {part[0]: ".".join(part) for part in parts if len(part) == 3 and part[0]}
+    names = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
+    return {stem_of(name): name for name in names if name.count(".") == 2}
 
 
 def _listed(folder: Path) -> bool:
@@ -177,7 +182,7 @@ class _Maker:
         return len(self.header.shards(split)[stem]) if part.isdigit() else 0
 
     def _parse(self, stem: str) -> tuple[Split, str]:
-        split, part = stem.split("-")
+        split, part = stem.split("-", 1)
         return cast(Split, split), part
 
     def _contents(self, stem: str, advance: Callable[[int], None]) -> tuple[bytes, str]:
@@ -185,9 +190,9 @@ class _Maker:
         pictures = self.data.dataset(split)
         if part == "names":
             return json.dumps(pictures.names, indent=0).encode(), ".json"
-        if part == "labels":
-            assert pictures.labels is not None
-            return _npy(pictures.labels.numpy()), ".npy"
+        if part.startswith("condition-"):
+            column = pictures.collection.conditions[part.removeprefix("condition-")]
+            return _npy(column[pictures.rows]), ".npy"
         return _npy(self._ids(split, self.header.shards(split)[stem], advance)), ".npy"
 
     def _ids(self, split: Split, numbers: range, advance: Callable[[int], None]) -> Array:

@@ -10,6 +10,7 @@ from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, ClassVar
 
+import numpy as np
 from PIL import Image
 
 from lightgen.data.base import ImageData
@@ -113,7 +114,7 @@ class _Folder(Collection):
                     f"labels need a subfolder for each class in {files.root}, but some pictures are in none"
                 )
             self.class_names = sorted(set(classes))
-            self.labels = [self.class_names.index(c) for c in classes]
+            self.conditions = {"label": np.array([self.class_names.index(c) for c in classes])}
 
     def contents(self) -> str:
         sizes = [f"{name} {self.files.size(name)}" for name in self.names]

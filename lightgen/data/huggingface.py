@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 from PIL import Image
 
 from lightgen.data.base import ImageData
@@ -64,8 +65,9 @@ class _Rows(Collection):
         self.identities = [f"row-{i}" for i in range(len(rows))]
         if label_column is not None:
             feature = rows.features[label_column]
-            self.labels = [int(label) for label in rows[label_column]]
-            self.class_names = getattr(feature, "names", None) or [str(i) for i in range(max(self.labels) + 1)]
+            labels = np.array(rows[label_column], np.int64)
+            self.conditions = {"label": labels}
+            self.class_names = getattr(feature, "names", None) or [str(i) for i in range(labels.max() + 1)]
 
     def contents(self) -> str:
         return str(self.rows._fingerprint)

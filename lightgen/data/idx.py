@@ -54,8 +54,8 @@ class _IDX(Collection):
             self.identities += names
             self.fixed += [part if part == "test" else split_of(name, val_fraction, 0.0, seed) for name in names]
         self.images = np.concatenate(images)
-        self.labels = np.concatenate(labels).tolist()
-        self.class_names = [str(i) for i in range(max(self.labels) + 1)]
+        self.conditions = {"label": np.concatenate(labels).astype(np.int64)}
+        self.class_names = [str(i) for i in range(self.conditions["label"].max() + 1)]
 
     def contents(self) -> str:
         return hashlib.sha256(self.images.data).hexdigest()

@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from lightgen.data.collection import Collection
+from lightgen.data.collection import Collection, take
 from lightgen.functional.splits import window
 from lightgen.types import Batch
 
@@ -48,7 +48,6 @@ class Pictures(Dataset[Batch]):
         self, collection: Collection, rows: list[int], size: tuple[int, int], channels: int, resize: Filter, keep: bool
     ) -> None:
         self.collection, self.rows, self.size, self.channels, self.resize = collection, rows, size, channels, resize
-        self.labels = None if collection.labels is None else torch.tensor([collection.labels[i] for i in rows])
         self.kept: dict[int, Tensor] | None = {} if keep else None
         self.corrupt: dict[int, str] = {}
 
@@ -57,7 +56,8 @@ class Pictures(Dataset[Batch]):
 
     def __getitem__(self, key: int | Key) -> Batch:
         batch = self.__getitems__([key])
-        return Batch(**{name: value[0] for name, value in batch.items()})  # type: ignore[typeddict-item, index]
+        condition = {name: tensor[0] for name, tensor in batch["condition"].items()}
+        return Batch(image=batch["image"][0], index=batch["index"][0], condition=condition)
 
     def __getitems__(self, keys: list[int] | list[Key] | list[int | Key]) -> Batch:
         pairs = [key if isinstance(key, tuple) else (key, False) for key in keys]
@@ -65,10 +65,7 @@ class Pictures(Dataset[Batch]):
         images = torch.stack(
             [self._picture(number).flip(-1) if flip else self._picture(number) for number, flip in pairs]
         )
-        batch = Batch(image=images, index=numbers)
-        if self.labels is not None:
-            batch["label"] = self.labels[numbers]
-        return batch
+        return Batch(image=images, index=numbers, condition=self.condition([number for number, _ in pairs]))
 
     @property
     def names(self) -> list[str]:
@@ -81,12 +78,17 @@ class Pictures(Dataset[Batch]):
         Which windows depends on nothing but a picture's identity, the window's number and the seed.
         """
         if num_crops == 0:
-            return self.__getitems__(numbers)["image"].unsqueeze(1)
+            return torch.stack([self._picture(number) for number in numbers]).unsqueeze(1)
         return torch.stack([self._windows(number, num_crops, seed) for number in numbers])
 
     def images(self, limit: int | None = None) -> Tensor:
         """(n, C, H, W) uint8: the first pictures, or all."""
-        return self.__getitems__(list(range(min(limit or len(self), len(self)))))["image"]
+        return torch.stack([self._picture(number) for number in range(min(limit or len(self), len(self)))])
+
+    def condition(self, numbers: list[int] | None = None) -> dict[str, Tensor]:
+        """The conditions of pictures, a row for each number, or for each picture of the split."""
+        rows = self.rows if numbers is None else [self.rows[number] for number in numbers]
+        return take(self.collection.conditions, rows)
 
     def _picture(self, number: int) -> Tensor:
         if self.kept is None:
@@ -113,7 +115,8 @@ class Pictures(Dataset[Batch]):
         raise ValueError("no picture of this split, or of a class in it, can be read")
 
     def _same_class(self, a: int, b: int) -> bool:
-        return self.labels is None or bool(self.labels[a] == self.labels[b])
+        label = self.collection.conditions.get("label")
+        return label is None or bool(label[self.rows[a]] == label[self.rows[b]])
 
     def _report(self, number: int, error: Exception) -> None:
         name = self.collection.identities[self.rows[number]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any, ClassVar
 
+import numpy as np
 from PIL import Image, ImageDraw
 
 from lightgen.data.base import ImageData
@@ -36,7 +37,7 @@ class _Shapes(Collection):
     def __init__(self, num_images: int, size: tuple[int, int]) -> None:
         self.size = size
         self.identities = [f"shape-{i}" for i in range(num_images)]
-        self.labels = [i % len(self.class_names) for i in range(num_images)]
+        self.conditions = {"label": np.arange(num_images) % len(self.class_names)}
 
     def open(self, i: int) -> Image.Image:
         h, w = self.size

@@ -1,9 +1,9 @@
 """Token caches: the ids of a data set, encoded once, in a folder.
 
-    cache.json                   what the ids are of (`Header`); complete once its `files` are listed
-    train-names.93c1d2f0.json    a list of the pictures' names (their identities), in the order of the split
-    train-labels.5b0e77aa.npy    (pictures,) int64 class ids, if there are labels
-    train-00000.1f3a9c04.npy     (rows, crops, flips, *shape) ids of the first pictures, then 00001, ...
+    cache.json                            what the ids are of (`Header`); complete once its `files` are listed
+    train-names.93c1d2f0.json             a list of the pictures' names (their identities), in the order of the split
+    train-condition-label.5b0e77aa.npy    (pictures, ...) one of the named conditions
+    train-00000.1f3a9c04.npy              (rows, crops, flips, *shape) ids of the first pictures, then 00001, ...
 
 and the same for `val` and `test`. Ids are uint16, or uint32 for more than 65,536 codes. `crops` are the centre alone
 or `num_crops` random windows, `flips` are each picture and, if `mirror`, its mirror image; held-out pictures have one
@@ -24,11 +24,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from lightgen.data import old_caches
 from lightgen.data.base import SPLITS, Split
+from lightgen.data.collection import Array, take
 from lightgen.types import Batch
 
-FORMAT = 1
-Array = np.ndarray[Any, Any]
+FORMAT = 2
 Views = tuple[Tensor, Tensor, Tensor]
 """(B,) int64 each: numbers of pictures in their split, which crop of each, and 1 for its mirror image."""
 
@@ -46,8 +47,8 @@ class Header:
         shape: of one picture's ids, e.g. (h, w).
         seed: of the data.
         counts: pictures in each split.
-        labels: whether there are labels.
-        class_names: in the order of their ids.
+        conditions: by name, the `dtype`, and the `shape` of one picture's row.
+        class_names: of the condition "label", in the order of their ids.
         rows: pictures in a file of ids; the last file of a split may hold fewer.
     """
 
@@ -59,7 +60,7 @@ class Header:
     shape: list[int]
     seed: int
     counts: dict[str, int]
-    labels: bool
+    conditions: dict[str, dict[str, Any]]
     class_names: list[str]
     rows: int
 
@@ -80,8 +81,8 @@ class Header:
 
     def stems(self) -> list[str]:
         """Of all files, without checksum and suffix."""
-        lists = ("names", "labels") if self.labels else ("names",)
-        return [stem for split in SPLITS for stem in (*(f"{split}-{name}" for name in lists), *self.shards(split))]
+        lists = ["names", *(f"condition-{name}" for name in self.conditions)]
+        return [stem for split in SPLITS for stem in (*(f"{split}-{part}" for part in lists), *self.shards(split))]
 
     def require(self, folder: Path, **wanted: Any) -> None:
         """Refuse a cache that was made otherwise.
@@ -107,6 +108,8 @@ def read_header(folder: Path) -> tuple[Header, list[str]] | None:
     try:
         entry = json.loads(path.read_text())
         number, files = entry.pop("format"), entry.pop("files")
+        if number == 1:
+            return Header(**old_caches.from_format_1(entry)), files
         if number == FORMAT:
             return Header(**entry), files
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -141,17 +144,17 @@ class TokenCache:
             raise ValueError(f"{what} {folder}; `lightgen encode --out {folder}` makes it, or goes on where it stopped")
         self.folder = folder
         self.header = found[0]
-        self.files = {name.split(".")[0]: name for name in found[1]}
+        self.files = {old_caches.stem_of(name): name for name in found[1]}
 
     def dataset(self, split: Split) -> TokenDataset:
-        """The ids and labels of one split.
+        """The ids and conditions of one split.
 
         Raises:
             ValueError: if a file is damaged or missing; it is named.
         """
         shards = [self._load(stem) for stem in self.header.shards(split)]
-        labels = torch.from_numpy(np.array(self._load(f"{split}-labels"))) if self.header.labels else None
-        return TokenDataset(self.header, split, shards, labels)
+        conditions = {name: self._load(f"{split}-condition-{name}") for name in self.header.conditions}
+        return TokenDataset(self.header, split, shards, conditions)
 
     def names(self, split: Split) -> list[str]:
         """What the pictures of one split are called."""
@@ -171,11 +174,11 @@ class TokenCache:
 
 
 class TokenDataset(Dataset[Batch]):
-    """Ids by `Views`, memory-mapped; a batch is gathered file by file, without work per picture."""
+    """Ids by `Views` and conditions, memory-mapped; a batch is gathered file by file, without work per picture."""
 
-    def __init__(self, header: Header, split: Split, shards: list[Array], labels: Tensor | None) -> None:
+    def __init__(self, header: Header, split: Split, shards: list[Array], conditions: dict[str, Array]) -> None:
         self.count, self.rows, self.shape = header.counts[split], header.rows, header.shape
-        self.shards, self.labels = shards, labels
+        self.shards, self.conditions = shards, conditions
 
     def __len__(self) -> int:
         return self.count
@@ -189,10 +192,8 @@ class TokenDataset(Dataset[Batch]):
         for start, stop in pairwise([*starts, len(numbers)]):
             here = slice(start, stop)
             ids[here] = self.shards[shards[start]][rows[here], crops[here], flips[here]]
-        batch = Batch(ids=torch.from_numpy(ids)[order.argsort()], index=views[0])
-        if self.labels is not None:
-            batch["label"] = self.labels[views[0]]
-        return batch
+        condition = take(self.conditions, views[0].numpy())
+        return Batch(ids=torch.from_numpy(ids)[order.argsort()], index=views[0], condition=condition)
 
 
 def plain(numbers: Tensor) -> Views:

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 class CachedTokens(LightningDataModule, Component):
     """The ids of a data set, from a token cache: a folder that `lightgen encode` made, or that is made on first use.
 
-    Splits, seed, mirroring and labels are those of the cache. The ids must be of the tokenizer of the prior that is
+    Splits, seed, mirroring and conditions are those of the cache. The ids must be of the tokenizer of the prior that is
     trained. In each epoch a picture is seen in one of its views, in the same order as without a cache.
 
     Args:

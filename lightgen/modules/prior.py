@@ -86,7 +86,7 @@ class PriorModule(TrainingModule):
         ids_BN = self.ids(batch)
         first = self.global_rank * len(ids_BN)
         noise = Noise.of(self.seed, len(ids_BN), first, self.device).fold(self._batches_done())
-        label_B = self._hide(batch.get("label"), noise)
+        label_B = self._hide(batch.get("condition", {}).get("label"), noise)
         output = self.prior.process.loss(Conditioned(self.prior.network, label_B), ids_BN, noise)
         self.log("train/loss", output.loss.detach(), prog_bar=True)
         critic = self._critic_loss(ids_BN, label_B, noise)
@@ -104,7 +104,7 @@ class PriorModule(TrainingModule):
 
     def evaluate(self, split: str, batch: Batch) -> None:
         ids_BN = self.ids(batch)
-        label = batch.get("label") if self.prior.network.num_classes else None
+        label = batch.get("condition", {}).get("label") if self.prior.network.num_classes else None
         noise, conditioned = Noise(self.seed, batch["index"]), Conditioned(self.prior.network, label)
         output = self.prior.process.loss(conditioned, ids_BN, noise)
         scores = {"loss": output.loss, **output.metrics, **self._critic_loss(ids_BN, label, noise).metrics}
