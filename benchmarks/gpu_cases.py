@@ -178,7 +178,7 @@ class Decoding(Case):
         self.module = self.tokenizer.decoder
 
     def call(self, batch: int) -> Call:
-        ids = self.ids(batch).unflatten(1, self.tokenizer.grid)
+        ids = self.ids(batch).unflatten(1, self.tokenizer.layout.grid)
 
         @torch.no_grad()
         def decode() -> None:

@@ -161,7 +161,7 @@ def evaluate(coder: VQGAN | Patches, data: Emoji) -> dict[str, float]:
     pictures = data.dataset("val")
     psnr = PeakSignalNoiseRatio(data_range=(-1.0, 1.0), dim=(1, 2, 3))
     ssim = StructuralSimilarityIndexMeasure(data_range=(-1.0, 1.0))
-    usage, network = CodebookUsage(coder.vocab_size, coder.num_codes), EfficientNetLite0()
+    usage, network = CodebookUsage(coder.layout.vocab_size, coder.layout.num_codes), EfficientNetLite0()
     features: list[list[Tensor]] = [[], []]
     for numbers in torch.arange(len(pictures)).split(32):
         images = pictures.__getitems__(numbers.tolist())["image"]
@@ -172,7 +172,7 @@ def evaluate(coder: VQGAN | Patches, data: Emoji) -> dict[str, float]:
         usage.update(ids)
         for known, shown in zip(features, (images, decoded), strict=True):
             known.append(network(shown))
-    bits = ids[0].numel() * log2(coder.vocab_size)
+    bits = ids[0].numel() * log2(coder.layout.vocab_size)
     scores: dict[str, Any] = {"psnr": psnr.compute(), "ssim": ssim.compute(), **usage.compute()}
     scores["fd"] = frechet_distance(*map(torch.cat, features))
     return {"bits": round(bits), **{name: float(value) for name, value in scores.items()}}

@@ -82,8 +82,8 @@ def main() -> None:
     for name in RUNS:
         tokenizer = restore(train(name, root), "tokenizer")
         found[name] = ids, scores = examine(tokenizer)
-        bits = round(ids[0].numel() * log2(tokenizer.vocab_size))
-        cells = [str(tokenizer.vocab_size), str(bits), *(format(scores[key], form) for key, form in SCORES.items())]
+        bits = round(ids[0].numel() * log2(tokenizer.layout.vocab_size))
+        cells = [str(tokenizer.layout.vocab_size), str(bits), *(format(scores[key], form) for key, form in SCORES.items())]
         rows.append(f"| {name} | {' | '.join(cells)} |")
     changed, total = int((found[FIRST][0] != found[SECOND][0]).sum()), found[FIRST][0].numel()
     psnr = {name: scores["psnr"] for name, (_, scores) in found.items()}

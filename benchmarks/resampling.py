@@ -46,7 +46,7 @@ def main() -> None:
     cache = encode(Path(arguments.tokenizer).parent / "token-cache", tokenizer, Emoji())
     splits = (cache.dataset("train"), cache.dataset("val"))
     train, held_out = (s.__getitems__(plain(torch.arange(len(s))))["ids"].flatten(1) for s in splits)
-    vocab_size, grid = tokenizer.vocab_size, tokenizer.grid
+    vocab_size, grid = tokenizer.layout.vocab_size, tokenizer.layout.grid
     print(f"{arguments.steps} steps of {BATCH}; held-out loss in nats per token, mean over corruption of {TIMES}")
     print("resampler   parameters      1-D      2-D   2-D minus 1-D, by seed")
     for name, pair in PAIRS.items():

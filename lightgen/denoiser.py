@@ -8,91 +8,155 @@ from copy import copy
 import torch
 from torch import Tensor
 
-from lightgen.guidance import Guidance
-from lightgen.types import Diffusing, Grid, Incremental, Ordered, Reader
+from lightgen.clock import Clock
+from lightgen.condition import Condition, Context
+from lightgen.functional import warping
+from lightgen.guidance.base import TOWARDS, Branch, Guidance, Unguided
+from lightgen.layout import Layout
+from lightgen.prediction import Prediction
+from lightgen.types import Diffusing, Incremental, NoiseLevel, Ordered, Reader
 from lightgen.warps import Warps
 
-NetworkLike = Callable[[Tensor, Tensor | None, Tensor | None], Tensor]
-"""`(ids_BN, time_B, label_B) -> logits_BNV`: a `Network`, or any function in its place."""
+NetworkLike = Callable[[Tensor, Tensor | None, Context | None], Tensor]
+"""`(ids_BN, time_B, context) -> logits_BNV`: a `Network`, or any function in its place."""
 
 
 class Denoiser:
     """A network with the condition of a batch bound to it.
 
     Args:
-        network: `(ids_BN, time_B, label_B) -> logits_BNV`.
-        label_B: (B,) class ids, or None.
+        network: `(ids_BN, time_B, context) -> logits_BNV`. A `Network` turns conditions into contexts itself; a
+            function is called with None.
+        layout: where the tokens stand; its `mask` is the id of MASK.
+        condition: what each of the B pictures is asked for.
+        negative: what they are to go away from, in place of nothing, where guidance asks.
         warps: applied to the logits of every call.
-        grid: (h, w) of the tokens, for samplers that go by position.
+        guidance: towards the condition; None does without.
         process: what the network was trained with, for samplers that step back in time.
-        guidance: towards the class; needs `label_B` and `null`.
-        null: the id of "no class".
-        reads_time: whether the network makes use of the time.
-        critic: a second network, `(ids_BN, None, label_B) -> (B, N, 1)`: how likely each token is wrong, as a logit.
+        critic: a second network, `(ids_BN, None, context) -> (B, N, 1)`: how likely each token is wrong, as a logit.
+        reads_time: whether the network makes use of the time; None asks the network.
     """
 
     evaluations: Tensor
     """(B,) network evaluations of each row so far, once `bind` was called."""
+    position: int
+    """The last that a causal network was asked for."""
     rows: Tensor
     """(A,) where the rows that are still sampled stand in the batch."""
-    positions: list[int]
-    """Of a causal network on its way: all of them, in its order."""
-    reader: Reader
-    """Of such a network."""
-    branches: list[Tensor | None]
-    """The classes (A,) that such a network is evaluated for: one, or two where guidance needs both."""
 
     def __init__(
         self,
         network: NetworkLike,
-        label_B: Tensor | None = None,
+        layout: Layout,
+        condition: Condition | None = None,
+        negative: Condition | None = None,
         warps: Warps | None = None,
-        grid: Grid | None = None,
-        process: Diffusing | None = None,
         guidance: Guidance | None = None,
-        null: int | None = None,
-        reads_time: bool = False,
+        process: Diffusing | None = None,
         critic: NetworkLike | None = None,
+        reads_time: bool | None = None,
     ) -> None:
-        self.network = network
-        self.label_B = label_B
-        self.warps = warps or Warps()
-        self.grid = grid
-        self.process = process
-        self.guidance = guidance if label_B is not None else None
-        self.null = null
-        self.reads_time = reads_time
-        self.critic = critic
+        self.network, self.critic = network, critic
+        self.layout, self.process = layout, process
+        self.condition, self.negative = condition or Condition(), negative or Condition()
+        self.warps, self.guidance = warps or Warps(), guidance or Unguided()
+        self.reads_time = getattr(network, "reads_time", False) if reads_time is None else reads_time
+        self.branches = self.guidance.branches
+        self._masks = any(branch.masked for branch in self.branches)
+        self._context: Context | None = None
+        self._critics: Context | None = None
+        self._confidence: Tensor | None = None
+        self._keeps = False
+        self.forget()
 
-    def bind(self, rows: Tensor) -> Denoiser:
-        """The denoiser for a whole batch, with its counter at zero; rows: (B,) 0 to B - 1."""
+    def bind(self, rows: Tensor, keeps: bool = False) -> Denoiser:
+        """The denoiser for a whole batch, with its counter at zero.
+
+        Args:
+            rows: (B,) 0 to B - 1.
+            keeps: whether to keep the last prediction, to be looked at, or used again.
+        """
         bound = copy(self)
         bound.rows, bound.evaluations = rows, torch.zeros_like(rows)
+        bound._context = self._seen(self.network, self.branches, len(rows))
+        bound._critics = None if self.critic is None else self._seen(self.critic, (TOWARDS,), len(rows))
+        bound._keeps, bound._confidence = keeps, None
+        bound.forget()
         return bound
+
+    def forget(self) -> None:
+        """Drop what is kept of earlier evaluations."""
+        self.last: Prediction | None = None
+        self._read: Tensor | None = None
+        self._awaited: Tensor | None = None
+        self._stale: Tensor | None = None
+        self._reader: Reader | None = None
+
+    def edited(self, ids_AN: Tensor, known_AN: Tensor) -> None:
+        """Ids (A, N) were changed from outside, or which of them are known."""
+        self.forget()
+        if self._confidence is not None:
+            given = self._confidence.masked_fill(known_AN, torch.inf)
+            self._confidence = given.masked_fill(ids_AN == self.layout.mask, 0.0)
 
     def select(self, rows: Tensor) -> Denoiser:
         """The denoiser of some of its rows (a boolean mask (A,)); it goes on counting in the same place."""
-        selected = copy(self)
-        selected.rows = self.rows[rows]
-        selected.label_B = None if self.label_B is None else self.label_B[rows]
-        return selected
+        some = copy(self)
+        some.rows = self.rows[rows]
+        some.condition, some.negative = self.condition.select(rows), self.negative.select(rows)
+        several = rows.repeat(len(self.branches))
+        some._context = None if self._context is None else self._context.select(several)
+        some._critics = None if self._critics is None else self._critics.select(rows)
+        some.last = None if self.last is None else Prediction(*(part[rows] for part in self.last))
+        some._read, some._confidence = (None if x is None else x[rows] for x in (self._read, self._confidence))
+        some._awaited = some._stale = None
+        some._reader = None if self._reader is None else self._reader.select(several)
+        return some
+
+    def fork(self) -> Denoiser:
+        """A copy that goes its own way from here."""
+        copied = self.select(torch.ones_like(self.rows, dtype=torch.bool))
+        copied.evaluations = self.evaluations.clone()
+        return copied
 
     @property
     def steady(self) -> bool:
         """Whether equal ids give equal logits at every step, so that an evaluation can be used again."""
-        constant = self.warps.constant and (self.guidance is None or self.guidance.constant)
-        return constant and not self.reads_time
+        return self.guidance.constant and not self.reads_time
 
-    def __call__(self, ids_AN: Tensor, time: float | None = None, progress: float = 0.0) -> Tensor:
-        """Warped float32 logits (A, N, V) of the clean ids.
+    def expect(self, ids_AN: Tensor) -> None:
+        """Announce the ids of the next evaluation: where they are those of the last one, that is used again.
+
+        Between steps, because it looks at data.
+        """
+        if self._keeps and self.steady and self._read is not None:
+            stale = (self._read != ids_AN).any(1)
+            self._awaited, self._stale = ids_AN, None if bool(stale.all()) else stale
+
+    def __call__(self, ids_AN: Tensor, clock: Clock | None = None, level: NoiseLevel | None = None) -> Prediction:
+        """The logits (A, N, V) of the clean ids.
 
         Args:
             ids_AN: (A, N) current ids.
-            time: noise level in [0, 1], for networks that read it.
-            progress: share of the sampling done, in [0, 1]; moves the ramps of temperature and guidance.
+            clock: where sampling stands; None is its beginning, at no time.
+            level: (A,) of the noise in the ids, where warps are to leave out what a token says about itself.
         """
-        time_A = None if time is None else torch.full((len(ids_AN),), time, device=ids_AN.device)
-        return self.warps(self._guided(ids_AN, time_A, progress).float(), progress)
+        clock = clock or Clock.even(0, torch.nan, 0.0, ids_AN)
+        used, self.last = self.last, None
+        if used is not None and ids_AN is self._awaited and self._stale is not None:
+            own = self._renewed(used.own, self._stale, ids_AN, clock)
+        else:
+            del used
+            own = self._guided(ids_AN, clock)
+        evidence = None
+        if level is not None and not self.warps.none:
+            assert self.process is not None
+            evidence = warping.evidence(ids_AN, level, self.process.frequencies)
+        prediction = Prediction(self.warps(own, clock.progress, ids_AN, evidence), own)
+        if self._keeps:
+            self.last, self._read = prediction, ids_AN
+        self._awaited = self._stale = None
+        return prediction
 
     def critique(self, ids_AN: Tensor) -> Tensor:
         """How likely each token is wrong, as float32 logits (A, N); costs one network evaluation.
@@ -102,80 +166,90 @@ class Denoiser:
         """
         if self.critic is None:
             raise ValueError("there is no critic to ask")
-        self._count()
-        return self.critic(ids_AN, None, self.label_B).squeeze(-1).float()
+        self._count(1)
+        return self.critic(ids_AN, None, self._critics).squeeze(-1).float()
 
-    def at(self, step: int, ids_AN: Tensor, progress: float = 0.0) -> tuple[int, Tensor]:
-        """The position that comes at a step in the order of a causal network, and its warped float32 logits (A, V).
-
-        Steps go from 0 on, one by one. Where guidance needs both branches at any of them, both are evaluated at all,
-        because a network that remembers what it has read must have read everything.
+    def at(self, step: int, ids_AN: Tensor, clock: Clock) -> tuple[int, Prediction]:
+        """The position that comes at a step in the order of a causal network, and the logits (A, V) there.
 
         Args:
             step: place in the order.
             ids_AN: (A, N), of which the ids at the positions before count.
-            progress: as above.
+            clock: where sampling stands.
         """
-        if step == 0:
-            self._begin(ids_AN)
+        several = ids_AN.repeat(len(self.branches), 1)
+        if self._reader is None:
+            self._reader = self._begin(len(ids_AN))
+            for earlier in range(step):
+                self._reader(several, earlier)
         self._count(len(self.branches))
-        if len(self.branches) == 1:
-            logits = self.reader(ids_AN, step).float()
-        else:
-            assert self.guidance is not None
-            logits = _mixed(self.reader(ids_AN.repeat(2, 1), step), self.guidance(progress))
-        return self.positions[step], self.warps(logits, progress)
+        own = self._mixed(self._reader(several, step), ids_AN, clock)
+        prediction = Prediction(self.warps(own, clock.progress), own)
+        self.position = self._reader.positions[step]
+        self.last = prediction if self._keeps else None
+        return self.position, prediction
 
-    def _begin(self, ids_AN: Tensor) -> None:
-        """Set out through the positions of a causal network."""
-        network, guidance = self.network, self.guidance
-        ordered = network.causal_order if isinstance(network, Ordered) else torch.arange(ids_AN.shape[1])
-        self.positions = positions = ordered.tolist()
-        scale = None if guidance is None else guidance(0.0) if guidance.constant else torch.nan
-        if scale in (None, 1.0):
-            self.branches = [self.label_B]
-        else:
-            self.branches = [self._negative()] if scale == 0.0 else [self.label_B, self._negative()]
-        labels = [label for label in self.branches if label is not None]
-        label = torch.cat(labels) if labels else None
+    def _begin(self, num_rows: int) -> Reader:
+        network = self.network
         if isinstance(network, Incremental):
-            self.reader = network.reader(len(self.branches) * len(ids_AN), label)
-        else:
-            self.reader = lambda ids, step: network(ids, None, label)[:, positions[step]]
+            return network.reader(len(self.branches) * num_rows, self._context)
+        order = network.causal_order if isinstance(network, Ordered) else torch.arange(self.layout.num_tokens)
+        return Recomputing(network, self._context, order.tolist())
 
-    def _guided(self, ids_AN: Tensor, time_A: Tensor | None, progress: float) -> Tensor:
-        scale = 1.0 if self.guidance is None else self.guidance(progress)
-        if scale == 1.0:
-            return self._evaluate(ids_AN, time_A, self.label_B)
-        negative_A = self._negative()
-        if scale == 0.0:
-            return self._evaluate(ids_AN, time_A, negative_A)
-        # Both branches in one batch.
-        assert self.label_B is not None
-        twice = None if time_A is None else time_A.repeat(2)
-        both = self._evaluate(ids_AN.repeat(2, 1), twice, torch.cat([self.label_B, negative_A]), 2)
-        return _mixed(both, scale)
+    def _renewed(self, own: Tensor, stale: Tensor, ids_AN: Tensor, clock: Clock) -> Tensor:
+        """The last logits, evaluated anew in the rows that have changed."""
+        if not bool(stale.any()):
+            return own
+        at = Clock(clock.step, clock.time[stale], clock.progress[stale])
+        own[stale] = self.select(stale)._guided(ids_AN[stale], at)
+        return own
 
-    def _evaluate(self, ids: Tensor, time: Tensor | None, label: Tensor | None, branches: int = 1) -> Tensor:
-        self._count(branches)
-        return self.network(ids, time, label)
+    def _guided(self, ids_AN: Tensor, clock: Clock) -> Tensor:
+        """Float32 logits (A, N, V): all branches as one batch, mixed."""
+        num = len(self.branches)
+        self._count(num)
+        ids = torch.cat([self._asked(branch, ids_AN) for branch in self.branches]) if num > 1 else ids_AN
+        time = clock.time.float().repeat(num) if self.reads_time else None
+        own = self._mixed(self.network(ids, time, self._context), ids_AN, clock)
+        if self._masks:
+            given = ids_AN != self.layout.mask if self._confidence is None else self._confidence.isinf()
+            self._confidence = own.softmax(-1).amax(-1).masked_fill(given, torch.inf)
+        return own
 
-    def _count(self, branches: int = 1) -> None:
+    def _mixed(self, logits: Tensor, ids_AN: Tensor, clock: Clock) -> Tensor:
+        if len(self.branches) == 1:
+            return self.guidance.combine({self.branches[0]: logits}, ids_AN, clock)
+        parts = dict(zip(self.branches, logits.chunk(len(self.branches)), strict=True))
+        return self.guidance.combine(parts, ids_AN, clock)
+
+    def _asked(self, branch: Branch, ids_AN: Tensor) -> Tensor:
+        """The ids that a branch reads; before the first evaluation nothing is unsure."""
+        return ids_AN if self._confidence is None else branch.ids(ids_AN, self._confidence, self.layout.mask)
+
+    def _seen(self, network: NetworkLike, branches: tuple[Branch, ...], num_rows: int) -> Context | None:
+        """What a network sees of the condition in every branch, one under another."""
+        asked = Condition.cat([branch.condition(self.condition, self.negative) for branch in branches])
+        read = getattr(network, "context", None)
+        return None if read is None else read(asked, len(branches) * num_rows)
+
+    def _count(self, evaluations: int) -> None:
         if len(self.rows) == len(self.evaluations):
-            self.evaluations += branches
+            self.evaluations += evaluations
         else:
-            self.evaluations[self.rows] += branches
-
-    def _negative(self) -> Tensor:
-        """(A,) the class that guidance leads away from."""
-        assert self.guidance is not None and self.label_B is not None
-        negative = self.null if self.guidance.negative is None else self.guidance.negative
-        if negative is None:
-            raise ValueError("guidance needs a class to lead away from, but this prior has none")
-        return torch.full_like(self.label_B, negative)
+            self.evaluations[self.rows] += evaluations
 
 
-def _mixed(both: Tensor, scale: float) -> Tensor:
-    """Logits at a guidance scale, of those with the class (first half of the rows) and those away from it (second)."""
-    towards, away = both.float().chunk(2)
-    return torch.lerp(away, towards, scale)
+class Recomputing:
+    """A reader of a causal network that keeps nothing: every step evaluates all positions."""
+
+    def __init__(self, network: NetworkLike, context: Context | None, positions: list[int]) -> None:
+        self.network, self.context, self.positions = network, context, positions
+
+    def __call__(self, ids_BN: Tensor, step: int) -> Tensor:
+        """Logits (B, V) of the position that comes at a step."""
+        return self.network(ids_BN, None, self.context)[:, self.positions[step]]
+
+    def select(self, rows: Tensor) -> Recomputing:
+        """A reader of some rows."""
+        context = None if self.context is None else self.context.select(rows)
+        return Recomputing(self.network, context, self.positions)

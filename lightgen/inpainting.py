@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lightgen.functional.masks import erode, token_mask
 from lightgen.functional.tiling import canvas_offset
+from lightgen.layout import Layout
 from lightgen.prior import Prior
 from lightgen.types import Canvas, Grid
 
@@ -42,11 +43,11 @@ class Known:
         """uint8 images (B, C, H, W) with the known pixels put back."""
         return torch.where(self.pixels.to(images.device), self.image.to(images.device), images)
 
-    def shown(self, grid: Grid) -> Tensor:
-        """(C, H, W) uint8: what the sampler is given, on a grid (h, w) of cells; neutral where a cell is not known."""
-        cells = self.tokens.cpu().view(*grid, -1)[..., 0]
+    def shown(self, layout: Layout) -> Tensor:
+        """(C, H, W) uint8: what the sampler is given, in a layout of tokens; neutral where a cell is not known."""
+        cells = self.tokens.cpu().view(*layout.grid, -1)[..., 0]
         for axis in (0, 1):
-            cells = cells.repeat_interleave(self.image.shape[1 + axis] // grid[axis], axis)
+            cells = cells.repeat_interleave(self.image.shape[1 + axis] // layout.grid[axis], axis)
         return torch.where(cells, self.image, NEUTRAL)
 
 
@@ -82,7 +83,9 @@ def known_part(
         )
     if margin < 0:
         raise ValueError(f"margin must be at least 0, not {margin}")
-    window, grid = prior.grid(), prior.grid(canvas)
+    if not prior.layout().is_grid:
+        raise ValueError("a part of a picture can be kept only where tokens stand on a grid; this prior's do not")
+    window, grid = prior.layout().grid, prior.layout(canvas).grid
     factor = (pixels.shape[0] // window[0], pixels.shape[1] // window[1])
     if grid == window and bool(pixels.all()):
         raise ValueError("there is nothing to paint: everything is known")

@@ -1,6 +1,9 @@
 """Checkpoints of earlier versions, translated as they are read.
 
-0.1    `sampler`, `warps` and `guidance` stood beside each other in a prior; now they are its `recipe`
+0.1    `sampler`, `warps` and `guidance` stood beside each other in a prior, and are its `recipe` now; classes were
+       numbers of the network and the prior, and a critic a part of its own, now a `ClassLabel` and one of `others`;
+       networks took the numbers that are an `Interface` now; confidence was always that after the warps, and
+       temperatures sharpened what a noisy token says about itself
 """
 
 from __future__ import annotations
@@ -22,6 +25,9 @@ def migrate(contents: dict[str, Any], key: str) -> None:
     entry = contents[key]
     if str(entry["version"]).startswith("0.1."):
         entry["component"] = _walked(entry["component"], _FROM_0_1)
+        for state in ("state_dict", "current_model_state"):
+            if state in contents:
+                contents[state] = {_renamed(name): tensor for name, tensor in contents[state].items()}
 
 
 def component(kind: str, name: str, **arguments: Any) -> Description:
@@ -34,7 +40,7 @@ def _walked(value: Any, changes: dict[str, Callable[[Description], None]]) -> An
     if isinstance(value, dict):
         value = {name: _walked(part, changes) for name, part in value.items()}
         if value.keys() == {"kind", "name", "arguments"} and value["kind"] in changes:
-            changes[value["kind"]](value["arguments"])
+            changes[value["kind"]](value)
         return value
     return [_walked(part, changes) for part in value] if isinstance(value, list) else value
 
@@ -42,6 +48,55 @@ def _walked(value: Any, changes: dict[str, Callable[[Description], None]]) -> An
 def _prior(arguments: Description) -> None:
     parts = {name: arguments.pop(name) for name in ("sampler", "warps", "guidance") if name in arguments}
     arguments["recipe"] = component("recipe", "Recipe", **parts)
+    critic = arguments.pop("critic", None)
+    arguments["others"] = {} if critic is None else {"critic": critic}
+    dropout = arguments.pop("label_dropout", 0.0)
+    for network in (arguments["network"], critic):
+        if network is not None and network["arguments"]["interface"]["arguments"]["conditioner"] is not None:
+            network["arguments"]["interface"]["arguments"]["conditioner"]["arguments"]["dropout"] = dropout
 
 
-_FROM_0_1: dict[str, Callable[[Description], None]] = {"prior": _prior}
+def _network(arguments: Description) -> None:
+    num_ids, num_outputs = arguments.pop("num_ids"), arguments.pop("vocab_size")
+    grid, num_classes = arguments.pop("grid"), arguments.pop("num_classes", 0)
+    num_codes, reads_time = arguments.pop("num_codes", 1), arguments.pop("reads_time", False)
+    # A critic answers by one logit, and reads all codes.
+    vocab_size = num_ids if num_outputs == 1 else num_outputs
+    arguments["interface"] = component(
+        "interface", "Interface",
+        layout=component("layout", "Layout", cells=grid, vocab_size=vocab_size, num_codes=num_codes),
+        num_ids=num_ids,
+        num_outputs=num_outputs,
+        reads_time=reads_time,
+        conditioner=component("conditioner", "ClassLabel", num_classes=num_classes) if num_classes else None,
+    )  # fmt: skip
+
+
+def _sampler(description: Description) -> None:
+    arguments = description["arguments"]
+    if description["name"] in ("MaskGIT", "ArgmaxUnrolled", "Purity"):
+        arguments["confidence"] = "warped"
+    if description["name"] in ("Ancestral", "PredictorCorrector"):
+        arguments["leave_one_out"] = False
+
+
+def _remasking(description: Description) -> None:
+    if description["name"] == "Confidence":
+        description["arguments"]["confidence"] = "warped"
+
+
+def _renamed(name: str) -> str:
+    """A weight's name: the class vectors are a conditioner's, the critic one of several."""
+    if name.startswith(("critic.", "prior.critic.")):
+        name = name.replace("critic.", "others.critic.", 1)
+    for network in ("network.", "others.critic."):
+        name = name.replace(f"{network}label.weight", f"{network}conditioner.embedding.weight")
+    return name
+
+
+_FROM_0_1: dict[str, Callable[[Description], None]] = {
+    "prior": lambda description: _prior(description["arguments"]),
+    "network": lambda description: _network(description["arguments"]),
+    "sampler": _sampler,
+    "remasking": _remasking,
+}

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from lightgen.checkpoint import restore
+from lightgen.condition import Condition
 from lightgen.denoiser import Denoiser, NetworkLike
-from lightgen.functional.random import Noise, Stream
-from lightgen.functional.tiling import canvas_grid
-from lightgen.guidance import Guidance
+from lightgen.functional.random import Noise
+from lightgen.guidance.base import ALL, Guidance
+from lightgen.layout import Layout
 from lightgen.networks.base import Network, require_sight
 from lightgen.processes.base import Process
-from lightgen.processes.masked import Masked
 from lightgen.recipe import Recipe
 from lightgen.registry import Component
 from lightgen.samplers.base import require_fit
+from lightgen.samplers.iteration import Iteration
 from lightgen.tokenizers.base import Tokenizer
-from lightgen.types import Canvas, Diffusing, Grid, OnStep, Sample, flatten_ids, to_uint8, to_unit, unflatten_ids
+from lightgen.types import Canvas, Diffusing, NoiseFamily, OnStep, Sample, to_uint8, to_unit
 from lightgen.windows import on_canvas
+
+WITHOUT_MASK = (NoiseFamily.UNIFORM, NoiseFamily.CAUSAL)
 
 
 class Prior(nn.Module, Component):
@@ -33,11 +36,10 @@ class Prior(nn.Module, Component):
         network: noisy ids to logits.
         process: what the network was trained with.
         recipe: used where none is given.
-        label_dropout: how often the class was hidden in training; without that there is no guidance.
-        critic: clean ids to logits (B, N, 1) of whether each token is wrong, for samplers that ask for it.
+        others: networks beside the first by the role that the process trains them in, e.g. a critic.
 
     Raises:
-        ValueError: if sampler, network or critic do not fit the process, or guidance the training.
+        ValueError: if the recipe or a network does not fit the process, or guidance the training.
     """
 
     kind: ClassVar[str] = "prior"
@@ -49,41 +51,52 @@ class Prior(nn.Module, Component):
         network: Network,
         process: Process,
         recipe: Recipe,
-        label_dropout: float = 0.0,
-        critic: Network | None = None,
+        others: Mapping[str, Network] | None = None,
     ) -> None:
         super().__init__()
         require_sight(network, process.family)
-        if critic is not None and not isinstance(process, Masked):
-            raise ValueError(f"a critic needs a prior trained with absorbing noise, not {process.family.value} noise")
+        others = others or {}
+        for role in others:
+            if role not in process.roles:
+                raise ValueError(no_role(process, role))
         self.tokenizer = tokenizer.eval().requires_grad_(False)
         self.network = network
         self.process = process
         self.recipe = recipe
-        self.label_dropout = label_dropout
-        self.critic = critic
+        self.others = nn.ModuleDict(others)
         self.chosen(recipe)
 
     def chosen(self, recipe: Recipe | None) -> Recipe:
         """The recipe to sample by: the given one, or the prior's own.
 
         Raises:
-            ValueError: if its sampler does not fit the noise of the training, or its guidance the classes.
+            ValueError: if its sampler does not fit the noise of the training, or its guidance the condition.
         """
         recipe = recipe or self.recipe
-        require_fit(recipe.sampler, self.process.family, self.critic is not None)
+        require_fit(recipe.sampler, self.process.family, self.others.keys())
         if recipe.guidance is not None:
             self._require_guidable(recipe.guidance)
         return recipe
 
     def _require_guidable(self, guidance: Guidance) -> None:
-        num_classes = self.network.num_classes
-        if num_classes == 0:
-            raise ValueError("guidance needs a prior with classes; this one was trained without (model.num_classes: 0)")
-        if self.label_dropout == 0:
-            raise ValueError("guidance needs a prior trained with model.label_dropout above 0; this one was not")
-        if guidance.negative is not None and not 0 <= guidance.negative < num_classes:
-            raise ValueError(f"negative must be a class in [0, {num_classes - 1}], not {guidance.negative}")
+        if guidance.needs_mask and self.process.family in WITHOUT_MASK:
+            name, noise = type(guidance).__name__, self.process.family.value
+            raise ValueError(f"{name} masks tokens, but a prior trained with {noise} noise knows no MASK")
+        conditioner = self.network.conditioner
+        for branch in guidance.branches:
+            if not (branch.hidden or branch.replaced):
+                continue
+            if conditioner is None:
+                raise ValueError("guidance needs a prior with a condition; this one was trained without "
+                                 "(model.conditioner: null)")  # fmt: skip
+            if conditioner.dropout == 0:
+                raise ValueError(
+                    "guidance needs a prior trained with dropout of its condition above 0, not this one"
+                )
+            if unknown := set(branch.hidden) - {*conditioner.names, *ALL}:
+                raise ValueError(f"guidance hides {', '.join(unknown)}; there are {', '.join(conditioner.names)}")
+            for name, value in branch.replaced:
+                conditioner.check(name, value)
 
     def train(self, mode: bool = True) -> Prior:
         """Training mode for the network; the tokenizer stays as it is."""
@@ -101,89 +114,110 @@ class Prior(nn.Module, Component):
         """Values of a picture, C H W: what bits per dimension are per."""
         return self.tokenizer.channels * self.tokenizer.image_size[0] * self.tokenizer.image_size[1]
 
-    def grid(self, canvas: Canvas | None = None) -> Grid:
-        """Cells (h, w) of a picture, or of a canvas.
+    def layout(self, canvas: Canvas | None = None) -> Layout:
+        """The layout of a picture's tokens, or of a canvas.
 
         Raises:
             ValueError: if the canvas is smaller than one window, or cuts a cell.
         """
-        return self.network.grid if canvas is None else canvas_grid(self.network.grid, canvas)
+        return self.network.layout.on(canvas)
 
     def initial(self, noise: Noise, canvas: Canvas | None = None) -> Tensor:
         """All-noise ids (B, N), where sampling starts."""
-        h, w = self.grid(canvas)
-        return self.process.initial(self.network.num_codes * h * w, noise)
+        return self.process.initial(self.layout(canvas).num_tokens, noise)
 
-    def labels(self, label: int | Sequence[int] | Tensor | None, noise: Noise) -> Tensor | None:
-        """(B,) class ids: the given ones, or uniformly random ones; None for a prior without classes.
+    def completed(self, condition: Condition | None, noise: Noise) -> Condition:
+        """What B pictures are asked for, where a condition leaves it open, e.g. random classes.
 
         Raises:
-            ValueError: if the prior has no such class.
+            ValueError: if it asks for what the prior was not trained with.
         """
-        num_classes = self.network.num_classes
-        if num_classes == 0:
-            if label is not None:
-                raise ValueError(f"label {label} was given, but this prior was trained without classes")
-            return None
-        if label is None:
-            return noise.integers(0, Stream.CONDITION, 1, num_classes).squeeze(1)
-        label_B = torch.as_tensor(label, device=self.device).expand(len(noise.index))
-        if bool(((label_B < 0) | (label_B > num_classes)).any()):
-            raise ValueError(f"label must be in [0, {num_classes - 1}], or {num_classes} for no class, not {label}")
-        return label_B
+        conditioner, condition = self.network.conditioner, condition or Condition()
+        known = () if conditioner is None else conditioner.names
+        if unknown := set(condition.tensors) - set(known):
+            name = min(unknown)
+            given = ", ".join(map(str, condition.tensors[name].unique().tolist()))
+            without = "classes" if name == "label" else name
+            raise ValueError(f"{name} {given} was given, but this prior was trained without {without}")
+        return condition if conditioner is None else conditioner.complete(condition.to(self.device), noise)
+
+    def denoiser(
+        self,
+        noise: Noise,
+        recipe: Recipe | None = None,
+        condition: Condition | None = None,
+        negative: Condition | None = None,
+        canvas: Canvas | None = None,
+    ) -> Denoiser:
+        """What a sampler calls, for the pictures of `noise`. For the arguments see `sample_ids`."""
+        recipe, layout = self.chosen(recipe), self.layout(canvas)
+        networks: dict[str, NetworkLike] = {"denoiser": self.network, **self.others}
+        if canvas is not None:
+            networks = {role: on_canvas(network, layout) for role, network in networks.items()}  # type: ignore[arg-type]
+        process: Any = self.process
+        stepping: Diffusing | None = process if process.diffuses else None
+        return Denoiser(
+            networks["denoiser"], layout, self.completed(condition, noise), negative, recipe.warps, recipe.guidance,
+            stepping, networks.get("critic"),
+        )  # fmt: skip
+
+    def iterate(
+        self,
+        noise: Noise,
+        recipe: Recipe | None = None,
+        condition: Condition | None = None,
+        ids_BN: Tensor | None = None,
+        known_BN: Tensor | None = None,
+        canvas: Canvas | None = None,
+        negative: Condition | None = None,
+        watch: bool = False,
+    ) -> Iteration:
+        """The same as `sample_ids`, step by step: an iterator to look at, edit and fork between the steps.
+
+        Args:
+            watch: whether to keep how sure the network is of each token.
+        """
+        recipe = self.chosen(recipe)
+        start_BN = self.initial(noise, canvas)
+        if ids_BN is not None:
+            start_BN = ids_BN if known_BN is None else torch.where(known_BN, ids_BN, start_BN)
+        denoise = self.denoiser(noise, recipe, condition, negative, canvas)
+        return recipe.sampler.iterate(denoise, start_BN, known_BN, noise, watch)
 
     def sample_ids(
         self,
         noise: Noise,
         recipe: Recipe | None = None,
-        label: int | Sequence[int] | Tensor | None = None,
+        condition: Condition | None = None,
         ids_BN: Tensor | None = None,
         known_BN: Tensor | None = None,
         on_step: OnStep | None = None,
         canvas: Canvas | None = None,
+        negative: Condition | None = None,
     ) -> Sample:
         """Sample one batch of ids (B, N), one row a picture of `noise`.
 
         Args:
             noise: which pictures of which seed; on the prior's device.
             recipe: None means the prior's own.
-            label: one class id, one for each picture, or None for random classes.
+            condition: what the B pictures are asked for; what it leaves open is drawn, e.g. classes.
             ids_BN: where to start, and what the known tokens are; None means all noise.
             known_BN: True where `ids_BN` is given and never changes.
             on_step: see `Sampler`.
             canvas: rows and columns, in windows of the size in training, for a larger grid (see `lightgen.windows`).
+            negative: what guidance goes away from, in place of nothing.
         """
-        recipe = self.chosen(recipe)
-        start_BN = self.initial(noise, canvas)
-        if ids_BN is not None:
-            start_BN = ids_BN if known_BN is None else torch.where(known_BN, ids_BN, start_BN)
-        network: NetworkLike = self.network
-        critic: NetworkLike | None = self.critic
-        if canvas is not None:
-            network = on_canvas(self.network, self.grid(canvas))
-            critic = None if self.critic is None else on_canvas(self.critic, self.grid(canvas))
-        denoiser = Denoiser(
-            network,
-            self.labels(label, noise),
-            recipe.warps,
-            self.grid(canvas),
-            self.process if isinstance(self.process, Diffusing) else None,
-            recipe.guidance,
-            self.network.num_classes,
-            self.network.reads_time,
-            critic,
-        )
-        return recipe.sampler(denoiser, start_BN, known_BN, noise, on_step)
+        return self.iterate(noise, recipe, condition, ids_BN, known_BN, canvas, negative).run(on_step)
 
     @torch.no_grad()
     def encode(self, images: Tensor) -> Tensor:
         """Ids (B, N) of uint8 images (B, C, H, W); the codes of a cell follow one another."""
-        return flatten_ids(self.tokenizer.encode(to_unit(images)))
+        return self.layout().flatten(self.tokenizer.encode(to_unit(images)))
 
     @torch.no_grad()
     def decode(self, ids_BN: Tensor, canvas: Canvas | None = None) -> Tensor:
         """uint8 images (B, C, H, W) of ids (B, N), which may be those of a larger canvas."""
-        return to_uint8(self.tokenizer.decode(unflatten_ids(ids_BN, self.grid(canvas))))
+        return to_uint8(self.tokenizer.decode(self.layout(canvas).unflatten(ids_BN)))
 
     def sample(
         self,
@@ -202,9 +236,21 @@ class Prior(nn.Module, Component):
         batches = []
         for first in range(0, num_images, batch_size):
             noise = Noise.of(seed, min(batch_size, num_images - first), first, self.device)
-            sample = self.sample_ids(noise, recipe, label, canvas=canvas)
+            sample = self.sample_ids(noise, recipe, labelled(label, noise), canvas=canvas)
             batches.append(self.decode(sample.ids, canvas))
         return torch.cat(batches)
+
+
+def no_role(process: Process, role: str) -> str:
+    """What is said of a network in a role that a process does not train."""
+    return (
+        f"the process {type(process).__name__} trains no {role}, but {', '.join(process.roles) or 'one network alone'}"
+    )
+
+
+def labelled(label: int | None, noise: Noise) -> Condition:
+    """The condition that all pictures are of one class; None leaves it open."""
+    return Condition({} if label is None else {"label": torch.full_like(noise.index, label)})
 
 
 def load(path: str | Path) -> Prior:

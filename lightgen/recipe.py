@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from lightgen.guidance import Guidance
+from lightgen.guidance.base import Guidance
 from lightgen.registry import Component
 from lightgen.samplers.base import Sampler
 from lightgen.warps import Warps

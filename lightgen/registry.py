@@ -22,6 +22,7 @@ from typing import Any, ClassVar, Self
 
 ENTRY_POINTS = "lightgen.components"
 PACKAGES = (
+    "guidance", "conditioners",
     "quantizers", "networks", "networks.resamplers", "processes", "tokenizers",
     "samplers", "losses", "metrics", "data", "modules",
 )  # fmt: skip

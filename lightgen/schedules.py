@@ -6,22 +6,31 @@ import math
 from abc import abstractmethod
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from lightgen.registry import Component
 
 
 class Schedule(Component):
-    """A falling function on [0, 1] with value 1 at 0 and 0 at 1."""
+    """A falling function on [0, 1] with value 1 at 0 and 0 at 1.
+
+    >>> Cosine()(0.5)
+    tensor(0.7071, dtype=torch.float64)
+    """
 
     kind: ClassVar[str] = "schedule"
 
+    def __call__(self, progress: Tensor | float) -> Tensor:
+        """The share still noise, float64, of a progress of any shape."""
+        return self.share(torch.as_tensor(progress, dtype=torch.float64))
+
     @abstractmethod
-    def __call__(self, progress: float) -> float:
-        """The share still noise."""
+    def share(self, progress: Tensor) -> Tensor:
+        """The same, of float64 tensors."""
 
 
-def count(total: Tensor, share: float) -> Tensor:
+def count(total: Tensor, share: Tensor | float) -> Tensor:
     """floor(total share), int64: of so many tokens, those that are still noise.
 
     Rounding loses none: 784 (1 - 294 / 784) is 490, although it lies below that in float32, and 10 (1 - 0.9) is 1.
@@ -34,8 +43,9 @@ class Cosine(Schedule):
 
     source: ClassVar[str] = "Chang et al., 2022, arXiv 2202.04200"
 
-    def __call__(self, progress: float) -> float:
-        return math.cos(math.pi * progress / 2) if progress < 1 else 0.0
+    def share(self, progress: Tensor) -> Tensor:
+        # cos(pi / 2) is not quite 0 in floating point.
+        return torch.where(progress < 1, torch.cos(math.pi * progress / 2), 0.0)
 
 
 class Power(Schedule):
@@ -55,8 +65,8 @@ class Power(Schedule):
             raise ValueError(f"exponent must be above 0, not {exponent}")
         self.exponent = exponent
 
-    def __call__(self, progress: float) -> float:
-        return float(1 - progress**self.exponent)
+    def share(self, progress: Tensor) -> Tensor:
+        return 1 - progress**self.exponent
 
 
 class Logarithmic(Schedule):
@@ -74,8 +84,8 @@ class Logarithmic(Schedule):
     def __init__(self, num_tokens: int = 256) -> None:
         self.num_tokens = _at_least_two(num_tokens)
 
-    def __call__(self, progress: float) -> float:
-        return min(1.0, math.log(1 / progress) / math.log(self.num_tokens)) if progress > 0 else 1.0
+    def share(self, progress: Tensor) -> Tensor:
+        return (torch.log(1 / progress) / math.log(self.num_tokens)).clamp_max(1.0)
 
 
 class Exponential(Schedule):
@@ -93,8 +103,8 @@ class Exponential(Schedule):
     def __init__(self, num_tokens: int = 256) -> None:
         self.num_tokens = _at_least_two(num_tokens)
 
-    def __call__(self, progress: float) -> float:
-        return float((1 - self.num_tokens ** (progress - 1)) / (1 - 1 / self.num_tokens))
+    def share(self, progress: Tensor) -> Tensor:
+        return (1 - self.num_tokens ** (progress - 1)) / (1 - 1 / self.num_tokens)
 
 
 class Arccos(Schedule):
@@ -102,8 +112,8 @@ class Arccos(Schedule):
 
     source: ClassVar[str] = "Besnier and Chen, 2023, arXiv 2310.14400"
 
-    def __call__(self, progress: float) -> float:
-        return 2 / math.pi * math.acos(progress)
+    def share(self, progress: Tensor) -> Tensor:
+        return 2 / math.pi * torch.acos(progress)
 
 
 def _at_least_two(num_tokens: int) -> int:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, NamedTuple, Protocol, TypedDict, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, TypedDict, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -73,8 +73,15 @@ class Ordered(Protocol):
 class Reader(Protocol):
     """A causal network on its way through a batch of sequences."""
 
+    positions: list[int]
+    """(N,) in its order."""
+
     def __call__(self, ids_BN: Tensor, step: int) -> Tensor:
-        """Logits (B, V) of the position that comes at a step. Steps go from 0 on, one by one, on the same rows."""
+        """Logits (B, V) of the position that comes at a step. Steps go from 0 on, one by one."""
+        ...
+
+    def select(self, rows: Tensor) -> Reader:
+        """A reader that goes on with some of the sequences."""
         ...
 
 
@@ -82,12 +89,12 @@ class Reader(Protocol):
 class Incremental(Ordered, Protocol):
     """A causal network that has a cheaper way to the logits of one position than to evaluate all of them."""
 
-    def reader(self, num_rows: int, label_B: Tensor | None) -> Reader:
-        """A reader of so many sequences, at their beginning, with their classes (B,)."""
+    def reader(self, num_rows: int, context: Any) -> Reader:
+        """A reader of so many sequences, at their beginning; the `Context` is that of the condition, or None."""
         ...
 
 
-class Level(NamedTuple):
+class NoiseLevel(NamedTuple):
     """How far tokens are destroyed: shares (B,) float64 that add up to 1.
 
     All three are given, for the rest of the others would not be exactly zero where nothing is replaced.
@@ -103,16 +110,22 @@ class Level(NamedTuple):
 class Diffusing(Protocol):
     """What samplers need of a diffusion process; they do not import one."""
 
-    def level(self, time_B: Tensor) -> Level:
+    family: ClassVar[NoiseFamily]
+    frequencies: Tensor
+    """(V,) float64: how often each code is drawn where a token is replaced."""
+
+    def noise_level(self, time_B: Tensor) -> NoiseLevel:
         """The level at times (B,) float64."""
         ...
 
-    def reverse(self, clean_BN: Tensor, ids_BN: Tensor, time: float, earlier: float, noise: Any, step: int) -> Tensor:
-        """Draw ids (B, N) at an earlier time, given those at `time` and the clean ids."""
+    def reverse(
+        self, clean_BN: Tensor, ids_BN: Tensor, time_B: Tensor, earlier_B: Tensor, noise: Any, step: int | Tensor
+    ) -> Tensor:
+        """Draw ids (B, N) at an earlier time, given those at `time` and the clean ids; times (B,) float64."""
         ...
 
-    def forward_from(self, ids_BN: Tensor, time: float, later: float, noise: Any, step: int) -> Tensor:
-        """Draw ids (B, N) at a later time, given those at `time`."""
+    def forward_from(self, ids_BN: Tensor, time_B: Tensor, later_B: Tensor, noise: Any, step: int | Tensor) -> Tensor:
+        """Draw ids (B, N) at a later time, given those at `time`; times (B,) float64."""
         ...
 
 
@@ -160,15 +173,3 @@ def to_unit(images: Tensor) -> Tensor:
 def to_uint8(images: Tensor) -> Tensor:
     """Float images in [-1, 1] to uint8, rounding to nearest. The only place where lightgen quantises."""
     return images.float().clamp(-1, 1).add(1).mul_(127.5).round_().to(torch.uint8)
-
-
-def flatten_ids(ids: Tensor) -> Tensor:
-    """Ids (B, h, w) or (B, M, h, w) to (B, N) in raster order of cells; the M codes of a cell follow one another."""
-    return ids.flatten(1) if ids.ndim == 3 else ids.permute(0, 2, 3, 1).flatten(1)
-
-
-def unflatten_ids(ids_BN: Tensor, grid: Grid) -> Tensor:
-    """The inverse of `flatten_ids`: (B, h, w), or (B, M, h, w) for M > 1 codes a cell."""
-    h, w = grid
-    codes = ids_BN.unflatten(1, (h, w, -1))
-    return codes.squeeze(3) if codes.shape[3] == 1 else codes.permute(0, 3, 1, 2)

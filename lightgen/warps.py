@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
-from lightgen.functional import warps
+from lightgen.functional import warping
 from lightgen.registry import Component
 
 
@@ -55,14 +56,46 @@ class Warps(Component):
         """Whether the warps are the same at every step."""
         return self.temperature_end in (None, self.temperature)
 
-    def __call__(self, logits: Tensor, progress: float = 0.0) -> Tensor:
-        """Warped logits (..., V); `progress` is 0 at the first step and 1 at the last."""
-        end = self.temperature if self.temperature_end is None else self.temperature_end
-        logits = warps.temperature(logits, self.temperature + (end - self.temperature) * progress)
+    @property
+    def none(self) -> bool:
+        """Whether they change nothing."""
+        return self == Warps() or self == Warps(temperature_end=1.0)
+
+    def __call__(
+        self, logits: Tensor, progress: Tensor | None = None, ids: Tensor | None = None, evidence: Tensor | None = None
+    ) -> Tensor:
+        """Warped logits (A, ..., V).
+
+        Args:
+            logits: of the clean ids.
+            progress: (A,) of each picture, from 0 to 1; None is 0.
+            ids: (A, ...) the current ids, where there is `evidence`.
+            evidence: (A, ...) how much the noisy id itself speaks for the clean one being the same, in nats (see
+                `lightgen.functional.warping.evidence`). What is warped is what the other tokens say; it is added again.
+        """
+        if self.none:
+            return logits
+        if evidence is None or ids is None:
+            return self._warped(logits, progress)
+        there = ids.clamp_max(logits.shape[-1] - 1).unsqueeze(-1)
+        evidence = evidence.to(logits).unsqueeze(-1)
+        others = self._warped(logits.scatter_add(-1, there, -evidence), progress)
+        return others.scatter_add(-1, there, evidence)
+
+    def _warped(self, logits: Tensor, progress: Tensor | None) -> Tensor:
+        value = self._temperature(progress, logits.ndim)
+        positive = isinstance(value, Tensor) and 0 not in (self.temperature, self.temperature_end)
+        logits = logits / value if positive else warping.temperature(logits, value)
         if self.top_k is not None:
-            logits = warps.top_k(logits, self.top_k)
+            logits = warping.top_k(logits, self.top_k)
         if self.top_p is not None:
-            logits = warps.top_p(logits, self.top_p)
+            logits = warping.top_p(logits, self.top_p)
         if self.typical is not None:
-            logits = warps.typical(logits, self.typical)
+            logits = warping.typical(logits, self.typical)
         return logits
+
+    def _temperature(self, progress: Tensor | None, ndim: int) -> float | Tensor:
+        if self.temperature_end is None or self.constant or progress is None:
+            return self.temperature
+        value = self.temperature + (self.temperature_end - self.temperature) * progress
+        return value.to(torch.get_default_dtype()).view(-1, *(1,) * (ndim - 1))

@@ -7,14 +7,13 @@ arXiv 2012.09841: a causal network draws each token by the window around it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from lightgen.functional.tiling import window_positions
-from lightgen.functional.windows import sliding_window
+from lightgen.condition import Condition, Context
+from lightgen.functional.tiling import sliding_window
+from lightgen.layout import Layout
 from lightgen.networks.base import Network
 from lightgen.types import Grid
 
@@ -22,17 +21,17 @@ OVERLAP = 0.5
 MAX_ROWS = 64
 
 
-def on_canvas(network: Network, grid: Grid) -> Windowed | Sliding:
+def on_canvas(network: Network, layout: Layout) -> Windowed | Sliding:
     """The network on a larger grid, as suits it: by overlapping windows, or by sliding ones where it is causal.
 
     Raises:
         ValueError: if the canvas is smaller than one window, or a causal network does not go row by row.
     """
-    return Sliding(network, grid) if network.causal else Windowed(network, grid)
+    return Sliding(network, layout) if network.causal else Windowed(network, layout)
 
 
 class Windowed:
-    """A network on a larger grid, to be called like the network itself: `(ids_BN, time_B, label_B) -> logits_BNV`.
+    """A network on a larger grid, to be called like the network itself: `(ids_BN, time_B, context) -> logits_BNV`.
 
     Each token's logits are the logarithm of its mean probability over the windows that it stands in; where the network
     gives one logit a token, of a yes or no, the logit of its mean probability. A canvas of one window gives the
@@ -40,7 +39,7 @@ class Windowed:
 
     Args:
         network: reads one window.
-        grid: (h, w) cells of the canvas, at least one window each way.
+        layout: of the canvas, at least one window each way.
         overlap: share in [0, 1) of a window that its neighbour covers too; windows lie evenly, so it may be more.
         max_rows: windows evaluated at once over all pictures, but at least one of each picture: bounds the memory.
 
@@ -48,31 +47,35 @@ class Windowed:
         ValueError: if the canvas is smaller than one window, or an argument is out of range.
     """
 
-    def __init__(self, network: Network, grid: Grid, overlap: float = OVERLAP, max_rows: int = MAX_ROWS) -> None:
-        _require_room(network, grid)
+    def __init__(self, network: Network, layout: Layout, overlap: float = OVERLAP, max_rows: int = MAX_ROWS) -> None:
+        _require_room(network, layout.grid)
         if not 0 <= overlap < 1:
             raise ValueError(f"overlap must be in [0, 1), not {overlap}")
         if max_rows < 1:
             raise ValueError(f"max_rows must be at least 1, not {max_rows}")
-        self.network = network
+        self.network, self.reads_time = network, network.reads_time
         self.max_rows, self.overlap = max_rows, overlap
-        self.positions = window_positions(grid, network.grid, overlap, network.num_codes)
+        self.positions = layout.windows(network.layout, overlap)
         """(windows, n) the positions of each window."""
         self.covered = torch.bincount(self.positions.flatten())
         """(N,) windows that each position stands in."""
         self.num_windows = len(self.positions)
         """Windows that one evaluation is made of."""
 
-    def __call__(self, ids_BN: Tensor, time: Tensor | None = None, label: Tensor | None = None) -> Tensor:
-        """Logits (B, N, V) of ids (B, N) on the canvas; time and label are (B,)."""
+    def context(self, condition: Condition, num_rows: int) -> Context:
+        """What the network sees of a condition, in every window."""
+        return self.network.context(condition, num_rows)
+
+    def __call__(self, ids_BN: Tensor, time: Tensor | None = None, context: Context | None = None) -> Tensor:
+        """Logits (B, N, V) of ids (B, N) on the canvas; time is (B,)."""
         if self.num_windows == 1:
-            logits: Tensor = self.network(ids_BN, time, label)
+            logits: Tensor = self.network(ids_BN, time, context)
             return logits
-        yes_or_no = self.network.vocab_size == 1
-        num_outcomes = 2 if yes_or_no else self.network.vocab_size
+        yes_or_no = self.network.num_outputs == 1
+        num_outcomes = 2 if yes_or_no else self.network.num_outputs
         total = ids_BN.new_full((*ids_BN.shape, num_outcomes), -torch.inf, dtype=torch.float32)
         for some in self.positions.to(ids_BN.device).split(max(1, self.max_rows // len(ids_BN))):
-            for place, logits in zip(some, self._evaluate(ids_BN, some, time, label), strict=True):
+            for place, logits in zip(some, self._evaluate(ids_BN, some, time, context), strict=True):
                 both = pad(logits, (0, 1)) if yes_or_no else logits
                 log_probs = torch.log_softmax(both, -1, dtype=torch.float32)
                 # In logarithms: in guidance, a probability that underflows would turn into infinity minus infinity.
@@ -81,13 +84,12 @@ class Windowed:
             return total[..., :1] - total[..., 1:]
         return total - self.covered.to(ids_BN.device).log()[:, None]
 
-    def _evaluate(self, ids_BN: Tensor, windows: Tensor, time: Tensor | None, label: Tensor | None) -> Tensor:
+    def _evaluate(self, ids_BN: Tensor, windows: Tensor, time: Tensor | None, context: Context | None) -> Tensor:
         """Logits (windows, B, n, V) of some windows of every picture, in one batch."""
         count = len(windows)
         rows = ids_BN[:, windows].transpose(0, 1).flatten(0, 1)
-        logits: Tensor = self.network(
-            rows, None if time is None else time.repeat(count), None if label is None else label.repeat(count)
-        )
+        told = None if context is None else context.repeat(count)
+        logits: Tensor = self.network(rows, None if time is None else time.repeat(count), told)
         return logits.unflatten(0, (count, -1))
 
 
@@ -96,7 +98,7 @@ class Sliding:
 
     Args:
         network: reads one window, row by row.
-        grid: (h, w) cells of the canvas, at least one window each way.
+        layout: of the canvas, at least one window each way.
 
     Raises:
         ValueError: if the canvas is smaller than one window, or the network goes in another order.
@@ -105,36 +107,55 @@ class Sliding:
     num_windows = 1
     """Windows that one evaluation is made of."""
 
-    def __init__(self, network: Network, grid: Grid) -> None:
-        _require_room(network, grid)
-        in_order = torch.arange(network.num_tokens)
+    def __init__(self, network: Network, layout: Layout) -> None:
+        _require_room(network, layout.grid)
+        in_order = torch.arange(network.layout.num_tokens)
         if not torch.equal(torch.as_tensor(network.causal_order).cpu(), in_order):
             raise ValueError("a larger canvas needs a causal network that goes row by row, but this one does not")
-        self.network = network
-        self.grid = grid
-        self.causal_order = torch.arange(network.num_codes * grid[0] * grid[1])
+        self.network, self.reads_time = network, network.reads_time
+        self.grid = layout.grid
+        self.causal_order = torch.arange(layout.num_tokens)
         """(N,) the positions in the order in which they are drawn."""
 
-    def __call__(self, ids_BN: Tensor, time: Tensor | None = None, label: Tensor | None = None) -> Tensor:
+    def context(self, condition: Condition, num_rows: int) -> Context:
+        """What the network sees of a condition, in every window."""
+        return self.network.context(condition, num_rows)
+
+    def __call__(self, ids_BN: Tensor, time: Tensor | None = None, context: Context | None = None) -> Tensor:
         """Logits (B, N, V) of ids (B, N) on the canvas, at the price of N evaluations."""
-        return torch.stack([self._at(ids_BN, step, label) for step in range(ids_BN.shape[1])], dim=1)
+        return torch.stack([self.at(ids_BN, step, context) for step in range(ids_BN.shape[1])], dim=1)
 
-    def reader(self, num_rows: int, label_B: Tensor | None) -> Callable[[Tensor, int], Tensor]:
-        """Gives logits (B, V) of the position that comes at a step, given the ids (B, N) at those before it."""
-        return lambda ids_BN, step: self._at(ids_BN, step, label_B)
+    def reader(self, num_rows: int, context: Context | None) -> SlidingReader:
+        """Goes through the canvas token by token."""
+        return SlidingReader(self, context)
 
-    def _at(self, ids_BN: Tensor, step: int, label: Tensor | None) -> Tensor:
-        (h, w), num_codes = self.network.grid, self.network.num_codes
+    def at(self, ids_BN: Tensor, step: int, context: Context | None) -> Tensor:
+        """Logits (B, V) of one position, given the ids (B, N) at those before it."""
+        (h, w), num_codes = self.network.layout.grid, self.network.layout.num_codes
         cell, code = divmod(step, num_codes)
         row, column = divmod(cell, self.grid[1])
         top, left = sliding_window((row, column), self.grid, (h, w))
         cells = ids_BN.unflatten(1, (*self.grid, num_codes))
         window = cells[:, top : top + h, left : left + w].flatten(1)
-        logits: Tensor = self.network(window, None, label)
+        logits: Tensor = self.network(window, None, context)
         return logits[:, ((row - top) * w + column - left) * num_codes + code]
 
 
+class SlidingReader:
+    """See `lightgen.types.Reader`; it keeps nothing, for the window moves."""
+
+    def __init__(self, network: Sliding, context: Context | None) -> None:
+        self.network, self.context = network, context
+        self.positions = network.causal_order.tolist()
+
+    def __call__(self, ids_BN: Tensor, step: int) -> Tensor:
+        return self.network.at(ids_BN, step, self.context)
+
+    def select(self, rows: Tensor) -> SlidingReader:
+        return SlidingReader(self.network, None if self.context is None else self.context.select(rows))
+
+
 def _require_room(network: Network, grid: Grid) -> None:
-    if grid[0] < network.grid[0] or grid[1] < network.grid[1]:
-        needed, given = ("x".join(map(str, cells)) for cells in (network.grid, grid))
+    if grid[0] < network.layout.grid[0] or grid[1] < network.layout.grid[1]:
+        needed, given = ("x".join(map(str, cells)) for cells in (network.layout.grid, grid))
         raise ValueError(f"a canvas must be at least one window of {needed} cells, not {given}")

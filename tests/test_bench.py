@@ -20,6 +20,7 @@ from lightgen.bench.suite import Method, Setting, branches, settings, within
 from lightgen.checkpoint import export, save
 from lightgen.cli.configs import SUITES, shipped
 from lightgen.cli.main import main
+from lightgen.conditioners import ClassLabel
 from lightgen.figures import read_png
 from lightgen.guidance import ConstantGuidance, LinearGuidance
 from lightgen.metrics.protocols import Custom
@@ -160,10 +161,10 @@ def test_every_figure_can_be_made_again(done, capsys):
 def test_the_bar_of_a_guided_suite_ends_at_its_total(suite, prior_checkpoint, tmp_path, monkeypatch):
     """A guided step is two evaluations, but one step."""
     own, seen = lightgen.load(prior_checkpoint), []
-    size, process = own.tokenizer.vocab_size, Causal(own.tokenizer.vocab_size)
-    network = CausalTransformer(process.num_ids, size, own.tokenizer.grid, num_classes=2, dim=8, depth=1, heads=1)
-    parts = (own.tokenizer, network, process, Recipe(Autoregressive()))
-    save(Prior(*parts, label_dropout=0.1), tmp_path / "classes.ckpt")
+    layout = own.tokenizer.layout
+    process = Causal(layout.vocab_size)
+    network = CausalTransformer(process.interface(layout, ClassLabel(2)), dim=8, depth=1, heads=1)
+    save(Prior(own.tokenizer, network, process, Recipe(Autoregressive())), tmp_path / "classes.ckpt")
     methods = {"A": {"prior": "classes", "sampler": {"class_path": "Autoregressive"},
                      "guidance": {"class_path": "ConstantGuidance", "init_args": {"scale": 2.0}}}}  # fmt: skip
     text = suite[1] | {"priors": {"classes": str(tmp_path / "classes.ckpt")}, "methods": methods}
@@ -400,7 +401,7 @@ def test_a_method_may_have_a_prior_for_each_seed(suite, prior_checkpoint, tmp_pa
 def test_a_method_without_guidance_has_none_whatever_the_prior_does_by_itself(suite, prior_checkpoint, tmp_path):
     own = lightgen.load(prior_checkpoint)
     parts = (own.tokenizer, own.network, own.process, own.recipe.replace(guidance=ConstantGuidance(2.0)))
-    save(Prior(*parts, label_dropout=0.1), tmp_path / "guided.ckpt")
+    save(Prior(*parts), tmp_path / "guided.ckpt")
     sampler = {"class_path": "SUNDAE", "init_args": {"steps": 1, "min_steps": 4}}
     methods = {"SUNDAE": {"prior": "guided", "sampler": sampler}}
     text = suite[1] | {"priors": {"guided": str(tmp_path / "guided.ckpt")}, "methods": methods, "evaluations": [4]}
@@ -411,10 +412,11 @@ def test_a_method_without_guidance_has_none_whatever_the_prior_does_by_itself(su
 
 def test_a_prior_with_a_likelihood_is_measured_by_it(suite, prior_checkpoint, tmp_path):
     tokenizer = lightgen.load(prior_checkpoint).tokenizer
-    network = Transformer(tokenizer.vocab_size + 1, tokenizer.vocab_size, tokenizer.grid, dim=8, depth=1, heads=1)
+    process = Absorbing(tokenizer.layout.vocab_size)
+    network = Transformer(process.interface(tokenizer.layout, None), dim=8, depth=1, heads=1)
     for weight in network.parameters():
         torch.nn.init.zeros_(weight)
-    save(Prior(tokenizer, network, Absorbing(tokenizer.vocab_size), Recipe(RandomOrder(2))), tmp_path / "blank.ckpt")
+    save(Prior(tokenizer, network, process, Recipe(RandomOrder(2))), tmp_path / "blank.ckpt")
     methods = {"RandomOrder": {"prior": "blank", "sampler": {"class_path": "RandomOrder"}}}
     text = suite[1] | {"priors": {"blank": str(tmp_path / "blank.ckpt")}, "methods": methods, "evaluations": [2]}
     (tmp_path / "suite.yaml").write_text(yaml.safe_dump(text))
@@ -422,9 +424,8 @@ def test_a_prior_with_a_likelihood_is_measured_by_it(suite, prior_checkpoint, tm
     assert main(["bench", "--config", str(tmp_path / "suite.yaml"), "--out", str(out)]) == 0
     row = next(row for row in read(out) if row["role"] == "likelihood")
     # A network that knows nothing needs log2 V bits for every token.
-    assert row["method"] == "blank" and row["scores"]["bits per token"] == pytest.approx(
-        math.log2(tokenizer.vocab_size)
-    )
+    assert row["method"] == "blank"
+    assert row["scores"]["bits per token"] == pytest.approx(math.log2(tokenizer.layout.vocab_size))
     assert "| blank | 4.000 ± 0.000 |" in (out / "table.md").read_text()
     assert "4.000 ± 0.000" in (out / "report.html").read_text()
     assert main(["bench", "replay", str(out), row["id"]]) == 0

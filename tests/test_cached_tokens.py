@@ -78,7 +78,8 @@ def test_a_prior_learns_from_a_cache_whose_pictures_are_gone(tokenizer_checkpoin
     labels = data.dataset("train").conditions["label"].tolist()
     assert [data.class_names[label] for label in labels] == [n.split("/")[0] for n in data.cache.names("train")]
     cached = fit(tmp_path / "run", tokenizer_checkpoint, "--data", "CachedTokens", "--data.cache", str(folder),
-                 "--model.num_classes", "2", "--trainer.max_steps", "15")  # fmt: skip
+                 "--model.conditioner", "ClassLabel", "--model.conditioner.num_classes", "2",
+                 "--trainer.max_steps", "15")  # fmt: skip
     assert len(cached["train/loss"]) == 15 and cached["val/loss"]
     prior = str(tmp_path / "run" / "last.ckpt")
     line = mistake(capsys, ["reconstruct", "--ckpt_path", prior, "--out", str(tmp_path / "out")])

@@ -63,15 +63,15 @@ def test_classes_of_data_and_model_must_agree(capsys, tokenizer_checkpoint, tmp_
         str(tmp_path / "run"),
     ]
     for number in ("2", "4"):
-        assert main([*prior, "--model.num_classes", number]) == 2
+        assert main([*prior, "--model.conditioner.num_classes", number]) == 2
         line = capsys.readouterr().err.splitlines()[-1]
-        assert f"lightgen: the data have 3 classes, but model.num_classes is {number}" in line
+        assert f"lightgen: the data have 3 classes, but num_classes of the conditioner is {number}" in line
     for i in range(20):
         picture(i, (16, 16)).save(tmp_path / f"{i}.png")
     data = ["--data", "ImageFolder", "--data.root", str(tmp_path), "--data.image_size", "16"]
-    assert main([*prior, *data, "--model.num_classes", "3"]) == 2
+    assert main([*prior, *data, "--model.conditioner.num_classes", "3"]) == 2
     line = capsys.readouterr().err.splitlines()[-1]
-    assert "lightgen: the data have no labels, but model.num_classes is 3" in line
+    assert "lightgen: the data have no labels, but num_classes of the conditioner is 3" in line
 
 
 def test_weights_of_half_precision_are_refused(capsys, prior_checkpoint, tmp_path):
@@ -212,8 +212,8 @@ def test_guidance_on_a_prior_that_was_not_trained_for_it(capsys, tmp_path, prior
     assert "negative must be a class in [0, 2], not 9" in line
     assert "'w'" in mistake(capsys, [*sample, "--guidance", "ConstantGuidance", "--guidance.w", "2"])
     fit = [*PRIOR, "--model.tokenizer", str(tokenizer_checkpoint), "--model.recipe.guidance", "LinearGuidance"]
-    line = mistake(capsys, [*fit, "--model.label_dropout", "0"])
-    assert "label_dropout above 0" in line
+    line = mistake(capsys, [*fit, "--model.conditioner.dropout", "0"])
+    assert "dropout of its condition above 0" in line
 
 
 def test_unknown_kind(capsys):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from stubs import TableNetwork
+from stubs import TableNetwork, interface
 from torch import nn
 from torchmetrics.functional.classification import binary_auroc
 
@@ -13,15 +13,16 @@ from lightgen.bench.joint import Joint, N, V
 from lightgen.cli.main import main
 from lightgen.functional.errors import roc_area
 from lightgen.functional.random import Noise
-from lightgen.losses.critic import critic_loss
+from lightgen.networks import Transformer
 from lightgen.prior import Prior
 from lightgen.processes import Absorbing, Uniform
 from lightgen.recipe import Recipe
 from lightgen.samplers import SUNDAE, Ancestral
 from lightgen.tokenizers import PixelTokenizer
 
-CRITIC = ["--model.critic", "Transformer", "--model.critic.dim", "16", "--model.critic.depth", "1",
-          "--model.critic.heads", "2", "--model.critic.dim_head", "8"]  # fmt: skip
+CRITIC = ["--model.others.critic", "Transformer", "--model.others.critic.dim", "16",
+          "--model.others.critic.depth", "1", "--model.others.critic.heads", "2",
+          "--model.others.critic.dim_head", "8"]  # fmt: skip
 
 
 class Perceptron(nn.Module):
@@ -46,7 +47,7 @@ def test_a_critic_learns_to_find_the_wrong_tokens():
     optimizer, losses = torch.optim.Adam(critic.parameters(), 1e-2), []
     for step in range(300):
         noise = Noise.of(0, 256).fold(step)
-        output = critic_loss(critic, network, process, real(joint, noise), noise)
+        output = process.critic_loss(critic, network, real(joint, noise), noise)
         optimizer.zero_grad()
         output.loss.backward()
         optimizer.step()
@@ -62,7 +63,7 @@ def test_a_critic_learns_to_find_the_wrong_tokens():
         return torch.zeros(*ids.shape, 1)
 
     clean = real(joint, noise)
-    chance = critic_loss(watch, network, process, clean, noise).metrics["critic_accuracy"].item()
+    chance = process.critic_loss(watch, network, clean, noise).metrics["critic_accuracy"].item()
     wrong = (filled[0] != clean).float()
     assert chance == pytest.approx(1 - wrong.mean().item())  # to call everything right
     assert last["critic_accuracy"] > chance + 0.02 and last["critic_auc"] > 0.65
@@ -77,7 +78,7 @@ def test_only_masked_tokens_are_filled_and_the_target_is_what_changed():
         return (ids == 0).float().unsqueeze(-1) * 200 - 100
 
     ones = torch.ones(4000, N, dtype=torch.long)
-    output = critic_loss(critic, network, process, ones, noise)
+    output = process.critic_loss(critic, network, ones, noise)
     wrong = seen[0] != 1
     # Half of the tokens are masked on average, and drawn from the row of MASK.
     expected = 0.5 * (1 - network.table[V].softmax(-1)[1])
@@ -94,10 +95,9 @@ def test_roc_area_is_that_of_torchmetrics():
 
 
 def test_a_critic_needs_masks():
-    network = lightgen.networks.Transformer(2, 2, (2, 2), dim=8, depth=1, heads=1, dim_head=8)
-    critic = lightgen.networks.Transformer(2, 1, (2, 2), dim=8, depth=1, heads=1, dim_head=8)
-    with pytest.raises(ValueError, match="a critic needs a prior trained with absorbing noise, not uniform noise"):
-        Prior(PixelTokenizer((2, 2)), network, Uniform(256), Recipe(SUNDAE()), critic=critic)
+    network, critic = (Transformer(interface(2, num, (2, 2)), dim=8, depth=1, heads=1, dim_head=8) for num in (2, 1))
+    with pytest.raises(ValueError, match="the process Uniform trains no critic, but one network alone"):
+        Prior(PixelTokenizer((2, 2)), network, Uniform(256), Recipe(SUNDAE()), {"critic": critic})
 
 
 @pytest.fixture(scope="module")
@@ -113,9 +113,10 @@ def checkpoint(tokenizer_checkpoint, tmp_path_factory):
 
 def test_a_critic_is_trained_stored_and_asked(checkpoint, tmp_path, capsys):
     weights = torch.load(checkpoint, weights_only=True)["state_dict"]
-    assert any(name.startswith("prior.critic.") for name in weights)
+    assert any(name.startswith("prior.others.critic.") for name in weights)
     prior = lightgen.load(checkpoint)
-    assert prior.critic.vocab_size == 1 and prior.critic.num_ids == prior.process.vocab_size
+    critic = prior.others["critic"]
+    assert critic.num_outputs == 1 and critic.num_ids == prior.process.vocab_size
     args = ["sample", "--ckpt_path", str(checkpoint), "--num_images", "2", "--out", str(tmp_path)]
     assert main([*args, "--sampler", "TokenCritic", "--sampler.steps", "3"]) == 0
     assert json.loads((tmp_path / "samples.json").read_text())["evaluations"] == [5, 5]
@@ -129,11 +130,11 @@ def test_a_prior_without_a_critic_refuses_in_one_line(prior_checkpoint, tokenize
             str(tmp_path), "--trainer.enable_progress_bar", "false"]  # fmt: skip
     assert main(args) == 2
     lines = [line for line in capsys.readouterr().err.splitlines() if line.strip()]
-    assert len(lines) == 1 and "TokenCritic needs a prior trained with --model.critic" in lines[0]
+    assert len(lines) == 1 and "TokenCritic needs a prior trained with --model.others.critic" in lines[0]
 
 
 def test_checkpoints_from_before_there_were_critics_load(prior_checkpoint, tmp_path):
     contents = torch.load(prior_checkpoint, weights_only=True)
-    assert contents["lightgen"]["component"]["arguments"].pop("critic", "") is None
+    assert contents["lightgen"]["component"]["arguments"].pop("others") == {}
     torch.save(contents, tmp_path / "old.ckpt")
     assert torch.equal(lightgen.load(tmp_path / "old.ckpt").sample(2), lightgen.load(prior_checkpoint).sample(2))

@@ -49,8 +49,12 @@ def transition(process, earlier, later):
     return out
 
 
+def times(rows, time):
+    return torch.full((rows,), time, dtype=torch.float64)
+
+
 def at(process, time):
-    return process.level(torch.tensor([time], dtype=torch.float64))
+    return process.noise_level(times(1, time))
 
 
 PAIRS = [(0.0, 0.3), (0.1, 0.2), (0.2, 0.9), (0.5, 1.0), (0.0, 1.0)]
@@ -130,7 +134,8 @@ def test_a_step_back_is_a_draw_from_the_posterior(name, pair):
             expected = bayes(process, pair, clean, noisy)
             if expected is not None:
                 given, z_0 = (torch.full((200, 100), k) for k in (noisy, clean))
-                assert_drawn_from(process.reverse(z_0, given, pair[1], pair[0], noise, 5), expected)
+                earlier, time = (times(200, t) for t in pair)
+                assert_drawn_from(process.reverse(z_0, given, time, earlier, noise, 5), expected)
 
 
 @pytest.mark.parametrize("name", PROCESSES)
@@ -139,7 +144,7 @@ def test_a_step_forward_is_a_draw_from_the_transition(name, pair):
     process, noise = PROCESSES[name](V), Noise.of(4, 200)
     expected = transition(process, *(at(process, time) for time in pair))
     for given in range(V + 1):
-        drawn = process.forward_from(torch.full((200, 100), given), *pair, noise, 5)
+        drawn = process.forward_from(torch.full((200, 100), given), *(times(200, t) for t in pair), noise, 5)
         assert_drawn_from(drawn, expected[given])
 
 
@@ -161,8 +166,8 @@ class Independent(torch.nn.Module):
         super().__init__()
         self.process = process
 
-    def forward(self, ids_BN, time_B=None, label=None):
-        level = self.process.level(time_B.double())
+    def forward(self, ids_BN, time_B=None):
+        level = self.process.noise_level(time_B.double())
         drawn = self.process.frequencies[ids_BN.clamp_max(V - 1)].unsqueeze(-1)
         kept, replaced = level.kept[:, None, None], level.replaced[:, None, None] * drawn
         likelihood = torch.nn.functional.one_hot(ids_BN.clamp_max(V - 1), V) * kept + replaced
@@ -205,7 +210,7 @@ def test_importance_sampling_keeps_the_loss_unbiased_and_makes_it_less_noisy():
     for importance in (False, True):
         process = MaskReplace(V, num_steps=20, auxiliary=0.0, importance=importance)
         network = Independent(process)
-        drawn = [process.loss(network, clean, Noise.of(0, 20).fold(i)).loss for i in range(300)]
+        drawn = [process.loss({"denoiser": network}, clean, Noise.of(0, 20).fold(i)).loss for i in range(300)]
         losses[importance] = torch.stack(drawn[100:])
     error = (losses[False].var() / 200 + losses[True].var() / 200).sqrt()
     assert abs(losses[False].mean() - losses[True].mean()) < 4 * error
@@ -220,17 +225,18 @@ def test_importance_sampling_keeps_the_auxiliary_loss_unbiased():
         process.visits.fill_(100)
         process.squares.fill_(1.0)[0] = 100.0
         network = Independent(process)
-        drawn = [process.loss(network, clean, Noise.of(0, 50).fold(i)).metrics["cross_entropy"] for i in range(200)]
-        losses[importance] = torch.stack(drawn)
+        drawn = [process.loss({"denoiser": network}, clean, Noise.of(0, 50).fold(i)) for i in range(200)]
+        losses[importance] = torch.stack([output.metrics["cross_entropy"] for output in drawn])
     error = (losses[False].var() / 200 + losses[True].var() / 200).sqrt()
     assert abs(losses[False].mean() - losses[True].mean()) < 4 * error
 
 
 def test_importance_is_not_learned_from_held_out_data():
     process = MaskReplace(V, num_steps=20)
-    process.eval().loss(Independent(process), clean_tokens(20, 8), Noise.of(0, 20))
+    networks = {"denoiser": Independent(process)}
+    process.eval().loss(networks, clean_tokens(20, 8), Noise.of(0, 20))
     assert process.visits.sum() == 0
-    process.train().loss(Independent(process), clean_tokens(20, 8), Noise.of(0, 20))
+    process.train().loss(networks, clean_tokens(20, 8), Noise.of(0, 20))
     assert process.visits.sum() == 20
 
 

@@ -92,7 +92,7 @@ def test_sizes_are_those_of_the_tokenizer(gpu, name):
     assert config.vocab_size == {"ffhq256": 1024, "ffhq1024": 8192}[name]
     assert config.side == {"ffhq256": 16, "ffhq1024": 32}[name]
     decoding = gpu.TASKS["decoding"](config.tiny(), torch.device("cpu"), False)
-    assert decoding.tokenizer.grid == (2, 2) == (config.tiny().side,) * 2
+    assert decoding.tokenizer.layout.grid == (2, 2) == (config.tiny().side,) * 2
 
 
 class Stub:

@@ -10,6 +10,7 @@ from torchvision.models import alexnet, squeezenet1_1, vgg16
 from lightgen.cli.main import main
 from lightgen.functional.distances import frechet_distance
 from lightgen.functional.random import Noise
+from lightgen.layout import Layout
 from lightgen.losses.perceptual import LPIPS, FeatureDistance, trunk_layers
 from lightgen.metrics.health import Health, replace_at_random
 from lightgen.tokenizers import PixelTokenizer
@@ -31,7 +32,7 @@ def pictures(num=40, high=256, seed=0):
 
 
 def examined(images, batch_size=40, **kwargs):
-    health = Health(256, **kwargs)
+    health = Health(Layout((4, 4), 256), **kwargs)
     # SSIM needs larger pictures than these.
     health.ssim.update = lambda *args: None
     health.ssim.compute = lambda: torch.zeros(())
@@ -109,7 +110,7 @@ def test_the_command_line_warns_in_one_line(capsys, tmp_path):
 )
 def test_bad_arguments(kwargs, message):
     with pytest.raises(ValueError, match=message):
-        Health(16, **kwargs)
+        Health(Layout((4, 4), 16), **kwargs)
 
 
 def test_perceptual_distance_is_reported_under_its_name():

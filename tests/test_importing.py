@@ -84,7 +84,7 @@ def test_ids_and_pixels_are_those_of_the_original(name, tmp_path):
         "--out", tmp_path / "out.ckpt")  # fmt: skip
     tokenizer = load_tokenizer(tmp_path / "out.ckpt")
     assert type(tokenizer) is (MaskGITVQGAN if kind == "maskgit" else VQGAN) and not tokenizer.training
-    assert tokenizer.grid == tuple(ids.shape[1:]) and tokenizer.vocab_size == reference.vocab_size
+    assert tokenizer.layout.grid == tuple(ids.shape[1:]) and tokenizer.layout.vocab_size == reference.vocab_size
     own_ids, own_images = encoded(tokenizer, pictures())
     assert torch.equal(own_ids, ids)
     torch.testing.assert_close(own_images, images, rtol=0, atol=1e-4)
@@ -117,7 +117,9 @@ def test_config_gives_the_architecture(taming, tmp_path, capsys):
     assert tokenizer.image_size == (16, 16) and torch.equal(encoded(tokenizer, pictures())[0], ids)
     run(*command, "--image_size", 32, "--out", tmp_path / "larger.ckpt")
     larger = lightgen.load(tmp_path / "larger.ckpt")
-    assert larger.grid == (8, 8) and torch.equal(larger.encode(pictures(size=32)), reference(pictures(size=32))[0])
+    assert larger.layout.grid == (8, 8) and torch.equal(
+        larger.encode(pictures(size=32)), reference(pictures(size=32))[0]
+    )
 
 
 def test_second_stage_checkpoint_with_a_discriminator(tmp_path, capsys):

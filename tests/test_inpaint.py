@@ -10,6 +10,7 @@ from PIL import Image
 
 import lightgen
 from lightgen.cli.main import main
+from lightgen.condition import Condition
 from lightgen.data.masked import SUPPORT, read_masked
 from lightgen.data.pictures import to_tensor
 from lightgen.figures import read_png
@@ -156,7 +157,8 @@ def test_known_tokens_are_the_encoded_ones_at_the_end(prior, sampler):
 def test_a_picture_on_a_canvas(prior, canvas, at, first):
     image = image_of()
     known = known_part(prior, image, torch.ones(16, 16, dtype=torch.bool), 1, canvas, at)
-    h, w = prior.grid(canvas)
+    layout = prior.layout(canvas)
+    h, w = layout.grid
     expected = torch.zeros(h, w, dtype=torch.bool)
     expected[first[0] : first[0] + 4, first[1] : first[1] + 4] = True
     assert torch.equal(known.tokens.view(h, w), expected)
@@ -165,7 +167,7 @@ def test_a_picture_on_a_canvas(prior, canvas, at, first):
     assert known.image.shape == (3, 4 * h, 4 * w) and known.pixels.sum() == 256
     assert torch.equal(known.image[:, top : top + 16, left : left + 16], image)
     assert known.pixels[top : top + 16, left : left + 16].all()
-    assert torch.equal(known.shown((h, w)), torch.where(known.pixels, known.image, NEUTRAL))
+    assert torch.equal(known.shown(layout), torch.where(known.pixels, known.image, NEUTRAL))
 
 
 def test_senseless_parts_are_refused(prior):
@@ -214,7 +216,7 @@ def test_inpaint_command(prior, prior_checkpoint, files, capsys):
     found, record = inpaint(prior_checkpoint, files, "out", *mask, *options)
     image, pixels = read_masked(files / "image.png", files / "mask.png", (16, 16), 3, "lanczos")
     known = known_part(prior, image, pixels)
-    how = (Recipe(SUNDAE(6), Warps(0.5)), 2)
+    how = (Recipe(SUNDAE(6), Warps(0.5)), Condition({"label": torch.tensor([2, 2, 2])}))
     assert torch.equal(found, prior.decode(prior.sample_ids(Noise.of(5, 3), *how, *known.rows(3)).ids))
     assert record["known_tokens"] == int(known.tokens.sum()) and 0 < record["known_tokens"] < record["tokens"] == 16
     assert (record["margin"], record["composite"], record["canvas"], record["resize"]) == (1, False, None, "lanczos")

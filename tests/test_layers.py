@@ -12,7 +12,8 @@ ROOT = Path(lightgen.__file__).parent
 LAYERS = [
     {"types", "registry"},
     {"functional"},
-    {"warps", "guidance", "schedules"},
+    {"layout", "condition", "clock", "prediction"},
+    {"warps", "guidance", "schedules", "conditioners"},
     {"denoiser"},
     {"quantizers", "networks", "processes"},
     {"tokenizers", "samplers", "losses", "metrics"},

@@ -2,25 +2,30 @@
 
 import pytest
 import torch
+from stubs import interface
 
+from lightgen.condition import Condition, Context
 from lightgen.networks import Hourglass, Transformer
 from lightgen.networks.resamplers import AttentionResampler, LinearResampler, NaiveResampler
 from lightgen.networks.rotary import Rotary
-from lightgen.types import flatten_ids, unflatten_ids
 
 K, V, GRID = 12, 11, (4, 8)
 SMALL = {"dim": 16, "heads": 2, "dim_head": 8}
 NETWORKS = {
-    "flat": lambda: Transformer(K, V, GRID, 3, depth=2, **SMALL),
-    "attention": lambda: Hourglass(K, V, GRID, 3, depth=(1, 2, 1), **SMALL),
-    "linear": lambda: Hourglass(K, V, GRID, 3, depth=(1, 2, 1), resampler=LinearResampler(), **SMALL),
-    "naive": lambda: Hourglass(K, V, GRID, 3, depth=(1, 2, 1), resampler=NaiveResampler(), **SMALL),
-    "1-D": lambda: Hourglass(K, V, GRID, 3, depth=(1, 2, 1), resampler=AttentionResampler(axes=1), **SMALL),
+    "flat": lambda: Transformer(interface(K, V, GRID, 3), depth=2, **SMALL),
+    "attention": lambda: Hourglass(interface(K, V, GRID, 3), depth=(1, 2, 1), **SMALL),
+    "linear": lambda: Hourglass(interface(K, V, GRID, 3), depth=(1, 2, 1), resampler=LinearResampler(), **SMALL),
+    "naive": lambda: Hourglass(interface(K, V, GRID, 3), depth=(1, 2, 1), resampler=NaiveResampler(), **SMALL),
+    "1-D": lambda: Hourglass(interface(K, V, GRID, 3), depth=(1, 2, 1), resampler=AttentionResampler(axes=1), **SMALL),
     "as released": lambda: Hourglass(
-        K, V, GRID, 3, depth=(1, 2, 1), resampler=AttentionResampler(1, LinearResampler(2)), **SMALL
+        interface(K, V, GRID, 3), depth=(1, 2, 1), resampler=AttentionResampler(1, LinearResampler(2)), **SMALL
     ),
-    "nested": lambda: Hourglass(K, V, GRID, 3, depth=(1, (1, 2, 1), 1), factors=((2, 2), (1, 2)), **SMALL),
+    "nested": lambda: Hourglass(interface(K, V, GRID, 3), depth=(1, (1, 2, 1), 1), factors=((2, 2), (1, 2)), **SMALL),
 }
+
+
+def of_label(network, label):
+    return network.context(Condition({"label": label}), len(label))
 
 
 def ids(batch=2, seed=0):
@@ -31,7 +36,7 @@ def ids(batch=2, seed=0):
 def test_every_parameter_gets_a_gradient(name):
     torch.manual_seed(0)
     network = NETWORKS[name]()
-    logits = network(ids(8), None, torch.arange(8) % 4)
+    logits = network(ids(8), None, of_label(network, torch.arange(8) % 4))
     assert logits.shape == (8, 32, V)
     (logits * torch.randn_like(logits)).sum().backward()
     # Ids and classes that the batch lacks have no gradient in their own rows.
@@ -41,24 +46,24 @@ def test_every_parameter_gets_a_gradient(name):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_rows_of_a_batch_do_not_see_each_other(name):
     network = NETWORKS[name]().eval()
-    batch, label = ids(3), torch.tensor([0, 1, 2])
-    alone = torch.cat([network(batch[i : i + 1], None, label[i : i + 1]) for i in range(3)])
-    torch.testing.assert_close(network(batch, None, label), alone)
+    batch, context = ids(3), of_label(network, torch.tensor([0, 1, 2]))
+    alone = torch.cat([network(batch[i : i + 1], None, context.select(torch.tensor([i]))) for i in range(3)])
+    torch.testing.assert_close(network(batch, None, context), alone)
 
 
 def test_every_position_sees_every_other():
     torch.manual_seed(0)
     network = NETWORKS["nested"]()
     embedded = network.token(ids(1)).detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(network.body(embedded)[0, 0].square().sum(), embedded)
+    (gradient,) = torch.autograd.grad(network.body(embedded, Context())[0, 0].square().sum(), embedded)
     assert (gradient[0].abs().sum(-1) > 0).all()
 
 
 def test_no_label_means_the_null_class():
     network = NETWORKS["attention"]().eval()
     null = torch.full((2,), 3)
-    torch.testing.assert_close(network(ids()), network(ids(), None, null))
-    assert not torch.allclose(network(ids()), network(ids(), None, torch.zeros_like(null)))
+    torch.testing.assert_close(network(ids()), network(ids(), None, of_label(network, null)))
+    assert not torch.allclose(network(ids()), network(ids(), None, of_label(network, torch.zeros_like(null))))
 
 
 def test_the_valley_is_coarse():
@@ -80,7 +85,7 @@ def test_the_valley_is_coarse():
 )
 def test_bad_shapes(arguments, message):
     with pytest.raises(ValueError, match=message):
-        Hourglass(K, V, GRID, 0, dim=16, **arguments)
+        Hourglass(interface(K, V, GRID, 0), dim=16, **arguments)
 
 
 def test_rotary_turns_every_head_and_keeps_lengths():
@@ -102,35 +107,24 @@ def test_rotary_products_depend_on_the_displacement_only():
 
 def test_time_is_an_input_where_a_process_reads_it():
     torch.manual_seed(0)
-    network = Transformer(K, V, GRID, 0, reads_time=True, depth=1, **SMALL).eval()
+    network = Transformer(interface(K, V, GRID, 0, reads_time=True), depth=1, **SMALL).eval()
     early, late = (network(ids(), torch.full((2,), time)) for time in (0.1, 0.9))
     assert not torch.allclose(early, late)
     mixed = network(ids(), torch.tensor([0.1, 0.9]))
     torch.testing.assert_close(mixed, torch.cat([early[:1], late[1:]]))
     with pytest.raises(ValueError, match="must be told"):
         network(ids())
-    without = Transformer(K, V, GRID, 0, depth=1, **SMALL).eval()
+    without = Transformer(interface(K, V, GRID, 0), depth=1, **SMALL).eval()
     assert torch.equal(without(ids(), torch.full((2,), 0.1)), without(ids()))
 
 
 def test_the_codes_of_a_cell_are_summed_and_have_a_head_each():
     torch.manual_seed(0)
-    network = Hourglass(K, V, GRID, 0, num_codes=3, depth=(1, 1, 1), **SMALL).eval()
-    given = torch.randint(K, (2, network.num_tokens))
-    assert network.num_tokens == 3 * 32 and network(given).shape == (2, 96, V)
+    network = Hourglass(interface(K, V, GRID, 0, num_codes=3), depth=(1, 1, 1), **SMALL).eval()
+    given = torch.randint(K, (2, network.layout.num_tokens))
+    assert network.layout.num_tokens == 3 * 32 and network(given).shape == (2, 96, V)
     cell = sum(network.token.weight[book * K + given[1, 5 * 3 + book]] for book in range(3))
     torch.testing.assert_close(network.embed(given)[1, 5], cell)
     vectors = torch.randn(2, 32, 16)
     heads = network.to_logits(vectors)[1, 5].view(3, V)
     torch.testing.assert_close(network.logits(vectors)[1, 15:18], heads)
-
-
-@pytest.mark.parametrize("num_codes", [1, 3])
-def test_flat_ids_keep_the_codes_of_a_cell_together(num_codes):
-    shape = (2, *GRID) if num_codes == 1 else (2, num_codes, *GRID)
-    grid_ids = torch.randint(V, shape)
-    flat = flatten_ids(grid_ids)
-    assert torch.equal(unflatten_ids(flat, GRID), grid_ids)
-    row, column = 2, 5
-    cell = flat[1].view(32, num_codes)[row * GRID[1] + column]
-    assert torch.equal(cell, grid_ids[1, ..., row, column].view(-1))

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import yaml
+from stubs import interface
 
 from lightgen.cli.configs import shipped
 from lightgen.cli.main import main
@@ -39,13 +40,12 @@ def test_overlay_spells_out_every_argument(name):
     text = (shipped() / "method" / name).read_text()
     assert f"--config method/{name}" in text
     given = yaml.safe_load(text)["model"]["init_args"]
-    assert given.keys() - {"critic", "network"} == {"process", "recipe"}
+    assert given.keys() - {"others", "network"} == {"process", "recipe"}
     given |= given["recipe"]
     assert given["recipe"].keys() == {"sampler", "warps"}
-    if "critic" in given:
-        cls, sizes = find("network", given["critic"]["class_path"]), (4, 1, (2, 2), 0, 1, False)
-        known = describe(cls(*sizes))["arguments"]
-        assert list(known)[len(sizes) :] == list(given["critic"]["init_args"])
+    for other in given.get("others", {}).values():
+        known = describe(find("network", other["class_path"])(interface(4, 1, (2, 2))))["arguments"]
+        assert list(known)[1:] == list(other["init_args"])
     for kind in ("process", "sampler"):
         cls, arguments = find(kind, given[kind]["class_path"]), given[kind]["init_args"]
         known = describe(cls(4) if kind == "process" else cls())["arguments"]

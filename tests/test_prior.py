@@ -11,11 +11,12 @@ import lightgen
 from lightgen.callbacks import Generation
 from lightgen.checkpoint import save
 from lightgen.cli.main import main
+from lightgen.condition import Condition
 from lightgen.figures import grid, read_png
 from lightgen.functional.random import Noise
 from lightgen.guidance import ConstantGuidance
 from lightgen.metrics.features import EfficientNetLite0
-from lightgen.prior import Prior
+from lightgen.prior import Prior, labelled
 from lightgen.recipe import Recipe
 from lightgen.warps import Warps
 
@@ -48,11 +49,13 @@ def test_known_tokens_survive_and_the_others_are_sampled(prior):
 
 def test_labels(prior):
     noise = Noise.of(0, 200)
-    drawn = prior.labels(None, noise)
-    assert set(drawn.tolist()) == {0, 1, 2}
-    assert prior.labels(2, noise).unique().tolist() == [2]
-    with pytest.raises(ValueError, match=r"label must be in \[0, 2\]"):
-        prior.labels(9, noise)
+    drawn = prior.completed(None, noise)
+    assert set(drawn.tensors["label"].tolist()) == {0, 1, 2}
+    assert prior.completed(labelled(2, noise), noise).tensors["label"].unique().tolist() == [2]
+    with pytest.raises(ValueError, match=r"label must be in \[0, 2\], or 3 for no class, not 9"):
+        prior.completed(labelled(9, noise), noise)
+    with pytest.raises(ValueError, match="text 1 was given, but this prior was trained without text"):
+        prior.completed(Condition({"text": torch.ones(200).long()}), noise)
 
 
 def test_sample_command_writes_what_load_samples(prior, prior_checkpoint, tmp_path, capsys):
@@ -79,13 +82,13 @@ def test_guidance_can_be_chosen_on_the_command_line(prior, prior_checkpoint, tmp
     assert torch.equal(read_png(tmp_path / "000001.png"), expected[1])
     record = json.loads((tmp_path / "samples.json").read_text())
     assert record["guidance"]["name"] == "LinearGuidance" and record["guidance"]["arguments"]["scale"] == 4.0
-    # The first of four steps is not guided yet and costs one evaluation, each other one two.
-    assert record["evaluations"] == [7, 7]
+    # Both branches at each of four steps, the first among them, where the scale is still 1.
+    assert record["evaluations"] == [8, 8]
 
 
 def test_null_is_no_guidance_and_not_the_prior_s_own(prior, tmp_path):
     recipe = prior.recipe.replace(guidance=ConstantGuidance(6.0))
-    guided = Prior(prior.tokenizer, prior.network, prior.process, recipe, label_dropout=0.1)
+    guided = Prior(prior.tokenizer, prior.network, prior.process, recipe)
     save(guided, tmp_path / "guided.ckpt")
     args = ["sample", "--ckpt_path", str(tmp_path / "guided.ckpt"), "--num_images", "4", "--out", str(tmp_path)]
     found = []

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lightgen.functional.random import Noise
+from lightgen.functional.random import Noise, Stream
 
 
 def test_same_address_same_number_in_any_batch():
@@ -15,6 +15,16 @@ def test_same_address_same_number_in_any_batch():
 
 def test_more_positions_do_not_change_the_first():
     assert torch.equal(Noise.of(0, 3).uniform(0, 0, 100)[:, :10], Noise.of(0, 3).uniform(0, 0, 10))
+
+
+@pytest.mark.parametrize("seed", [0, -9, 2**63 + 5])
+@pytest.mark.parametrize("step", [0, 1, 127, 2**40, -1])
+def test_a_step_as_a_tensor_gives_the_numbers_of_the_integer(seed, step):
+    noise, tensor = Noise.of(seed, 5), torch.tensor(step)
+    for stream in Stream:
+        assert torch.equal(noise.uniform(tensor, stream, 20), noise.uniform(step, stream, 20))
+    assert torch.equal(noise.integers(tensor, 3, 20, 7), noise.integers(step, 3, 20, 7))
+    assert tensor.dtype == torch.int64 and tensor.item() == step
 
 
 @pytest.mark.parametrize("other", [(1, 0, 0), (0, 1, 0), (0, 0, 1)])

@@ -5,11 +5,10 @@ import itertools
 
 import pytest
 import torch
-from stubs import TableNetwork
+from stubs import TableNetwork, denoiser
 
 from lightgen.bench.joint import Joint
-from lightgen.denoiser import Denoiser
-from lightgen.functional.categorical import draw, log_probability
+from lightgen.functional.categorical import log_probability
 from lightgen.functional.orders import halton_rank
 from lightgen.functional.random import Noise
 from lightgen.processes import SUNDAE as SUNDAEProcess
@@ -34,7 +33,7 @@ from lightgen.samplers import (
     TokenCritic,
 )
 from lightgen.samplers.base import require_fit
-from lightgen.samplers.remasking import Moment
+from lightgen.samplers.remasking import Written
 from lightgen.schedules import Arccos, Cosine, Exponential, Logarithmic, Power
 from lightgen.types import NoiseFamily
 
@@ -62,14 +61,16 @@ class Knowing:
         return torch.nn.functional.one_hot(self.answers[label], V) * 60.0
 
 
-def sampled(sampler, process, network, batch=4, seed=0, known=None, ids=None, index=None, label=None, on_step=None):
+def sampled(
+    sampler, process, network, batch=4, seed=0, known=None, ids=None, index=None, label=None, on_step=None, **more
+):
     made = process(V)
     noise = Noise(seed, torch.arange(batch) if index is None else index)
     start = made.initial(N, noise)
     if known is not None:
         start = torch.where(known, ids, start)
-    denoiser = Denoiser(network, label, grid=GRID, process=made, critic=TableNetwork(V, 1))
-    return sampler(denoiser, start, known, noise, on_step)
+    denoise = denoiser(network, V, GRID, label, process=made, critic=TableNetwork(V, 1), **more)
+    return sampler(denoise, start, known, noise, on_step)
 
 
 @pytest.mark.parametrize(("sampler", "process"), FITTING)
@@ -122,19 +123,19 @@ def test_unmasking_keeps_its_schedule(sampler, schedule):
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_schedules_fall_from_one_to_zero(schedule):
-    values = [schedule(i / 500) for i in range(501)]
+    values = schedule(torch.arange(501).double() / 500).tolist()
     assert values[0] == pytest.approx(1) and values[-1] == pytest.approx(0)
     assert values == sorted(values, reverse=True)
 
 
 def test_logarithmic_and_exponential_schedules_have_their_values():
-    assert Logarithmic(16)(0.25) == pytest.approx(0.5) and Logarithmic(16)(0.01) == 1
-    assert Exponential(16)(0.5) == pytest.approx((1 - 1 / 4) / (1 - 1 / 16))
+    assert Logarithmic(16)(0.25).item() == pytest.approx(0.5) and Logarithmic(16)(0.01) == 1
+    assert Exponential(16)(0.5).item() == pytest.approx((1 - 1 / 4) / (1 - 1 / 16))
 
 
 def test_maskgit_without_noise_writes_what_it_is_surest_of():
     class Confident:
-        def __call__(self, ids_BN, time=None, label=None):
+        def __call__(self, ids_BN, time=None, context=None):
             sharpness = torch.arange(N).float().mul(0.4).view(1, N, 1)
             return torch.nn.functional.one_hot(torch.zeros_like(ids_BN), V) * sharpness + 5.0
 
@@ -148,7 +149,7 @@ def test_maskgit_without_noise_writes_what_it_is_surest_of():
 def test_as_many_steps_as_tokens_write_one_at_a_time(num):
     """Rounding must not lose one: 784 (1 - 294 / 784) is below 490 in float32, 10 (1 - 0.9) below 1 in float64."""
     steps = []
-    denoise = Denoiser(lambda ids, *_: torch.zeros(*ids.shape, 2), grid=(1, num))
+    denoise = denoiser(lambda ids, *_: torch.zeros(*ids.shape, 2), 2, (1, num))
     start = torch.full((1, num), 2)
     RandomOrder(num)(denoise, start, None, Noise.of(0, 1), lambda step, ids: steps.append(int((ids == 2).sum())))
     assert steps == list(range(num - 1, -1, -1))
@@ -167,7 +168,7 @@ def test_diffusion_reveals_an_even_share_at_every_step():
     masked, process = [1.0], Absorbing(V)
     noise = Noise.of(0, 500)
     start = process.initial(64, noise)
-    Ancestral(10)(Denoiser(TableNetwork(V + 1, V), process=process), start, None, noise,
+    Ancestral(10)(denoiser(TableNetwork(V + 1, V), V, (8, 8), process=process), start, None, noise,
                   lambda step, ids: masked.append((ids == V).float().mean().item()))  # fmt: skip
     sigma = (0.25 / (500 * 64)) ** 0.5
     for step, share in enumerate(masked):
@@ -220,19 +221,19 @@ def test_the_network_that_reads_from_the_left_obeys_the_chain_rule():
         family = NoiseFamily.CAUSAL
         corrupt = initial = loss = None
 
-    denoiser = JOINT.denoiser(LeftToRight(3)).bind(torch.arange(81))
-    chance = log_probability(denoiser(JOINT.states), JOINT.states).sum(1).exp()
+    denoise = JOINT.denoiser(LeftToRight(3)).bind(torch.arange(81))
+    chance = log_probability(denoise(JOINT.states).logits, JOINT.states).sum(1).exp()
     torch.testing.assert_close(chance.double(), JOINT.probability, rtol=1e-4, atol=1e-6)
 
 
 def test_the_exact_critic_is_right_about_how_many_tokens_are_wrong():
     """Over what it is trained on, its probabilities add up to the wrong tokens that there are."""
     process, noise = Absorbing(3), Noise.of(1, 20_000)
-    denoiser = JOINT.denoiser(process).bind(noise.index)
+    denoise = JOINT.denoiser(process).bind(noise.index)
     clean = JOINT.states[torch.searchsorted(JOINT.probability.cumsum(0), noise.uniform(0, 50, 1).squeeze(1).double())]
     noisy = process.corrupt(clean, noise.uniform(0, 51, 1).squeeze(1), noise)
-    filled = torch.where(noisy == 3, draw(denoiser(noisy), noise.uniform(0, 52, 4)), noisy)
-    chance, wrong = denoiser.critique(filled).sigmoid().double(), (filled != clean).double()
+    filled = torch.where(noisy == 3, denoise(noisy).draw(noise.uniform(0, 52, 4)), noisy)
+    chance, wrong = denoise.critique(filled).sigmoid().double(), (filled != clean).double()
     for low, high in ((0.0, 0.15), (0.15, 0.3), (0.3, 1.0)):
         those = (chance >= low) & (chance < high)
         sigma = (0.25 / those.sum()) ** 0.5
@@ -259,13 +260,14 @@ def test_a_network_without_time_is_evaluated_once_and_after_each_change(sampler,
 def test_a_network_with_time_is_told_that_of_every_step(sampler, process):
     told = []
 
-    def network(ids, time, label):
+    def network(ids, time, context):
         told.append(time.tolist())
         return torch.zeros(*ids.shape, V)
 
     made = process(V)
     noise = Noise.of(0, 3)
-    trace = sampler(4)(Denoiser(network, process=made, reads_time=True), made.initial(N, noise), None, noise).trace
+    denoise = denoiser(network, V, GRID, process=made, reads_time=True)
+    trace = sampler(4)(denoise, made.initial(N, noise), None, noise).trace
     assert told == [[1 - k / 4] * 3 for k in range(4)] and trace.evaluations.tolist() == [4] * 3
 
 
@@ -273,11 +275,11 @@ def test_a_network_with_time_is_told_that_of_every_step(sampler, process):
 def test_samplers_of_networks_without_time_run_on_those_with(sampler, each):
     told = []
 
-    def network(ids, time, label):
+    def network(ids, time, context):
         told.append(time.tolist())
         return Noise.of(len(told), len(ids)).uniform(0, 0, N * V).unflatten(1, (N, V))
 
-    sampled(sampler, Uniform, network, batch=1)
+    sampled(sampler, Uniform, network, batch=1, reads_time=True)
     assert told == [[1 - k / 4] for k in range(4) for _ in range(each)]
 
 
@@ -296,7 +298,7 @@ def test_argmax_unrolled_asks_again_about_the_least_certain():
     """The first pass is sure of the later tokens; the second has another opinion about everything."""
     calls = []
 
-    def network(ids, time, label):
+    def network(ids, time, context):
         calls.append(ids.clone())
         opinion = torch.full_like(ids, 1 if len(calls) % 2 else 2)
         return torch.nn.functional.one_hot(opinion, V) * (5.0 + torch.arange(N)[:, None])
@@ -314,14 +316,14 @@ def test_token_critic_takes_two_evaluations_a_step_but_the_last(steps):
     trace = sampled(sampler, Absorbing, TableNetwork(V + 1, V),
                     on_step=lambda step, ids: masked.append((ids == V).sum(1).tolist())).trace  # fmt: skip
     assert trace.evaluations.tolist() == [2 * steps - 1] * 4
-    expected = [max(1.0, (torch.tensor(N) * Power()((t + 1) / steps)).floor().item()) for t in range(steps - 1)]
+    expected = [max(1, N * (steps - t - 1) // steps) for t in range(steps - 1)]
     assert masked == [[count] * 4 for count in [*expected, 0]]
 
 
 def test_token_critic_masks_what_the_critic_doubts_and_may_take_back_any_token():
     process, noise, seen = Absorbing(V), Noise.of(0, 8), []
 
-    def critic(ids, time, label):
+    def critic(ids, time, context):
         return ids.unsqueeze(-1).float()
 
     def state(step, ids):
@@ -329,7 +331,7 @@ def test_token_critic_masks_what_the_critic_doubts_and_may_take_back_any_token()
 
     network = TableNetwork(V + 1, V)
     TokenCritic(6, choice_temperature=0.0)(
-        Denoiser(network, process=process, critic=critic), process.initial(N, noise), None, noise, state
+        denoiser(network, V, GRID, process=process, critic=critic), process.initial(N, noise), None, noise, state
     )
     for before, after in itertools.pairwise(seen):
         kept = before != V
@@ -342,9 +344,9 @@ def test_token_critic_masks_what_the_critic_doubts_and_may_take_back_any_token()
 
 
 def test_token_critic_needs_a_critic():
-    with pytest.raises(ValueError, match=r"TokenCritic needs a prior trained with --model\.critic"):
+    with pytest.raises(ValueError, match=r"TokenCritic needs a prior trained with --model\.others\.critic"):
         require_fit(TokenCritic(), NoiseFamily.ABSORBING)
-    require_fit(TokenCritic(), NoiseFamily.ABSORBING, has_critic=True)
+    require_fit(TokenCritic(), NoiseFamily.ABSORBING, {"critic"})
 
 
 def masked_shares(sampler, process, num=500, tokens=64):
@@ -352,7 +354,7 @@ def masked_shares(sampler, process, num=500, tokens=64):
     noise, network = Noise.of(0, num), TableNetwork(V + 1, V)
     start = process.initial(tokens, noise)
     shares = [(start == V).float().mean().item()]
-    sampler(Denoiser(network, process=process), start, None, noise,
+    sampler(denoiser(network, V, (1, tokens), process=process), start, None, noise,
             lambda step, ids: shares.append((ids == V).float().mean().item()))  # fmt: skip
     return shares
 
@@ -364,14 +366,15 @@ def close(share, expected, sigmas=3, total=500 * 64):
 @pytest.mark.parametrize("strategy", REMASKING)
 def test_remdm_keeps_the_schedule_of_its_strategy(strategy):
     shares = masked_shares(ReMDM(20, strategy), Absorbing(V))
-    assert all(close(share, strategy.time(k / 20)) for k, share in enumerate(shares))
+    times = strategy.time(torch.arange(21).double() / 20).tolist()
+    assert all(close(share, time) for share, time in zip(shares, times, strict=True))
 
 
 @pytest.mark.parametrize("process", [Absorbing(V), MaskReplace(V)])
 def test_predictor_corrector_keeps_the_schedule(process):
     shares = masked_shares(PredictorCorrector(10, strength=4.0), process)
     for k, share in enumerate(shares):
-        assert close(share, process.level(torch.tensor([1 - k / 10]).double()).masked.item())
+        assert close(share, process.noise_level(torch.tensor([1 - k / 10]).double()).masked.item())
 
 
 @pytest.mark.parametrize("process", [Absorbing(V), MaskReplace(V)])
@@ -384,12 +387,12 @@ def test_purity_keeps_the_schedule(process):
 def test_purity_writes_in_proportion_to_purity():
     """One of two tokens is nearly sure, the other as unsure as can be: 1 to 1 / V."""
 
-    def network(ids, time, label):
+    def network(ids, time, context):
         sharp = (torch.arange(V) == 0) * 9.0
         return torch.stack([sharp, torch.zeros(V)]).repeat(len(ids), 1, 1)
 
     process, noise, states = Absorbing(V), Noise.of(0, 20_000), []
-    Purity(2, sharpness=0.0)(Denoiser(network, process=process), process.initial(2, noise), None, noise,
+    Purity(2, sharpness=0.0)(denoiser(network, V, (1, 2), process=process), process.initial(2, noise), None, noise,
                              lambda step, ids: states.append(ids.clone()))  # fmt: skip
     first = (states[0] != V).float()
     assert first.sum(1).eq(1).all()
@@ -399,7 +402,7 @@ def test_purity_writes_in_proportion_to_purity():
 @pytest.mark.parametrize("sharpness", [0.0, 3.0])
 def test_purity_sharpens(sharpness):
     logits = torch.arange(V) * 1.0
-    out = sampled(Purity(1, sharpness), Absorbing, lambda ids, time, label: logits.expand(*ids.shape, V), 500)
+    out = sampled(Purity(1, sharpness), Absorbing, lambda ids, time, context: logits.expand(*ids.shape, V), 500)
     expected = (logits * (1 + sharpness)).softmax(-1)[-1].item()
     assert (out.ids == V - 1).float().mean().item() == pytest.approx(expected, abs=0.02)
 
@@ -421,12 +424,12 @@ def test_without_remasking_remdm_is_ancestral_sampling(strategy):
 def test_confidence_masks_unsure_tokens_more_often():
     """Even positions are written with certainty, odd ones with probability 1 / V: e^(1 - 1 / V) to 1, or nearly."""
 
-    def network(ids, time, label):
+    def network(ids, time, context):
         sharp = (torch.arange(V) == 0) * 60.0
         return torch.where((torch.arange(64) % 2 == 0)[:, None], sharp, torch.zeros(V)).repeat(len(ids), 1, 1)
 
     process, noise, states = Absorbing(V), Noise.of(0, 1000), []
-    ReMDM(20, Confidence())(Denoiser(network, process=process), process.initial(64, noise), None, noise,
+    ReMDM(20, Confidence())(denoiser(network, V, (8, 8), process=process), process.initial(64, noise), None, noise,
                             lambda step, ids: states.append(ids.clone()))  # fmt: skip
     written = sum((a != V).float().sum(0) for a in states[:-1])
     again = sum(((a != V) & (b == V)).float().sum(0) for a, b in itertools.pairwise(states))
@@ -435,10 +438,10 @@ def test_confidence_masks_unsure_tokens_more_often():
 
 
 def test_confidence_divides_the_bound_among_written_tokens():
-    inf, kept, bound = torch.inf, torch.tensor([0.5]), torch.tensor([0.3])
-    sureness = torch.tensor([[0.9, 0.1, inf, inf], [inf, inf, inf, inf]])
-    moment = Moment(0.5, 0.4, kept, bound, sureness, torch.tensor([[4], [2]]))
-    sigma = Confidence()(moment)
+    inf, two = torch.inf, torch.ones(2, 1)
+    confidence = torch.tensor([[0.9, 0.1, inf, inf], [inf, inf, inf, inf]])
+    written = Written(0.5 * two, 0.4 * two, 0.5 * two, 0.3 * two, confidence, torch.tensor([[4], [2]]))
+    sigma = Confidence()(written)
     torch.testing.assert_close(sigma[0, :2], 0.3 * torch.tensor([-0.9, -0.1]).softmax(0))
     # A free token, if it were written: one in n, where n - 1 of the others are as well, by the flip of a coin each.
     torch.testing.assert_close(sigma[0, 2:], torch.full((2,), 0.3 * (1 / 1 + 3 / 2 + 3 / 3 + 1 / 4) / 8))
@@ -446,9 +449,9 @@ def test_confidence_divides_the_bound_among_written_tokens():
 
 
 def test_sharp_confidence_masks_the_least_sure_token():
-    moment = Moment(0.5, 0.4, torch.tensor([0.5]), torch.tensor([1.0]), torch.tensor([[0.9, 0.1, 0.4]]),
-                    torch.tensor([[3]]))  # fmt: skip
-    assert Confidence(1000.0)(moment)[0].tolist() == pytest.approx([0, 1, 0])
+    one, confidence = torch.ones(1, 1), torch.tensor([[0.9, 0.1, 0.4]])
+    written = Written(0.5 * one, 0.4 * one, 0.5 * one, one, confidence, torch.tensor([[3]]))
+    assert Confidence(1000.0)(written)[0].tolist() == pytest.approx([0, 1, 0])
     with pytest.raises(ValueError, match="sharpness must be at least 0, not -1"):
         Confidence(-1)
 
@@ -458,7 +461,7 @@ def test_remdm_asks_how_sure_it_is_of_tokens_it_was_given():
     given = torch.tensor([[1, 1, 1, 0, 1, 1], [2, 2, 2, 2, 2, 2]])
     shown = []
 
-    def network(ids, time, label):
+    def network(ids, time, context):
         shown.append(ids)
         # What most of the visible tokens of the row are.
         counts = torch.nn.functional.one_hot(ids, V + 1)[..., :V].sum(1, keepdim=True)
@@ -468,24 +471,24 @@ def test_remdm_asks_how_sure_it_is_of_tokens_it_was_given():
     known = torch.zeros_like(given, dtype=torch.bool)
     known[1] = True
     sampler = ReMDM(3, Confidence(1000.0))
-    sample = sampler(Denoiser(network, process=process), given, known, noise,
-                     lambda step, ids: states.append(ids.clone()))  # fmt: skip
-    # The second picture is known, so only the first is asked about, half and half.
-    assert [len(ids) for ids in shown[:3]] == [2, 1, 1]
-    hidden = [ids[0] == V for ids in shown[1:3]]
+    denoise = denoiser(network, V, (2, 3), process=process)
+    sample = sampler(denoise, given, known, noise, lambda step, ids: states.append(ids.clone()))
+    # The second picture is known, so only the first is asked about, half and half, before the first step.
+    assert [len(ids) for ids in shown[:3]] == [1, 1, 2]
+    hidden = [ids[0] == V for ids in shown[:2]]
     assert torch.equal(hidden[0], ~hidden[1])
     assert states[0][0].tolist() == [1, 1, 1, V, 1, 1] and states[0][1].tolist() == [2] * 6
     # Three steps and the two questions; what does not change is evaluated once.
     assert sample.trace.evaluations.tolist() == [5, 1]
     assert sample.ids[1].tolist() == [2] * 6
     # Other strategies have no use for the answers.
-    sample = ReMDM(3, Cap(0.0))(Denoiser(network, process=process), given, known, noise)
+    sample = ReMDM(3, Cap(0.0))(denoise, given, known, noise)
     assert sample.trace.evaluations.tolist() == [1, 1]
 
 
 def test_loop_writes_its_share_then_stands_then_finishes():
     loop = Loop(written=0.8, start=0.4, end=0.9)
-    times = [loop.time(k / 20) for k in range(21)]
+    times = loop.time(torch.arange(21).double() / 20).tolist()
     assert times[0] == 1 and times[20] == 0 and times == sorted(times, reverse=True)
     assert times[8:19] == [loop.level] * 11 and times[4] == pytest.approx(0.6) and times[19] == pytest.approx(0.1)
 
@@ -494,11 +497,11 @@ def test_loop_writes_its_share_then_stands_then_finishes():
 def test_renoise_puts_the_first_noise_back(process):
     made, noise, states = process(V), Noise.of(0, 400), []
     start = made.initial(64, noise)
-    sure = Denoiser(lambda i, t, c: torch.nn.functional.one_hot(torch.full_like(i, 0), V) * 60.0, process=made)
+    sure = denoiser(lambda i, *_: torch.nn.functional.one_hot(torch.zeros_like(i), V) * 60.0, V, (8, 8), process=made)
     Renoise(5)(sure, start, None, noise, lambda step, ids: states.append(ids.clone()))
     for k, ids in enumerate(states, 1):
         assert ((ids == start) | (ids == 0)).all()
-        kept = made.level(torch.tensor([1 - k / 5]).double()).kept.item()
+        kept = made.noise_level(torch.tensor([1 - k / 5]).double()).kept.item()
         assert close((ids == 0)[start != 0].float().mean().item(), kept, total=int((start != 0).sum()))
 
 

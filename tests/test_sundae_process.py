@@ -35,20 +35,20 @@ def test_corruption_extremes():
 def test_uniform_network_has_loss_ln_v(num_unrolls):
     network = TableNetwork(5, 5)
     torch.nn.init.zeros_(network.table)
-    loss = SUNDAE(5, num_unrolls).loss(network, torch.randint(5, (4, 9)), Noise.of(0, 4)).loss
+    loss = SUNDAE(5, num_unrolls).loss({"denoiser": network}, torch.randint(5, (4, 9)), Noise.of(0, 4)).loss
     assert math.isclose(loss.item(), math.log(5), rel_tol=1e-6)
 
 
 def test_one_unroll_is_plain_denoising():
     network, clean, noise = TableNetwork(5, 5), torch.randint(5, (4, 9)), Noise.of(0, 4)
-    loss = SUNDAE(5, 1).loss(network, clean, noise).loss
+    loss = SUNDAE(5, 1).loss({"denoiser": network}, clean, noise).loss
     expected = cross_entropy(network.table[network.calls[0]].flatten(0, 1), clean.flatten())
     torch.testing.assert_close(loss, expected)
 
 
 def test_unrolls_start_from_draws_of_the_prediction_and_average():
     network, clean, noise = TableNetwork(5, 5), torch.randint(5, (400, 9)), Noise.of(0, 400)
-    loss = SUNDAE(5, 3).loss(network, clean, noise).loss
+    loss = SUNDAE(5, 3).loss({"denoiser": network}, clean, noise).loss
     terms = [cross_entropy(network.table[x].flatten(0, 1), clean.flatten()) for x in network.calls]
     torch.testing.assert_close(loss, torch.stack(terms).mean())
     first, second = network.calls[:2]
@@ -61,7 +61,7 @@ def test_unrolls_start_from_draws_of_the_prediction_and_average():
 
 def test_gradient_is_that_of_the_average_and_crosses_no_draw():
     network, clean, noise = TableNetwork(5, 5), torch.randint(5, (40, 9)), Noise.of(0, 40)
-    SUNDAE(5, 3).loss(network, clean, noise).loss.backward()
+    SUNDAE(5, 3).loss({"denoiser": network}, clean, noise).loss.backward()
     calls = network.calls
     expected = torch.stack([cross_entropy(network.table[x].flatten(0, 1), clean.flatten()) for x in calls]).mean()
     torch.testing.assert_close(network.table.grad, torch.autograd.grad(expected, network.table)[0])
@@ -83,7 +83,9 @@ def test_one_graph_at_a_time_is_alive():
         alive.clear()
         peak = 0
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda saved: saved.tensor):
-            SUNDAE(5, num_unrolls).loss(TableNetwork(5, 5), torch.randint(5, (4, 9)), Noise.of(0, 4)).loss.backward()
+            SUNDAE(5, num_unrolls).loss(
+                {"denoiser": TableNetwork(5, 5)}, torch.randint(5, (4, 9)), Noise.of(0, 4)
+            ).loss.backward()
         peaks.append(peak)
     assert peaks[0] == peaks[1] > 0
 
@@ -98,7 +100,7 @@ class _Saved:
 
 def test_no_gradient_needed_no_graph():
     with torch.no_grad():
-        output = SUNDAE(5).loss(TableNetwork(5, 5), torch.randint(5, (4, 9)), Noise.of(0, 4))
+        output = SUNDAE(5).loss({"denoiser": TableNetwork(5, 5)}, torch.randint(5, (4, 9)), Noise.of(0, 4))
     assert not output.loss.requires_grad
     assert 0 <= output.metrics["accuracy"] <= 1
 

@@ -2,16 +2,15 @@
 
 import pytest
 import torch
-from stubs import TableNetwork, echo, oracle
+from stubs import TableNetwork, denoiser, echo, oracle
 
-from lightgen.denoiser import Denoiser
 from lightgen.functional.random import Noise
 from lightgen.samplers.base import Sampler, require_fit
 from lightgen.samplers.sundae import SUNDAE
 from lightgen.types import NoiseFamily
 from lightgen.warps import Warps
 
-V, N = 6, 12
+V, N, GRID = 6, 12, (3, 4)
 
 
 def start(batch: int, seed: int = 0):
@@ -23,7 +22,7 @@ def start(batch: int, seed: int = 0):
 def test_oracle_is_found_at_any_number_of_steps(steps):
     ids, noise = start(3)
     answer = Noise.of(5, 3).integers(0, 0, N, V)
-    sample = SUNDAE(steps, update=1.0, patience=None)(Denoiser(oracle(answer, V)), ids, None, noise)
+    sample = SUNDAE(steps, update=1.0, patience=None)(denoiser(oracle(answer, V), V, GRID), ids, None, noise)
     assert torch.equal(sample.ids, answer)
     assert sample.trace.evaluations.tolist() == [steps] * 3
 
@@ -31,7 +30,7 @@ def test_oracle_is_found_at_any_number_of_steps(steps):
 @pytest.mark.parametrize(("min_steps", "patience"), [(0, 1), (10, 1), (4, 3)])
 def test_stub_that_returns_its_input_stops_after_min_steps_plus_patience(min_steps, patience):
     ids, noise = start(4)
-    sample = SUNDAE(50, min_steps=min_steps, patience=patience)(Denoiser(echo(V)), ids, None, noise)
+    sample = SUNDAE(50, min_steps=min_steps, patience=patience)(denoiser(echo(V), V, GRID), ids, None, noise)
     assert sample.trace.evaluations.tolist() == [min_steps + patience] * 4
     assert sample.trace.finished.all()
     assert torch.equal(sample.ids, ids)
@@ -39,7 +38,7 @@ def test_stub_that_returns_its_input_stops_after_min_steps_plus_patience(min_ste
 
 def test_patience_null_never_stops():
     ids, noise = start(2)
-    sample = SUNDAE(20, min_steps=0, patience=None)(Denoiser(echo(V)), ids, None, noise)
+    sample = SUNDAE(20, min_steps=0, patience=None)(denoiser(echo(V), V, GRID), ids, None, noise)
     assert sample.trace.evaluations.tolist() == [20, 20]
     assert not sample.trace.finished.any()
 
@@ -48,7 +47,8 @@ def test_known_tokens_never_change():
     ids, noise = start(5)
     known = Noise.of(1, 5).uniform(0, 0, N) < 0.4
     states = []
-    SUNDAE(8, update=1.0)(Denoiser(TableNetwork(V, V)), ids, known, noise, lambda s, x: states.append(x.clone()))
+    denoise = denoiser(TableNetwork(V, V), V, GRID)
+    SUNDAE(8, update=1.0)(denoise, ids, known, noise, lambda s, x: states.append(x.clone()))
     assert len(states) == 8
     for state in states:
         assert torch.equal(state[known], ids[known])
@@ -62,8 +62,8 @@ def test_finished_pictures_leave_the_batch_and_stay():
         network.table.copy_(torch.eye(V) * 9)
         network.table[0] = torch.tensor([1.0, 0.5, 0, 0, 0, 0])
     ids, noise = start(32)
-    states = []
-    sample = SUNDAE(60, min_steps=0)(Denoiser(network), ids, None, noise, lambda s, x: states.append(x.clone()))
+    states, denoise = [], denoiser(network, V, GRID)
+    sample = SUNDAE(60, min_steps=0)(denoise, ids, None, noise, lambda s, x: states.append(x.clone()))
     rows = sample.trace.rows
     assert rows[0] == 32 and rows == sorted(rows, reverse=True) and rows[-1] < 32
     assert [len(call) for call in network.calls] == rows
@@ -83,7 +83,7 @@ def test_picture_does_not_depend_on_its_batch(batch_size):
 
 def _sample(network, sampler, pictures):
     noise = Noise(0, torch.tensor(pictures))
-    return sampler(Denoiser(network), noise.integers(0, 9, N, V), None, noise).ids
+    return sampler(denoiser(network, V, GRID), noise.integers(0, 9, N, V), None, noise).ids
 
 
 def test_update_ramp_writes_its_share():
@@ -91,7 +91,7 @@ def test_update_ramp_writes_its_share():
     network = TableNetwork(V, V)
     with torch.no_grad():
         network.table.copy_(torch.roll(torch.eye(V), 1, dims=1) * 60)  # every proposal differs
-    trace = SUNDAE(5, update=1.0, update_end=0.2)(Denoiser(network), ids, None, noise).trace
+    trace = SUNDAE(5, update=1.0, update_end=0.2)(denoiser(network, V, GRID), ids, None, noise).trace
     share = trace.changed.double().mean(1) / N
     torch.testing.assert_close(share, torch.tensor([1.0, 0.8, 0.6, 0.4, 0.2]).double(), atol=0.03, rtol=0)
 
@@ -99,7 +99,7 @@ def test_update_ramp_writes_its_share():
 def test_greedy_sampling_needs_no_luck():
     ids, noise = start(3)
     network = TableNetwork(V, V)
-    sample = SUNDAE(1, update=1.0)(Denoiser(network, warps=Warps(temperature=0.0)), ids, None, noise)
+    sample = SUNDAE(1, update=1.0)(denoiser(network, V, GRID, warps=Warps(temperature=0.0)), ids, None, noise)
     assert torch.equal(sample.ids, network.table[ids].argmax(-1))
 
 
@@ -113,7 +113,7 @@ def test_labels_leave_with_their_pictures():
         return torch.where(label[:, None, None] == 1, logits.roll(1, -1), logits)
 
     ids, noise = start(4)
-    SUNDAE(4, min_steps=0)(Denoiser(network, torch.tensor([0, 1, 0, 1])), ids, None, noise)
+    SUNDAE(4, min_steps=0)(denoiser(network, V, GRID, torch.tensor([0, 1, 0, 1])), ids, None, noise)
     assert seen[0] == (4, [0, 1, 0, 1])
     assert seen[1:] == [(2, [1, 1])] * 3
 

@@ -24,6 +24,7 @@ from lightgen.data.pictures import to_tensor
 from lightgen.data.token_cache import TokenCache, plain
 from lightgen.data.tokens import TokenOrder
 from lightgen.functional.splits import window
+from lightgen.layout import Layout
 from lightgen.tokenizers import PixelTokenizer
 from lightgen.types import to_unit
 
@@ -54,7 +55,7 @@ class ManyCodes(PixelTokenizer):
 
     def __init__(self, image_size):
         super().__init__(image_size)
-        self.vocab_size = 70_000
+        self.layout = Layout(self.image_size, 70_000, num_codes=3)
 
     def encode(self, images):
         return torch.stack([super(ManyCodes, self).encode(images) + 69_000 * k for k in (0, 1, 1)], 1)

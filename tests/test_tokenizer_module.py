@@ -375,7 +375,7 @@ def test_refit_starts_from_centres_of_the_encoders_latents(tmp_path):
     assert len(nearest.unique()) == 6
     means = torch.stack([latents[nearest == code].mean(0) for code in range(6)])
     assert (means - centres).norm() < 0.2 * (means - latents.mean(0)).norm()
-    assert restore(tmp_path / "second" / "last.ckpt", "tokenizer").vocab_size == 6
+    assert restore(tmp_path / "second" / "last.ckpt", "tokenizer").layout.vocab_size == 6
 
 
 def test_refit_sees_latents_of_the_tokenizers_own_range_of_pixels(tmp_path):

@@ -24,7 +24,7 @@ def test_vqgan_shapes(patch, multipliers, grid):
     )
     images = torch.rand(2, 3, 16, 24) * 2 - 1
     reconstruction, quantized = vqgan(images)
-    assert vqgan.grid == grid and quantized.ids.shape == (2, *grid) and reconstruction.shape == images.shape
+    assert vqgan.layout.grid == grid and quantized.ids.shape == (2, *grid) and reconstruction.shape == images.shape
     assert torch.equal(vqgan.encode(images), quantized.ids)
     torch.testing.assert_close(vqgan.decode(quantized.ids), reconstruction.clamp(-1, 1))
     (reconstruction - images).square().mean().backward()
@@ -56,7 +56,7 @@ def test_vqgan_with_several_codes_at_a_position():
     vqgan(images)
     vqgan.eval()
     reconstruction, quantized = vqgan(images)
-    assert vqgan.num_codes == 3 and vqgan.grid == (4, 6) and quantized.ids.shape == (2, 3, 4, 6)
+    assert vqgan.layout.num_codes == 3 and vqgan.layout.grid == (4, 6) and quantized.ids.shape == (2, 3, 4, 6)
     assert torch.equal(vqgan.encode(images), quantized.ids)
     torch.testing.assert_close(vqgan.decode(quantized.ids), reconstruction.clamp(-1, 1))
 

@@ -5,14 +5,16 @@ import json
 
 import pytest
 import torch
+from stubs import OfLabel, denoiser, interface
 
 import lightgen
 from lightgen.cli.main import main
-from lightgen.denoiser import Denoiser
+from lightgen.condition import Condition
 from lightgen.figures import read_png
 from lightgen.functional.random import Noise
 from lightgen.functional.tiling import canvas_grid, canvas_offset, starts, window_positions
 from lightgen.guidance import ConstantGuidance
+from lightgen.layout import Layout
 from lightgen.networks import Transformer
 from lightgen.networks.base import Network
 from lightgen.processes import SUNDAE as SUNDAEProcess
@@ -24,6 +26,7 @@ from lightgen.windows import Sliding, Windowed, on_canvas
 
 V, WINDOW, CANVAS = 5, (2, 3), (4, 5)
 N = CANVAS[0] * CANVAS[1]
+LAYOUT = Layout(CANVAS, V)
 FITTING = [
     (sampler, process)
     for sampler in components("sampler")
@@ -35,16 +38,14 @@ FITTING = [
 class _Stub(Network):
     """A network given by a function of (ids, time, label)."""
 
-    def __init__(self, function, grid=WINDOW, num_codes=1):
-        super().__init__()
-        self.function, self.grid, self.num_codes, self.vocab_size = function, grid, num_codes, V
-        self.num_classes, self.reads_time = 0, False
-        self.rows = []
+    def __init__(self, function, grid=WINDOW, num_codes=1, num_outputs=V, null=-1):
+        super().__init__(interface(V + 1, num_outputs, grid, num_codes=num_codes))
+        self.function, self.context, self.rows = function, OfLabel(function, null).context, []
 
-    def forward(self, ids_BN, time=None, label=None):
-        assert ids_BN.shape[1] == self.num_tokens
+    def forward(self, ids_BN, time=None, context=None):
+        assert ids_BN.shape[1] == self.layout.num_tokens
         self.rows.append(len(ids_BN))
-        return self.function(ids_BN, time, label)
+        return self.function(ids_BN, time, None if context is None else context.vector[:, 0, 0])
 
 
 def table(ids_BN, time=None, label=None):
@@ -88,7 +89,7 @@ def test_every_position_is_covered_and_the_codes_of_a_cell_stay_together(overlap
 def test_the_average_is_one_of_probabilities():
     first, second = torch.tensor([0.7, 0.1, 0.1, 0.05, 0.05]), torch.tensor([0.1, 0.2, 0.3, 0.2, 0.2])
     network = _Stub(lambda ids, time, label: torch.stack([first, second]).log().expand(len(ids), 2, V) + 3.0, (1, 2))
-    found = Windowed(network, (1, 3))(ids(2, 3)).exp()
+    found = Windowed(network, Layout((1, 3), V))(ids(2, 3)).exp()
     torch.testing.assert_close(found, torch.stack([first, (first + second) / 2, second]).expand(2, 3, V))
 
 
@@ -101,7 +102,8 @@ def test_every_row_gets_its_own_context_label_and_time(max_rows):
 
     network, ids_BN = _Stub(function), ids(3)
     time, label = torch.tensor([0.1, 0.5, 0.9]), torch.tensor([2, 0, 1])
-    found = Windowed(network, CANVAS, max_rows=max_rows)(ids_BN, time, label)
+    told = network.context(Condition({"label": label}), 3)
+    found = Windowed(network, LAYOUT, max_rows=max_rows)(ids_BN, time, told)
     assert max(network.rows) <= max(max_rows, 3) and len(network.rows) == (9 if max_rows < 6 else 1)
     total, count = torch.zeros(3, N, V), torch.zeros(N)
     for window in window_positions(CANVAS, WINDOW, 0.5):
@@ -113,24 +115,23 @@ def test_every_row_gets_its_own_context_label_and_time(max_rows):
 
 
 def test_a_network_that_sees_no_positions_gives_the_same_logits_on_any_canvas():
-    found = Windowed(_Stub(table), CANVAS)(ids())
+    found = Windowed(_Stub(table), LAYOUT)(ids())
     torch.testing.assert_close(found, table(ids()).log_softmax(-1))
-    two_codes = Windowed(_Stub(table, num_codes=2), CANVAS)(ids(2, 2 * N))
+    two_codes = Windowed(_Stub(table, num_codes=2), Layout(CANVAS, V, 2))(ids(2, 2 * N))
     torch.testing.assert_close(two_codes, table(ids(2, 2 * N)).log_softmax(-1))
 
 
 def test_a_canvas_of_one_window_is_the_network_to_the_bit():
-    network = Transformer(V, V, WINDOW, dim=16, heads=2, dim_head=8, depth=1)
+    network = Transformer(interface(V, V, WINDOW), dim=16, heads=2, dim_head=8, depth=1)
     given = ids(2, 6)
-    assert torch.equal(Windowed(network, WINDOW)(given), network(given))
+    assert torch.equal(Windowed(network, network.layout)(given), network(given))
 
 
 def test_the_average_of_yes_or_no_is_one_of_probabilities():
     logits = torch.tensor([[2.0], [-1.0]])
-    network = _Stub(lambda ids, time, label: logits.expand(len(ids), 2, 1), (1, 2))
-    network.vocab_size = 1
+    network = _Stub(lambda ids, time, label: logits.expand(len(ids), 2, 1), (1, 2), num_outputs=1)
     first, second = logits.squeeze(1).sigmoid()
-    found = Windowed(network, (1, 3))(ids(2, 3))
+    found = Windowed(network, Layout((1, 3), V))(ids(2, 3))
     assert found.shape == (2, 3, 1)
     torch.testing.assert_close(found[0, :, 0].sigmoid(), torch.stack([first, (first + second) / 2, second]))
 
@@ -144,9 +145,9 @@ class _Causal(_Stub):
         super().__init__(None, num_codes=2)
         self.causal_order = torch.arange(12)
 
-    def forward(self, ids_BN, time=None, label=None):
+    def forward(self, ids_BN, time=None, context=None):
         before = torch.nn.functional.one_hot(ids_BN, V + 1).cumsum(1).roll(1, 1)[..., :V].double()
-        before[:, 0] = label[:, None]
+        before[:, 0] = context.vector[:, 0]
         return before.sin() + torch.arange(ids_BN.shape[1])[:, None]
 
 
@@ -157,42 +158,47 @@ def test_a_causal_network_draws_each_token_by_the_window_around_it():
         half = window // 2
         return i if i <= half else window - (length - i) if length - i < window - half else half
 
-    network, label, num_codes = _Causal(), torch.tensor([1, 2]), 2
-    sliding, ids_BN = on_canvas(network, CANVAS), ids(2, num_codes * N)
+    network, num_codes = _Causal(), 2
+    canvas = Layout(CANVAS, V, num_codes)
+    sliding, ids_BN = on_canvas(network, canvas), ids(2, num_codes * N)
     assert isinstance(sliding, Sliding) and sliding.num_windows == 1
-    read, whole = sliding.reader(2, label), sliding(ids_BN, None, label)
+    told = sliding.context(Condition({"label": torch.tensor([1, 2])}), 2)
+    read, whole = sliding.reader(2, told), sliding(ids_BN, None, told)
     cells = ids_BN.view(2, *CANVAS, num_codes)
     for step, position in enumerate(sliding.causal_order.tolist()):
         cell, code = position // num_codes, position % num_codes
         i, j = cell // CANVAS[1], cell % CANVAS[1]
         at = local(i, CANVAS[0], WINDOW[0]), local(j, CANVAS[1], WINDOW[1])
         window = cells[:, i - at[0] :, j - at[1] :][:, : WINDOW[0], : WINDOW[1]]
-        expected = network(window.flatten(1), None, label)[:, (at[0] * WINDOW[1] + at[1]) * num_codes + code]
+        expected = network(window.flatten(1), None, told)[:, (at[0] * WINDOW[1] + at[1]) * num_codes + code]
         assert torch.equal(read(ids_BN, step), expected) and torch.equal(whole[:, position], expected)
         undrawn = torch.where(torch.arange(num_codes * N) >= position, V, ids_BN)
         assert torch.equal(read(undrawn, step), expected)
     given = ids(2, 12)
-    assert torch.equal(Sliding(network, WINDOW)(given, None, label), network(given, None, label))
+    assert torch.equal(Sliding(network, network.layout)(given, None, told), network(given, None, told))
     network.causal_order = network.causal_order.flip(0)
     with pytest.raises(ValueError, match="row by row"):
-        Sliding(network, CANVAS)
+        Sliding(network, canvas)
 
 
 def test_probabilities_that_underflow_do_not_break_guidance():
-    network = _Stub(lambda ids, time, label: torch.nn.functional.one_hot(ids, V) * 500.0 * (1 + label)[:, None, None])
-    denoise = Denoiser(Windowed(network, CANVAS), torch.zeros(2).long(), guidance=ConstantGuidance(3.0), null=1)
-    assert denoise.bind(torch.arange(2))(ids()).isfinite().all()
+    def function(ids, time, label):
+        return torch.nn.functional.one_hot(ids, V) * 500.0 * (1 + label)[:, None, None]
+
+    network, label = Windowed(_Stub(function, null=1), LAYOUT), torch.zeros(2).long()
+    denoise = denoiser(network, V, CANVAS, label, guidance=ConstantGuidance(3.0))
+    assert denoise.bind(torch.arange(2))(ids()).logits.isfinite().all()
 
 
 def test_wrong_canvases_are_refused():
     network = _Stub(table)
     for grid in ((1, 5), (4, 2)):
         with pytest.raises(ValueError, match="at least one window of 2x3 cells, not"):
-            Windowed(network, grid)
+            Windowed(network, Layout(grid, V))
     with pytest.raises(ValueError, match=r"overlap must be in \[0, 1\), not 1"):
-        Windowed(network, CANVAS, overlap=1)
+        Windowed(network, LAYOUT, overlap=1)
     with pytest.raises(ValueError, match="max_rows must be at least 1, not 0"):
-        Windowed(network, CANVAS, max_rows=0)
+        Windowed(network, LAYOUT, max_rows=0)
 
 
 def test_canvases_are_counted_in_windows():
@@ -214,10 +220,10 @@ def sampled(sampler, process, index, known=None, given=None):
     start = made.initial(N, noise)
     if known is not None:
         start = torch.where(known, given, start)
-    network = Windowed(_Stub(contextual), CANVAS)
+    network = Windowed(_Stub(contextual), LAYOUT)
     # Any function of the ids will do for a critic.
-    critic = lambda ids, time, label: network(ids, time, label)[..., :1]  # noqa: E731
-    denoise = Denoiser(network, grid=CANVAS, process=made, critic=critic)
+    critic = lambda ids, time, context: network(ids, time, context)[..., :1]  # noqa: E731
+    denoise = denoiser(network, V, CANVAS, process=made, critic=critic)
     return sampler(denoise, start, known, noise)
 
 

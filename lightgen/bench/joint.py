@@ -9,14 +9,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from lightgen.condition import Context
 from lightgen.denoiser import Denoiser
 from lightgen.functional.random import Noise
+from lightgen.layout import Layout
 from lightgen.processes.base import Process
 from lightgen.processes.diffusion import Diffusion
 from lightgen.samplers.base import Sampler
 
 V, N = 3, 4
-GRID = (2, 2)
+LAYOUT = Layout((2, 2), V)
 TIMES = 50
 """Points at which times are averaged, for networks that are not told them."""
 
@@ -44,17 +46,17 @@ class Joint:
             reads_time: whether the network is told t; else t is uniform to it. None is as the process has it.
         """
         if not isinstance(process, Diffusion):
-            return Denoiser(self._from_the_left, grid=GRID)
+            return Denoiser(self._from_the_left, LAYOUT)
         told = process.reads_time if reads_time is None else reads_time
         averaged = None if told else self._tokens(process, (torch.arange(TIMES, dtype=torch.float64) + 0.5) / TIMES)
 
-        def network(ids_BN: Tensor, time_B: Tensor | None, label_B: Tensor | None) -> Tensor:
+        def network(ids_BN: Tensor, time_B: Tensor | None, context: Context | None) -> Tensor:
             # Samplers tell all pictures the same time.
             table = self._tokens(process, time_B[:1].double()) if averaged is None and time_B is not None else averaged
             assert table is not None
             return table[_code(ids_BN, V + 1)].log()
 
-        return Denoiser(network, grid=GRID, process=process, reads_time=told, critic=self._critic)
+        return Denoiser(network, LAYOUT, process=process, reads_time=told, critic=self._critic)
 
     def distance(self, ids_BN: Tensor) -> float:
         """Total variation between the truth and how often each state is found."""
@@ -77,7 +79,7 @@ class Joint:
 
     def _tokens(self, process: Diffusion, times: Tensor) -> Tensor:
         """(256, N, V) p(z_0 | z_t) of each token of each noisy state, at an evenly weighted mixture of times."""
-        level = process.level(times)
+        level = process.noise_level(times)
         kept, masked, replaced = (x[:, None, None, None] for x in (level.kept, level.masked, level.replaced))
         noisy = self.noisy[:, None]
         token = torch.where(noisy == V, masked, (noisy == self.states) * kept + replaced / V)
@@ -86,14 +88,14 @@ class Joint:
         # States that never occur stay at 0 / 0.
         return tokens / weight.sum(1)[:, None, None]
 
-    def _from_the_left(self, ids_BN: Tensor, time_B: Tensor | None, label_B: Tensor | None) -> Tensor:
+    def _from_the_left(self, ids_BN: Tensor, time_B: Tensor | None, context: Context | None) -> Tensor:
         logits = []
         for position in range(N):
             same = (ids_BN[:, None, :position] == self.states[:, :position]).all(-1)
             logits.append((same * self.probability) @ one_hot(self.states[:, position], V).double())
         return torch.stack(logits, 1).log()
 
-    def _critic(self, ids_BN: Tensor, time_B: Tensor | None, label_B: Tensor | None) -> Tensor:
+    def _critic(self, ids_BN: Tensor, time_B: Tensor | None, context: Context | None) -> Tensor:
         """(B, N, 1) log-odds of being wrong, where each token was masked with a probability uniform in [0, 1]."""
         wrong, total = torch.zeros(len(self.states), N).double(), torch.zeros(len(self.states)).double()
         for pattern in itertools.product((False, True), repeat=N):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from lightgen.condition import Condition
 from lightgen.data.pictures import Pictures
 from lightgen.functional.random import Noise
 from lightgen.modules.prior import Conditioned
 from lightgen.prior import Prior
-from lightgen.processes.likelihood import Bound, estimate, full_sum
+from lightgen.processes.likelihood import estimate, full_sum
 
 BATCH = 64
 
@@ -29,15 +31,16 @@ def bits_per_token(prior: Prior, pictures: Pictures, seed: int, whole: bool = Fa
         whole: sum over all terms of the bound, instead of estimating it by a random one.
         every: takes only every so many pictures.
     """
-    process = prior.process
-    if not isinstance(process, Bound):
+    process: Any = prior.process
+    if not process.has_likelihood:
         return None
     bound, parts = (full_sum if whole else estimate), []
     for index in torch.arange(0, len(pictures), every).split(BATCH):
         batch = pictures.__getitems__(index.tolist())
+        conditioner, told = prior.network.conditioner, Condition(batch["condition"])
+        condition = told.keep(() if conditioner is None else conditioner.names)
         ids = prior.encode(batch["image"])
-        label = batch["condition"].get("label") if prior.network.num_classes else None
-        nats = bound(process, Conditioned(prior.network, label), ids, Noise(seed, index))
+        nats = bound(process, Conditioned(prior.network, condition), ids, Noise(seed, index))
         parts.append(nats / math.log(2) / ids.shape[1])
     return torch.cat(parts)
 

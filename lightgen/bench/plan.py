@@ -12,7 +12,6 @@ from typing import Any, Literal
 from lightgen.bench.measure import ENDS, FULL_PRECISION, Laboratory, Task, recipe_of
 from lightgen.bench.rows import Row, key
 from lightgen.bench.suite import HIGHER_IS_BETTER, Method, Setting, Suite, budgets, settings, within
-from lightgen.processes.likelihood import Bound
 from lightgen.registry import build
 from lightgen.samplers.base import Sampler
 
@@ -107,7 +106,7 @@ class Plan:
     def likelihoods(self) -> Iterator[Entry]:
         """Held-out bits per token of the priors that have a likelihood."""
         for name, checkpoint in self.suite.priors.items():
-            if isinstance(self.laboratory.prior(checkpoint).process, Bound):
+            if self.laboratory.prior(checkpoint).process.has_likelihood:
                 num_images = len(self.suite.data.dataset("val"))
                 yield Entry("likelihood", name, None, Task("likelihood", checkpoint, None, 0, num_images))
 
@@ -163,7 +162,7 @@ class Plan:
     def num_tokens(self, method: str) -> int:
         """N of the method's prior."""
         prior = self.laboratory.prior(self.suite.priors[self.suite.methods[method].priors[0]])
-        return prior.network.num_tokens
+        return prior.layout().num_tokens
 
     def _entry(self, role: Role, cell: Cell, setting: Setting, seed: int, num_images: int) -> Entry:
         priors = self.suite.methods[cell.method].priors

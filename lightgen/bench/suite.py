@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lightgen.data.base import ImageData
-from lightgen.guidance import Guidance
+from lightgen.guidance.base import Guidance
 from lightgen.metrics.base import frechet_name
 from lightgen.metrics.protocols import WHOLE_SPLIT, EvaluationProtocol
 from lightgen.registry import build, describe
@@ -205,9 +205,9 @@ def most_evaluations(setting: Setting, num_tokens: int) -> int:
 
 
 def branches(setting: Setting) -> int:
-    """Network evaluations of a step of one evaluation: two where guidance needs the picture with and without class."""
+    """Network evaluations of a step of one evaluation: those of the branches of guidance."""
     guidance: Guidance | None = build(setting.guidance)
-    return 1 if guidance is None or (guidance.constant and guidance(0.0) in (0.0, 1.0)) else 2
+    return 1 if guidance is None else len(guidance.branches)
 
 
 def _set(parts: dict[str, Any], path: str, value: Any) -> None:

@@ -53,4 +53,4 @@ class Refit(Callback):
             latents.append(tokenizer.latent(to_unit(images).to(pl_module.device)))
         # A new book starts from k-means on the first latents that it sees.
         tokenizer.quantizer(torch.cat(latents))
-        log.info(f"{tokenizer.vocab_size} codes fitted to the latents of {len(numbers)} pictures")
+        log.info(f"{tokenizer.layout.vocab_size} codes fitted to the latents of {len(numbers)} pictures")

@@ -39,6 +39,6 @@ def main(args: list[str]) -> int:
     for note in imported.notes:
         print(note)
     tokenizer = imported.tokenizer
-    h, w = tokenizer.grid
-    print(f"{type(tokenizer).__name__} of {tokenizer.vocab_size} codes, {h}x{w} tokens a picture: {given.out}")
+    h, w = tokenizer.layout.grid
+    print(f"{type(tokenizer).__name__} of {tokenizer.layout.vocab_size} codes, {h}x{w} tokens a picture: {given.out}")
     return 0

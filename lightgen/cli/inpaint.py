@@ -71,7 +71,7 @@ def run(request: Request) -> None:
     if record is None:
         return
     results = [read_png(parsed.out / picture_name(i)) for i in range(min(parsed.num_images, SHEET_LIMIT))]
-    sheet = [known.image, known.shown(prior.grid(canvas)), *results]
+    sheet = [known.image, known.shown(prior.layout(canvas)), *results]
     save_png(grid(sheet, min(len(sheet), SHEET_COLUMNS)), parsed.out / "sheet.png")
     record |= {
         "image": str(parsed.image),

@@ -90,7 +90,7 @@ def run(tokenizer: Tokenizer, data: ImageData, parsed: Any) -> None:
     num = min(parsed.num_images or len(pictures), len(pictures))
     if num == 0:
         raise ValueError(f"there are no pictures in the {parsed.split} split")
-    health = Health(tokenizer.vocab_size, tokenizer.num_codes)
+    health = Health(tokenizer.layout)
     sheet: list[torch.Tensor] = []
     with progress_bar(f"reconstructing {num} pictures", math.ceil(num / parsed.batch_size)) as advance:
         for start in range(0, num, parsed.batch_size):
@@ -105,7 +105,8 @@ def run(tokenizer: Tokenizer, data: ImageData, parsed: Any) -> None:
     record = {"ckpt_path": parsed.ckpt_path, "split": parsed.split, "num_images": num, **scores,
               "data": data.fingerprint, **provenance(torch.device("cpu"))}  # fmt: skip
     save_json(record, parsed.out / "scores.json")
+    used = f"{scores['codebook_usage']:.0%} of {tokenizer.layout.vocab_size} codes used"
     print(
-        f"{num} pictures: PSNR {scores['psnr']:.2f} dB, SSIM {scores['ssim']:.3f}, "
-        f"{scores['codebook_usage']:.0%} of {tokenizer.vocab_size} codes used: {parsed.out / 'reconstructions.png'}"
+        f"{num} pictures: PSNR {scores['psnr']:.2f} dB, SSIM {scores['ssim']:.3f}, {used}: "
+        f"{parsed.out / 'reconstructions.png'}"
     )

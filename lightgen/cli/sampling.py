@@ -18,10 +18,11 @@ from lightgen.cli.configs import with_located_configs
 from lightgen.cli.overrides import RULE, Overrides
 from lightgen.cli.parser import Parser
 from lightgen.cli.progress import progress_bar
-from lightgen.guidance import Guidance
+from lightgen.functional.random import Noise
+from lightgen.guidance.base import Guidance
 from lightgen.inpainting import Known
 from lightgen.modules.sampling import SamplingModule, indices
-from lightgen.prior import Prior, load
+from lightgen.prior import Prior, labelled, load
 from lightgen.provenance import provenance
 from lightgen.recipe import Recipe
 from lightgen.registry import describe
@@ -86,7 +87,7 @@ def requested(made: Parser, args: list[str]) -> Request:
     prior = load(parsed.ckpt_path)
     recipe = prior.chosen(changed(prior.recipe, overrides))
     canvas = None if parsed.canvas is None else pair("canvas", parsed.canvas, "x")
-    prior.grid(canvas)
+    prior.layout(canvas)
     return Request(prior, recipe, canvas, Trainer(**made.instantiate_classes(parsed).trainer), parsed)
 
 
@@ -140,8 +141,7 @@ def run(
     parsed, trainer = request.parsed, request.trainer
     parsed.out.mkdir(parents=True, exist_ok=True)
     num_batches = math.ceil(parsed.num_images / trainer.world_size / parsed.batch_size)
-    h, w = request.prior.grid(request.canvas)
-    steps = request.recipe.sampler.num_steps(h * w * request.prior.network.num_codes)
+    steps = request.recipe.sampler.num_steps(request.prior.layout(request.canvas).num_tokens)
     start = time.perf_counter()
     with progress_bar(f"sampling {parsed.num_images} pictures", num_batches * steps) as advance:
 
@@ -155,7 +155,8 @@ def run(
 
             return on_step
 
-        how = (request.recipe, parsed.label, parsed.seed, stepping, request.canvas, known, composite)
+        condition = labelled(parsed.label, Noise.of(0, 1))
+        how = (request.recipe, condition, parsed.seed, stepping, request.canvas, known, composite)
         module = SamplingModule(request.prior, *how)
         writer = PictureWriter(parsed.out, parsed.num_images)
         trainer.callbacks.append(writer)  # type: ignore[attr-defined]
@@ -179,9 +180,9 @@ def run(
 
 def describe_canvas(prior: Prior, canvas: Canvas) -> dict[str, Any]:
     """A canvas for the record: one evaluation of it is one of the network on every window."""
-    grid = prior.grid(canvas)
-    windows = on_canvas(prior.network, grid).num_windows
-    return {"rows": canvas[0], "columns": canvas[1], "cells": list(grid), "windows": windows}
+    layout = prior.layout(canvas)
+    windows = on_canvas(prior.network, layout).num_windows
+    return {"rows": canvas[0], "columns": canvas[1], "cells": list(layout.cells), "windows": windows}
 
 
 def summary(record: dict[str, Any], path: Path) -> str:

@@ -93,7 +93,7 @@ def describe_cache(tokenizer: Tokenizer, data: ImageData, num_crops: int) -> Hea
         data=data.fingerprint,
         num_crops=num_crops,
         mirror=data.mirror,
-        vocab_size=tokenizer.vocab_size,
+        vocab_size=tokenizer.layout.vocab_size,
         shape=list(_encode(tokenizer, torch.zeros(1, *size, dtype=torch.uint8)).shape[1:]),
         seed=data.seed,
         counts={split: len(data.dataset(split)) for split in SPLITS},

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from lightgen.types import Level
+from lightgen.types import NoiseLevel
 
 
 class Transition(NamedTuple):
@@ -26,14 +26,14 @@ class Transition(NamedTuple):
     beta: Tensor
 
 
-def transition(earlier: Level, later: Level) -> Transition:
+def transition(earlier: NoiseLevel, later: NoiseLevel) -> Transition:
     """Shares (B,) of unmasked tokens that are kept, masked and replaced on the way from one level to a later one."""
     alpha = later.kept / earlier.kept
     gamma = 1 - (1 - later.masked) / (1 - earlier.masked)
     return Transition(alpha, gamma, (1 - alpha - gamma).clamp_min(0))
 
 
-def corrupt(ids_BN: Tensor, level: Level, vocab_size: int, choice_BN: Tensor, codes_BN: Tensor) -> Tensor:
+def corrupt(ids_BN: Tensor, level: NoiseLevel, vocab_size: int, choice_BN: Tensor, codes_BN: Tensor) -> Tensor:
     """Noisy ids (B, N) in [0, V], where V is MASK.
 
     Args:
@@ -48,7 +48,9 @@ def corrupt(ids_BN: Tensor, level: Level, vocab_size: int, choice_BN: Tensor, co
     return torch.where((choice_BN < kept) | (ids_BN == vocab_size), ids_BN, destroyed)
 
 
-def posterior(probs_BNV: Tensor, ids_BN: Tensor, earlier: Level, later: Level, frequencies_V: Tensor) -> Tensor:
+def posterior(
+    probs_BNV: Tensor, ids_BN: Tensor, earlier: NoiseLevel, later: NoiseLevel, frequencies_V: Tensor
+) -> Tensor:
     """p(z_s | z_t) = sum over z_0 of p(z_0) q(z_s | z_t, z_0), for s before t: probabilities (B, N, V + 1).
 
     Args:
@@ -77,7 +79,7 @@ def posterior(probs_BNV: Tensor, ids_BN: Tensor, earlier: Level, later: Level, f
 
 
 def step_back(
-    clean_BN: Tensor, ids_BN: Tensor, earlier: Level, later: Level, frequencies_V: Tensor,
+    clean_BN: Tensor, ids_BN: Tensor, earlier: NoiseLevel, later: NoiseLevel, frequencies_V: Tensor,
     choice_BN: Tensor, codes_BN: Tensor,
 ) -> Tensor:  # fmt: skip
     """Draw z_s ~ q(z_s | z_t, z_0), for s before t: ids (B, N) in [0, V].
@@ -108,6 +110,6 @@ def step_back(
     return torch.where(threshold <= stays, ids_BN, moved)
 
 
-def _shares(level: Level) -> tuple[Tensor, Tensor, Tensor]:
+def _shares(level: NoiseLevel) -> tuple[Tensor, Tensor, Tensor]:
     kept, masked, replaced = (x[:, None, None] for x in (level.kept, level.masked, level.replaced))
     return kept, masked, replaced

@@ -65,14 +65,25 @@ class Noise:
         """An independent source for each number, e.g. for each training batch."""
         return Noise(_mix_int(_mix_int(self.seed) + number), self.index)
 
-    def uniform(self, step: int, stream: int, num: int) -> Tensor:
-        """(B, num) float32 in (0, 1), never 0 or 1, for the positions 0 to num - 1."""
-        key = _mix_int(_mix_int(_mix_int(self.seed) + step) + stream)
-        rows = _mix(self.index + _signed(key))
+    def uniform(self, step: int | Tensor, stream: int, num: int) -> Tensor:
+        """(B, num) float32 in (0, 1), never 0 or 1, for the positions 0 to num - 1.
+
+        Args:
+            step: a number, or a tensor () of one: the numbers are the same.
+            stream: what they are for.
+            num: positions.
+        """
+        rows = _mix(self.index + self._key(step, stream))
         position = torch.arange(1, num + 1, device=self.index.device) * _signed(_GOLDEN)
         bits = _mix(rows[:, None] + position)
         # 23 bits at their midpoints: exact in float32, and u * total < total for every total > 0.
         return bits.bitwise_and_((1 << 23) - 1).to(torch.float32).add_(0.5).mul_(2.0**-23)
+
+    def _key(self, step: int | Tensor, stream: int) -> int | Tensor:
+        seed = _mix_int(self.seed)
+        if isinstance(step, Tensor):
+            return _mix(_mix(step + _signed(seed + _GOLDEN)) + _signed(stream + _GOLDEN))
+        return _signed(_mix_int(_mix_int(seed + step) + stream))
 
     def spread(self, step: int, stream: int) -> Tensor:
         """(B,) float32 in [0, 1): uniform for each picture, and evenly spread over pictures with consecutive numbers.
@@ -82,7 +93,7 @@ class Noise:
         offset = Noise(self.seed, torch.zeros_like(self.index[:1])).uniform(step, stream, 1).squeeze(1).double()
         return ((offset + self.index * _GOLDEN_RATIO) % 1).float().clamp_max(1 - 2.0**-24)
 
-    def integers(self, step: int, stream: int, num: int, high: int) -> Tensor:
+    def integers(self, step: int | Tensor, stream: int, num: int, high: int) -> Tensor:
         """(B, num) int64, uniform in [0, high); the bias is below high * 2**-23."""
         return (self.uniform(step, stream, num).double() * high).long()
 

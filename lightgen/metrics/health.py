@@ -14,6 +14,7 @@ from torchmetrics.utilities import dim_zero_cat
 
 from lightgen.functional.distances import frechet_distance
 from lightgen.functional.random import Noise, Stream
+from lightgen.layout import Layout
 from lightgen.losses.perceptual import Perceptual
 from lightgen.metrics.base import frechet_name
 from lightgen.metrics.codebook import CodebookUsage
@@ -25,7 +26,10 @@ from lightgen.types import to_uint8, to_unit
 class Coder(Protocol):
     """What is examined: a tokenizer."""
 
-    vocab_size: int
+    @property
+    def layout(self) -> Layout:
+        """Where its ids stand."""
+        ...
 
     def encode(self, images: Tensor) -> Tensor:
         """Ids (B, ...) of images (B, C, H, W) in [-1, 1]."""
@@ -44,8 +48,7 @@ class Health(nn.Module, Component):
     takes a prior's mistakes, so it says more about generation than the one of reconstructions.
 
     Args:
-        vocab_size: V, of the tokenizer.
-        num_codes: M, its codes at each cell.
+        layout: of the tokenizer's ids.
         features: the network of the Frechet distances; None leaves them out.
         perceptual: a distance to report; None leaves it out.
         random_share: of the tokens to replace, in (0, 1].
@@ -62,8 +65,7 @@ class Health(nn.Module, Component):
 
     def __init__(
         self,
-        vocab_size: int,
-        num_codes: int = 1,
+        layout: Layout,
         features: FeatureNetwork | None = None,
         perceptual: Perceptual | None = None,
         random_share: float = 0.1,
@@ -75,14 +77,14 @@ class Health(nn.Module, Component):
             raise ValueError(f"random_share must be in (0, 1], not {random_share}")
         if not 0 <= low_usage <= 1:
             raise ValueError(f"low_usage must be in [0, 1], not {low_usage}")
-        self.vocab_size = vocab_size
-        self.total = vocab_size * num_codes
+        self.vocab_size = layout.vocab_size
+        self.total = layout.vocab_size * layout.num_codes
         self.random_share = random_share
         self.low_usage = low_usage
         self.seed = seed
         self.psnr = PeakSignalNoiseRatio(data_range=(-1.0, 1.0), dim=(1, 2, 3))
         self.ssim = StructuralSimilarityIndexMeasure(data_range=(-1.0, 1.0))
-        self.usage = CodebookUsage(vocab_size, num_codes)
+        self.usage = CodebookUsage(layout.vocab_size, layout.num_codes)
         self.num_tokens = SumMetric()
         self.perceptual = perceptual
         self.distance = MeanMetric() if perceptual is not None else None
@@ -133,7 +135,7 @@ class Health(nn.Module, Component):
             metric.reset()
 
 
-HealthFactory = Callable[[int, int], Health]
+HealthFactory = Callable[[Layout], Health]
 """Called with V and M of the tokenizer."""
 
 

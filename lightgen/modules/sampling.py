@@ -9,6 +9,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from lightgen.condition import Condition
 from lightgen.functional.random import Noise
 from lightgen.inpainting import Known
 from lightgen.modules.precision import require_precision
@@ -37,7 +38,7 @@ class SamplingModule(LightningModule):
     Args:
         prior: what to sample.
         recipe: None means the prior's own.
-        label: a class for all pictures; None draws classes at random.
+        condition: of one row, what all pictures are asked for; what it leaves open is drawn for each.
         seed: of the pictures.
         on_batch: makes an `on_step` for each batch, e.g. to move a progress bar.
         canvas: rows and columns in windows, for larger pictures.
@@ -49,7 +50,7 @@ class SamplingModule(LightningModule):
         self,
         prior: Prior,
         recipe: Recipe | None = None,
-        label: int | None = None,
+        condition: Condition | None = None,
         seed: int = 0,
         on_batch: Callable[[Tensor], OnStep] | None = None,
         canvas: Canvas | None = None,
@@ -59,7 +60,7 @@ class SamplingModule(LightningModule):
         super().__init__()
         self.prior = prior
         self.recipe = recipe
-        self.label = label
+        self.condition = condition or Condition()
         self.seed = seed
         self.on_batch = on_batch
         self.canvas = canvas if known is None else known.canvas
@@ -73,7 +74,8 @@ class SamplingModule(LightningModule):
         noise = Noise(self.seed, batch)
         on_step = self.on_batch(batch) if self.on_batch else None
         ids_BN, known_BN = (None, None) if self.known is None else self.known.rows(len(batch), self.device)
-        sample = self.prior.sample_ids(noise, self.recipe, self.label, ids_BN, known_BN, on_step, self.canvas)
+        condition = self.condition.repeat(len(batch)).to(self.device)
+        sample = self.prior.sample_ids(noise, self.recipe, condition, ids_BN, known_BN, on_step, self.canvas)
         images = self.prior.decode(sample.ids, self.canvas)
         if self.known is not None and self.composite:
             images = self.known.composite(images)

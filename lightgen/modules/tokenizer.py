@@ -42,7 +42,7 @@ class TokenizerModule(TrainingModule):
         adversarial: discriminator and its part in the loss; None trains without.
         trained: "all", or "decoder", which keeps the encoder and the codebook, and so the ids of every picture.
         quantizer: in place of the tokenizer's, e.g. with fewer codes; see also the callback `Refit`.
-        health: the scores of held-out pictures, called with the vocabulary's size.
+        health: the scores of held-out pictures, called with the layout of the ids.
         optimizer: called with the tokenizer's parameters.
         scheduler: called with an optimizer; advances every batch, for the discriminator's optimizer too.
         discriminator_optimizer: called with the discriminator's parameters; None takes `optimizer` again.
@@ -78,7 +78,7 @@ class TokenizerModule(TrainingModule):
         self.codebook_weight = codebook_weight
         self.adversarial = adversarial
         self.discriminator_optimizer = discriminator_optimizer
-        self.health = health(self.tokenizer.vocab_size, self.tokenizer.num_codes)
+        self.health = health(self.tokenizer.layout)
         self.guard = FiniteGuard(max_skipped)
         self.seed = seed
         self.opponent: Opponent | None = None

@@ -7,11 +7,13 @@ anew for every layer, memory that grows.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, layer_norm, linear, scaled_dot_product_attention
 
+from lightgen.condition import Context
 from lightgen.networks.layers import Block
 from lightgen.networks.rotary import CausalRotary
 
@@ -28,16 +30,27 @@ class Norm:
 
 
 class Layer:
-    """The weights of a block."""
+    """The weights of a block, and what a condition does in it, which is the same for every token."""
 
-    def __init__(self, block: nn.Module) -> None:
+    def __init__(self, block: nn.Module, context: Context) -> None:
         assert isinstance(block, Block)
+        self.cross = block.cross
+        self.modulation = None
+        if block.modulation is not None:
+            self.modulation = tuple(block.modulation(context.vector)[:, 0].chunk(6, -1))
         attention, feed_forward = block.attention, block.feed_forward
         self.norm = Norm(attention.norm)
         self.to_qkv = attention.to_qkv.weight
         self.to_out = tuple(attention.to_out.parameters())
         self.norm_2 = Norm(feed_forward[0])
         self.up, self.down = tuple(feed_forward[1].parameters()), tuple(feed_forward[3].parameters())
+
+    def select(self, rows: Tensor) -> Layer:
+        """The layer for some rows."""
+        some = copy(self)
+        if self.modulation is not None and len(self.modulation[0]) > 1:
+            some.modulation = tuple(part[rows] for part in self.modulation)
+        return some
 
 
 class CachedBlocks:
@@ -47,23 +60,39 @@ class CachedBlocks:
         blocks: at least one, all of one size.
         rotary: theirs.
         num_rows: B.
+        context: what they see of the condition.
     """
 
-    def __init__(self, blocks: Iterable[nn.Module], rotary: CausalRotary, num_rows: int) -> None:
-        self.layers = [Layer(block) for block in blocks]
+    def __init__(self, blocks: Iterable[nn.Module], rotary: CausalRotary, num_rows: int, context: Context) -> None:
+        self.layers = [Layer(block, context) for block in blocks]
+        # What is left of it: vectors are in the layers, cells in what is read.
+        self.context = Context(bias=context.bias, memory=context.memory)
         self.rotation = torch.view_as_complex(rotary.rotation.float())
         n, both, half = self.rotation.shape
         heads, dim_head, device = both // 2, 2 * half, self.rotation.device
         autocast = torch.is_autocast_enabled(device.type)
         self.dtype = torch.get_autocast_dtype(device.type) if autocast else self.layers[0].to_qkv.dtype
         size = (len(self.layers), 2, num_rows, heads, n, dim_head)
-        self.memory = torch.empty(size, dtype=self.dtype, device=device)
+        self._hold(torch.empty(size, dtype=self.dtype, device=device))
+
+    def _hold(self, memory: Tensor) -> None:
+        """Keep keys and values in a memory (layers, 2, B, heads, N, d)."""
+        self.memory = memory
+        num_rows, heads, dim_head = memory.shape[2], memory.shape[3], memory.shape[5]
         # What is read of one token in one layer, and its parts: made once, written in place.
-        self.read = torch.empty(num_rows, 3 * heads * dim_head, device=device)
+        self.read = torch.empty(num_rows, 3 * heads * dim_head, device=memory.device)
         parts = self.read.view(num_rows, 3, heads, dim_head)
         self.query = parts[:, 0].unsqueeze(2)
         self.key_and_value = parts[:, 1:].transpose(0, 1)
-        self.turning = torch.view_as_complex(parts[:, :2].unflatten(-1, (half, 2))).flatten(1, 2)
+        self.turning = torch.view_as_complex(parts[:, :2].unflatten(-1, (dim_head // 2, 2))).flatten(1, 2)
+
+    def select(self, rows: Tensor) -> CachedBlocks:
+        """The blocks, on their way through some of the sequences."""
+        some = copy(self)
+        some.context = self.context.select(rows)
+        some.layers = [layer.select(rows) for layer in self.layers]
+        some._hold(self.memory[:, :, rows])
+        return some
 
     def __call__(self, x_BD: Tensor, step: int) -> Tensor:
         """(B, D) to (B, D) at a step; those before it must have been taken, in order."""
@@ -72,10 +101,23 @@ class CachedBlocks:
         rotation = self.rotation[step]
         x = x_BD
         for layer, slot, keys, values in zip(self.layers, slots, known[::2], known[1::2], strict=True):
-            self.read.copy_(linear(layer.norm(x), layer.to_qkv))
-            self.turning.mul_(rotation)
-            slot.copy_(self.key_and_value)
-            attended = scaled_dot_product_attention(self.query.to(self.dtype), keys, values)
-            x = x + linear(attended.flatten(1), *layer.to_out)
-            x = x + linear(gelu(linear(layer.norm_2(x), *layer.up)), *layer.down)
+            if layer.modulation is None:
+                x = x + self._attended(layer, layer.norm(x), rotation, slot, keys, values)
+                x = x if layer.cross is None else x + layer.cross(x.unsqueeze(1), self.context).squeeze(1)
+                x = x + linear(gelu(linear(layer.norm_2(x), *layer.up)), *layer.down)
+                continue
+            shift, scale, gate, shift_2, scale_2, gate_2 = layer.modulation
+            x = x + gate * self._attended(layer, layer.norm(x) * (1 + scale) + shift, rotation, slot, keys, values)
+            x = x if layer.cross is None else x + layer.cross(x.unsqueeze(1), self.context).squeeze(1)
+            y = layer.norm_2(x) * (1 + scale_2) + shift_2
+            x = x + gate_2 * linear(gelu(linear(y, *layer.up)), *layer.down)
         return x
+
+    def _attended(
+        self, layer: Layer, x: Tensor, rotation: Tensor, slot: Tensor, keys: Tensor, values: Tensor
+    ) -> Tensor:
+        self.read.copy_(linear(x, layer.to_qkv))
+        self.turning.mul_(rotation)
+        slot.copy_(self.key_and_value)
+        attended = scaled_dot_product_attention(self.query.to(self.dtype), keys, values)
+        return linear(attended.flatten(1), *layer.to_out)

@@ -6,18 +6,20 @@ transformers for high-resolution image synthesis", arXiv 2012.09841.
 
 from __future__ import annotations
 
+from copy import copy
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, linear
 
+from lightgen.condition import Condition, Context
+from lightgen.networks.base import Interface
 from lightgen.networks.cache import CachedBlocks, Norm
 from lightgen.networks.embedding import TokenNetwork
-from lightgen.networks.layers import Block
+from lightgen.networks.layers import Block, BlockSize, place
 from lightgen.networks.orders import Order, Raster
 from lightgen.networks.rotary import CausalRotary
-from lightgen.types import Grid
 
 
 class CausalTransformer(TokenNetwork):
@@ -28,17 +30,13 @@ class CausalTransformer(TokenNetwork):
     it looks at. The codes of a cell follow one another.
 
     Args:
-        num_ids: K = V + 1; the last is MASK.
-        vocab_size: V.
-        grid: (h, w).
-        num_classes: 0 for none.
-        num_codes: M, the codes at each cell.
-        reads_time: whether the time is an input.
+        interface: what it reads and answers; its K is V + 1, and the last id is MASK.
         dim: D.
         depth: number of blocks.
         heads: of every attention.
         dim_head: width of a head; heads * dim_head need not be D.
         order: of the cells; None is row by row.
+        adaptive: see `TokenNetwork`.
 
     Raises:
         ValueError: if the order is of another number of cells.
@@ -56,75 +54,90 @@ class CausalTransformer(TokenNetwork):
 
     def __init__(
         self,
-        num_ids: int,
-        vocab_size: int,
-        grid: Grid,
-        num_classes: int = 0,
-        num_codes: int = 1,
-        reads_time: bool = False,
+        interface: Interface,
         dim: int = 256,
         depth: int = 8,
         heads: int = 4,
         dim_head: int = 64,
         order: Order | None = None,
+        adaptive: bool = False,
     ) -> None:
-        super().__init__(num_ids, vocab_size, grid, num_classes, num_codes, reads_time, dim)
-        cells = (order or Raster()).cells(self.grid)
+        super().__init__(interface, dim, adaptive)
+        num_codes = self.layout.num_codes
+        cells = (order or Raster()).cells(self.layout.grid)
         codes = torch.arange(num_codes)
         positions = (cells[:, None] * num_codes + codes).flatten()
-        book = (codes * num_ids).repeat(len(cells)).roll(1)
+        book = (codes * self.num_ids).repeat(len(cells)).roll(1)
         book[0] = 0
         self.register_buffer("causal_order", positions, persistent=False)
         self.register_buffer("rank", positions.argsort(), persistent=False)
         self.register_buffer("book", book, persistent=False)
         self.position = nn.Embedding(len(positions), dim)
         nn.init.normal_(self.position.weight, std=dim**-0.5)
-        self.rotary = CausalRotary(self.grid, dim_head, heads, cells.repeat_interleave(num_codes))
-        self.blocks = nn.ModuleList(Block(dim, heads, dim_head, causal=True) for _ in range(depth))
+        self.rotary = CausalRotary(self.layout.grid, dim_head, heads, cells.repeat_interleave(num_codes))
+        size = BlockSize(dim, heads, dim_head, self.attended, adaptive, causal=True)
+        self.blocks = nn.ModuleList(Block(size) for _ in range(depth))
+        place(self.modules())
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 # Column by column: a CPU multiplies that with a few vectors in less time; with many it is the same.
                 module.weight.data = module.weight.data.t().contiguous().t()
 
     def embed(self, ids_BN: Tensor) -> Tensor:
-        start = torch.full_like(ids_BN[:, :1], self.vocab_size)
-        read = torch.cat([start, ids_BN[:, self.causal_order[:-1]]], dim=1)
-        return self.token(read + self.book) + self.position.weight
+        before = ids_BN[:, self.causal_order[:-1]]
+        if ids_BN.is_floating_point():
+            start = self.token.weight[self.layout.mask].expand(len(ids_BN), 1, -1)
+            return torch.cat([start, before], dim=1) + self.position.weight
+        start = torch.full_like(ids_BN[:, :1], self.layout.mask)
+        return self.token(torch.cat([start, before], dim=1) + self.book) + self.position.weight
 
-    def body(self, x_BND: Tensor) -> Tensor:
+    def body(self, x_BND: Tensor, context: Context) -> Tensor:
         for block in self.blocks:
-            x_BND = block(x_BND, self.rotary)
+            x_BND = block(x_BND, self.rotary, context)
         return x_BND
 
     def logits(self, x_BND: Tensor) -> Tensor:
-        x = self.to_logits[0](x_BND)[:, self.rank].unflatten(1, (-1, self.num_codes))
-        heads = [self.head(code) for code in range(self.num_codes)]
+        x = self.to_logits[0](x_BND)[:, self.rank].unflatten(1, (-1, self.layout.num_codes))
+        heads = [self.head(code) for code in range(self.layout.num_codes)]
         return torch.stack([linear(x[:, :, code], *head) for code, head in enumerate(heads)], dim=2).flatten(1, 2)
 
     def head(self, code: int) -> tuple[Tensor, Tensor]:
         """Weight (V, D) and bias (V,) of the last layer, for one of the codes of a cell."""
         last = self.to_logits.get_submodule("1")
-        weight, bias = (p.narrow(0, code * self.vocab_size, self.vocab_size) for p in last.parameters())
+        weight, bias = (p.narrow(0, code * self.num_outputs, self.num_outputs) for p in last.parameters())
         return weight, bias
 
-    def reader(self, num_rows: int, label_B: Tensor | None) -> CachedReader:
+    def reader(self, num_rows: int, context: Context | None) -> CachedReader:
         """A reader that keeps the keys and values of all it has read, so that a token costs O(N) and not O(N^2)."""
-        return CachedReader(self, num_rows, label_B)
+        context = self.context(Condition(), num_rows) if context is None else context
+        return CachedReader(self, num_rows, self.told(context, None))
 
 
 class CachedReader:
     """Reads one token at a step. See `lightgen.types.Reader`."""
 
-    def __init__(self, network: CausalTransformer, num_rows: int, label_B: Tensor | None) -> None:
+    def __init__(self, network: CausalTransformer, num_rows: int, context: Context) -> None:
         self.positions, self.book = network.causal_order.tolist(), network.book.tolist()
-        self.start_B = network.causal_order.new_full((num_rows,), network.vocab_size)
-        self.condition_BD = network.condition(self.start_B[:, None], None, label_B)[:, 0]
+        self.start_B = network.causal_order.new_full((num_rows,), network.layout.mask)
+        added = network.token.weight.new_zeros(1, 1, network.dim)
+        if context.vector is not None and not network.adaptive:
+            added = added + context.vector
+        if context.cells is not None:
+            cells = network.causal_order.div(network.layout.num_codes, rounding_mode="floor")
+            added = added + context.cells[:, cells]
+        self.added_BND = added.expand(num_rows, len(self.positions), -1)
         self.token, self.position = network.token.weight, network.position.weight
-        self.blocks = CachedBlocks(network.blocks, network.rotary, num_rows)
+        self.blocks = CachedBlocks(network.blocks, network.rotary, num_rows, context)
         self.norm = Norm(network.to_logits.get_submodule("0"))
-        self.heads = [network.head(code) for code in range(network.num_codes)]
+        self.heads = [network.head(code) for code in range(network.layout.num_codes)]
 
     def __call__(self, ids_BN: Tensor, step: int) -> Tensor:
         read_B = ids_BN.select(1, self.positions[step - 1]) + self.book[step] if step else self.start_B
-        x = embedding(read_B, self.token) + (self.condition_BD + self.position[step])
+        x = embedding(read_B, self.token) + (self.added_BND.select(1, step) + self.position[step])
         return linear(self.norm(self.blocks(x, step)), *self.heads[step % len(self.heads)])
+
+    def select(self, rows: Tensor) -> CachedReader:
+        some = copy(self)
+        some.start_B, some.added_BND = self.start_B[rows], self.added_BND[rows]
+        some.blocks = self.blocks.select(rows)
+        return some

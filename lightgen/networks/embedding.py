@@ -1,4 +1,4 @@
-"""What every network begins and ends with: ids, class and time to vectors, vectors to logits."""
+"""What every network begins and ends with: ids, condition and time to vectors, vectors to logits."""
 
 from __future__ import annotations
 
@@ -8,74 +8,87 @@ from abc import abstractmethod
 import torch
 from torch import Tensor, nn
 
-from lightgen.networks.base import Network
-from lightgen.types import Grid
+from lightgen.condition import Condition, Context
+from lightgen.networks.attention import CrossAttention
+from lightgen.networks.base import Interface, Network
 
 
 class TokenNetwork(Network):
-    """Embeds ids, adds learned vectors of class and time to every cell, and ends in LayerNorm and a linear layer.
+    """Embeds ids, adds what the condition and the time say to every cell, and ends in LayerNorm and a linear layer.
 
     Where M codes stand at a cell, their embeddings are summed, and the last layer has M heads. A subclass gives the
     `body` between the two.
 
     Args:
-        num_ids: K.
-        vocab_size: V.
-        grid: (h, w).
-        num_classes: a class vector each, and one more for "no class"; 0 means no classes at all.
-        num_codes: M.
-        reads_time: whether to embed the time.
+        interface: see `Network`.
         dim: D.
+        adaptive: whether the vectors of condition and time shift, scale and gate every block (`adaLN-Zero`, Peebles and
+            Xie, 2022, arXiv 2212.09748), instead of being added to the cells.
     """
 
-    def __init__(
-        self, num_ids: int, vocab_size: int, grid: Grid, num_classes: int, num_codes: int, reads_time: bool, dim: int
-    ) -> None:
-        super().__init__()
-        self.vocab_size = vocab_size
-        self.grid = (grid[0], grid[1])
-        self.num_classes = num_classes
-        self.num_codes = num_codes
-        self.reads_time = reads_time
-        self.num_ids = num_ids
-        self.token = nn.Embedding(num_codes * num_ids, dim)
-        self.label = nn.Embedding(num_classes + 1, dim) if num_classes else None
-        self.time = TimeEmbedding(dim) if reads_time else None
-        self.to_logits = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, num_codes * vocab_size))
-        for embedding in (self.token, self.label):
-            if embedding is not None:
-                nn.init.normal_(embedding.weight, std=dim**-0.5)
+    def __init__(self, interface: Interface, dim: int, adaptive: bool = False) -> None:
+        super().__init__(interface)
+        num_codes, self.num_ids = self.layout.num_codes, interface.num_ids
+        self.dim, self.adaptive = dim, adaptive
+        self.token = nn.Embedding(num_codes * self.num_ids, dim)
+        if self.conditioner is not None:
+            self.conditioner.attach(dim)
+        self.time = TimeEmbedding(dim) if self.reads_time else None
+        self.to_logits = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, num_codes * self.num_outputs))
+        nn.init.normal_(self.token.weight, std=dim**-0.5)
 
-    def forward(self, ids_BN: Tensor, time: Tensor | None = None, label: Tensor | None = None) -> Tensor:
-        x = self.body(self.embed(ids_BN) + self.condition(ids_BN, time, label))
-        return self.logits(x)
+    @property
+    def attended(self) -> bool:
+        """Whether its blocks attend to tokens of the condition."""
+        return self.conditioner is not None and self.conditioner.attended
 
-    def embed(self, ids_BN: Tensor) -> Tensor:
-        """(B, h w, D): the sum over the codes of each cell."""
-        if self.num_codes == 1:
-            return self.token(ids_BN)
-        book = torch.arange(self.num_codes, device=ids_BN.device) * self.num_ids
-        return self.token(ids_BN.unflatten(1, (-1, self.num_codes)) + book).sum(2)
+    def forward(self, ids_BN: Tensor, time: Tensor | None = None, context: Context | None = None) -> Tensor:
+        context = self.told(self.context(Condition(), len(ids_BN)) if context is None else context, time)
+        x = self.embed(ids_BN)
+        if context.vector is not None and not self.adaptive:
+            x = x + context.vector
+        if context.cells is not None:
+            x = x + context.cells
+        return self.logits(self.body(x, context))
 
-    def condition(self, ids_BN: Tensor, time: Tensor | None, label: Tensor | None) -> Tensor:
-        """(B, 1, D), or (1, 1, D) of zeros without a condition: class and time."""
-        x = self.token.weight.new_zeros(1, 1, self.token.embedding_dim)
-        if self.label is not None:
-            if label is None:
-                label = ids_BN.new_full((len(ids_BN),), self.num_classes)
-            x = x + self.label(label).unsqueeze(1)
+    def context(self, condition: Condition, num_rows: int) -> Context:
+        context = super().context(condition, num_rows)
+        if context.tokens is None:
+            return context
+        layers = [layer.remember(context.tokens) for layer in self.modules() if isinstance(layer, CrossAttention)]
+        return context._replace(memory=tuple(layers))
+
+    def told(self, context: Context, time: Tensor | None) -> Context:
+        """A context with the time in its vector.
+
+        Raises:
+            ValueError: if the network reads the time, and is not told it.
+        """
+        vector = context.vector
         if self.time is not None:
             if time is None:
                 raise ValueError("this network was trained to read the time, and must be told it")
-            x = x + self.time(time).unsqueeze(1)
-        return x
+            at = self.time(time).unsqueeze(1)
+            vector = at if vector is None else vector + at
+        if vector is None and self.adaptive:
+            vector = self.token.weight.new_zeros(1, 1, self.dim)
+        return context._replace(vector=vector)
+
+    def embed(self, ids_BN: Tensor) -> Tensor:
+        """(B, h w, D): the sum over the codes of each cell, of ids (B, N) or vectors (B, N, D) in their place."""
+        if ids_BN.is_floating_point():
+            return ids_BN.unflatten(1, (-1, self.layout.num_codes)).sum(2)
+        if self.layout.num_codes == 1:
+            return self.token(ids_BN)
+        book = torch.arange(self.layout.num_codes, device=ids_BN.device) * self.num_ids
+        return self.token(ids_BN.unflatten(1, (-1, self.layout.num_codes)) + book).sum(2)
 
     def logits(self, x_BnD: Tensor) -> Tensor:
         """(B, N, V) of vectors (B, h w, D)."""
-        return self.to_logits(x_BnD).unflatten(-1, (self.num_codes, -1)).flatten(1, 2)
+        return self.to_logits(x_BnD).unflatten(-1, (self.layout.num_codes, -1)).flatten(1, 2)
 
     @abstractmethod
-    def body(self, x_BND: Tensor) -> Tensor:
+    def body(self, x_BND: Tensor, context: Context) -> Tensor:
         """(B, h w, D) to (B, h w, D)."""
 
 

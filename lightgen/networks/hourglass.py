@@ -11,8 +11,10 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from lightgen.condition import Context
+from lightgen.networks.base import Interface
 from lightgen.networks.embedding import TokenNetwork
-from lightgen.networks.layers import Stack
+from lightgen.networks.layers import BlockSize, Stack, place
 from lightgen.networks.resamplers.attention import AttentionResampler
 from lightgen.networks.resamplers.base import Factor, Resampler
 from lightgen.types import Grid
@@ -22,18 +24,14 @@ class Hourglass(TokenNetwork):
     """Pre layers, down, valley, up with the residual from before the valley, post layers.
 
     Args:
-        num_ids: K.
-        vocab_size: V.
-        grid: (h, w).
-        num_classes: 0 for none.
-        num_codes: M, the codes at each cell.
-        reads_time: whether the time is an input.
+        interface: what it reads and answers.
         dim: D.
         depth: (pre, valley, post) numbers of layers; the valley may be such a triple again: (2, (2, 8, 2), 2).
         factors: (rows, columns) merged on the way into each valley, outermost first; one pair for one valley.
         heads: of every self-attention.
         dim_head: width of a head; heads * dim_head need not be D.
         resampler: of every level; None is an `AttentionResampler` on blocks.
+        adaptive: see `TokenNetwork`.
 
     Raises:
         ValueError: if depth is not such a triple, the number of factors is not the number of valleys, or a factor
@@ -44,25 +42,22 @@ class Hourglass(TokenNetwork):
 
     def __init__(
         self,
-        num_ids: int,
-        vocab_size: int,
-        grid: Grid,
-        num_classes: int = 0,
-        num_codes: int = 1,
-        reads_time: bool = False,
+        interface: Interface,
         dim: int = 256,
         depth: Sequence[Any] = (2, 6, 2),
         factors: Sequence[Factor] = ((2, 2),),
         heads: int = 4,
         dim_head: int = 64,
         resampler: Resampler | None = None,
+        adaptive: bool = False,
     ) -> None:
-        super().__init__(num_ids, vocab_size, grid, num_classes, num_codes, reads_time, dim)
-        sizes = (dim, heads, dim_head)
-        self.level = _Level(depth, list(factors), self.grid, sizes, resampler or AttentionResampler())
+        super().__init__(interface, dim, adaptive)
+        size = BlockSize(dim, heads, dim_head, self.attended, adaptive)
+        self.level = _Level(depth, list(factors), self.layout.grid, size, resampler or AttentionResampler())
+        place(self.modules())
 
-    def body(self, x_BND: Tensor) -> Tensor:
-        x: Tensor = self.level(x_BND)
+    def body(self, x_BND: Tensor, context: Context) -> Tensor:
+        x: Tensor = self.level(x_BND, context)
         return x
 
 
@@ -74,7 +69,7 @@ class _Level(nn.Module):
         depth: Sequence[Any],
         factors: list[Factor],
         grid: Grid,
-        sizes: tuple[int, int, int],
+        size: BlockSize,
         resampler: Resampler,
     ) -> None:
         super().__init__()
@@ -86,17 +81,16 @@ class _Level(nn.Module):
             raise ValueError(
                 f"factors must have one pair for each valley of depth; at {depth} there are {len(factors)}"
             )
-        dim = sizes[0]
         self.grid = grid
         coarse = resampler.coarse_grid(grid, factors[0])
-        self.pre = Stack(pre, grid, *sizes)
-        self.down = resampler.down(dim, factors[0])
-        self.valley = _Level(valley, factors[1:], coarse, sizes, resampler) if nested else Stack(valley, coarse, *sizes)
-        self.up = resampler.up(dim, factors[0])
-        self.post = Stack(post, grid, *sizes)
+        self.pre = Stack(pre, grid, size)
+        self.down = resampler.down(size.dim, factors[0])
+        self.valley = _Level(valley, factors[1:], coarse, size, resampler) if nested else Stack(valley, coarse, size)
+        self.up = resampler.up(size.dim, factors[0])
+        self.post = Stack(post, grid, size)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.pre(x)
-        x = self.up(self.valley(self.down(x, self.grid)), x, self.grid)
-        out: Tensor = self.post(x)
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        x = self.pre(x, context)
+        x = self.up(self.valley(self.down(x, self.grid), context), x, self.grid)
+        out: Tensor = self.post(x, context)
         return out

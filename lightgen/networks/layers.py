@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
 
+from lightgen.condition import Context
+from lightgen.networks.attention import CrossAttention, SelfAttention
 from lightgen.networks.rotary import Rotary
+from lightgen.types import Grid
 
 
-class SelfAttention(nn.Module):
-    """Every position attends to every position, or to itself and those before it; (B, N, D) to (B, N, D).
+@dataclass(frozen=True)
+class BlockSize:
+    """What all blocks of a network have in common.
 
     Args:
         dim: D.
-        heads, dim_head: the inner width is heads * dim_head, whatever D is.
+        heads, dim_head: of every attention; the inner width is heads * dim_head, whatever D is.
+        attended: whether blocks attend to tokens of the condition.
+        adaptive: whether the condition's vector shifts, scales and gates them.
         causal: whether later positions are hidden.
     """
 
-    def __init__(self, dim: int, heads: int, dim_head: int, causal: bool = False) -> None:
-        super().__init__()
-        self.heads = heads
-        self.causal = causal
-        self.norm = nn.LayerNorm(dim)
-        self.to_qkv = nn.Linear(dim, 3 * heads * dim_head, bias=False)
-        self.to_out = nn.Linear(heads * dim_head, dim)
-
-    def forward(self, x: Tensor, rotary: Rotary) -> Tensor:
-        qkv = self.to_qkv(self.norm(x)).unflatten(-1, (3 * self.heads, -1))
-        q, k = rotary(qkv[:, :, : 2 * self.heads]).transpose(1, 2).chunk(2, dim=1)
-        v = qkv[:, :, 2 * self.heads :].transpose(1, 2)
-        attended = scaled_dot_product_attention(q, k, v, is_causal=self.causal)
-        out: Tensor = self.to_out(attended.transpose(1, 2).flatten(2))
-        return out
+    dim: int
+    heads: int
+    dim_head: int
+    attended: bool = False
+    adaptive: bool = False
+    causal: bool = False
 
 
 class FeedForward(nn.Sequential):
@@ -43,17 +42,48 @@ class FeedForward(nn.Sequential):
         )
 
 
+class Modulation(nn.Sequential):
+    """Shift, scale and gate, (B, 1, D) each, of the two halves of a block; all zero at first, so that it does nothing.
+
+    Peebles and Xie, 2022, "Scalable diffusion models with transformers" (adaLN-Zero), arXiv 2212.09748.
+    """
+
+    def __init__(self, dim: int) -> None:
+        last = nn.Linear(dim, 6 * dim)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        super().__init__(nn.SiLU(), last)
+
+
 class Block(nn.Module):
-    """Self-attention and feed-forward, each added to its input."""
+    """Self-attention, attention to the condition where there is any, and feed-forward, each added to its input."""
 
-    def __init__(self, dim: int, heads: int, dim_head: int, causal: bool = False) -> None:
+    def __init__(self, size: BlockSize) -> None:
         super().__init__()
-        self.attention = SelfAttention(dim, heads, dim_head, causal)
-        self.feed_forward = FeedForward(dim)
+        self.attention = SelfAttention(size.dim, size.heads, size.dim_head, size.causal)
+        self.cross = CrossAttention(size.dim, size.heads, size.dim_head) if size.attended else None
+        self.feed_forward = FeedForward(size.dim)
+        self.modulation = Modulation(size.dim) if size.adaptive else None
 
-    def forward(self, x: Tensor, rotary: Rotary) -> Tensor:
+    def forward(self, x: Tensor, rotary: Rotary, context: Context) -> Tensor:
+        if self.modulation is not None:
+            return self._modulated(x, rotary, context)
         x = x + self.attention(x, rotary)
+        if self.cross is not None:
+            x = x + self.cross(x, context)
         return x + self.feed_forward(x)
+
+    def _modulated(self, x: Tensor, rotary: Rotary, context: Context) -> Tensor:
+        assert self.modulation is not None
+        shift, scale, gate, shift_2, scale_2, gate_2 = self.modulation(context.vector).chunk(6, -1)
+        x = x + gate * self.attention.attend(self.attention.norm(x) * (1 + scale) + shift, rotary)
+        if self.cross is not None:
+            x = x + self.cross(x, context)
+        norm, *rest = self.feed_forward
+        y = norm(x) * (1 + scale_2) + shift_2
+        for layer in rest:
+            y = layer(y)
+        return x + gate_2 * y
 
 
 class Stack(nn.Module):
@@ -62,15 +92,22 @@ class Stack(nn.Module):
     Args:
         depth: number of blocks.
         grid: (h, w).
-        dim, heads, dim_head: see `SelfAttention`.
+        size: of the blocks.
     """
 
-    def __init__(self, depth: int, grid: tuple[int, int], dim: int, heads: int, dim_head: int) -> None:
+    def __init__(self, depth: int, grid: Grid, size: BlockSize) -> None:
         super().__init__()
-        self.rotary = Rotary(grid, dim_head)
-        self.blocks = nn.ModuleList(Block(dim, heads, dim_head) for _ in range(depth))
+        self.rotary = Rotary(grid, size.dim_head)
+        self.blocks = nn.ModuleList(Block(size) for _ in range(depth))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, context: Context) -> Tensor:
         for block in self.blocks:
-            x = block(x, self.rotary)
+            x = block(x, self.rotary, context)
         return x
+
+
+def place(modules: Iterable[nn.Module]) -> None:
+    """Number the layers of a network that attend to the condition, in its own order: see `Context.memory`."""
+    layers = [module for module in modules if isinstance(module, CrossAttention)]
+    for number, layer in enumerate(layers):
+        layer.place = number

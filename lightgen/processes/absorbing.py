@@ -41,8 +41,8 @@ class Absorbing(Masked):
             raise ValueError(f"weight must be one of {', '.join(WEIGHTS)}, not {weight}")
         self.weight = WEIGHTS[weight]
 
-    def loss(self, denoise: Denoise, ids_BN: Tensor, noise: Noise) -> LossOutput:
-        """Weighted cross-entropy of masked tokens, over all tokens, at low-discrepancy times."""
+    def denoising_loss(self, denoise: Denoise, ids_BN: Tensor, noise: Noise) -> LossOutput:
+        """E over t of w(t) sum over masked n of -log p(x_n | z_t), over all N tokens, at low-discrepancy times t."""
         time_B = 1 - noise.spread(0, Stream.TIME)
         noisy = self.corrupt(ids_BN, time_B, noise)
         masked, logits = noisy == self.vocab_size, denoise(noisy, time_B)

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from lightgen.functional.errors import accuracy, token_errors
 from lightgen.functional.random import Noise, Stream
-from lightgen.processes.base import Process
+from lightgen.processes.base import DENOISER, Networks, Process
 from lightgen.processes.likelihood import Bound
 from lightgen.types import Denoise, LossOutput, NoiseFamily
 
 
-class Causal(Process, Bound):
+class Causal(Bound, Process):
     """The cross-entropy of every token given those before it.
 
     Args:
@@ -46,8 +46,9 @@ class Causal(Process, Bound):
     def initial(self, num_tokens: int, noise: Noise) -> Tensor:
         return torch.full_like(noise.index, self.vocab_size)[:, None].repeat(1, num_tokens)
 
-    def loss(self, denoise: Denoise, ids_BN: Tensor, noise: Noise) -> LossOutput:
+    def loss(self, networks: Networks, ids_BN: Tensor, noise: Noise) -> LossOutput:
         """Mean cross-entropy of all tokens in nats; outside of training every token is kept, and it is exact."""
+        denoise = networks[DENOISER]
         logits = denoise(self._noisy(ids_BN, noise) if self.training else ids_BN)
         right = accuracy(logits, ids_BN, torch.ones_like(ids_BN, dtype=torch.bool))
         return LossOutput(token_errors(logits, ids_BN).mean(), {"accuracy": right})

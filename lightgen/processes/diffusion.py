@@ -6,6 +6,7 @@ Austin et al., 2021, "Structured denoising diffusion models in discrete state-sp
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ from torch.nn.functional import one_hot
 from lightgen.functional import diffusion
 from lightgen.functional.random import Noise, Stream
 from lightgen.processes.base import Process
-from lightgen.types import Level
+from lightgen.types import NoiseLevel
 
 
 class Diffusion(Process):
@@ -26,6 +27,7 @@ class Diffusion(Process):
             `observe` must then be called before training.
     """
 
+    diffuses: ClassVar[bool] = True
     frequencies: Tensor
     """(V,) float64: how often each code is drawn where a token is replaced."""
 
@@ -35,7 +37,7 @@ class Diffusion(Process):
         self.register_buffer("frequencies", torch.full((vocab_size,), 1 / vocab_size, dtype=torch.float64))
 
     @abstractmethod
-    def level(self, time_B: Tensor) -> Level:
+    def noise_level(self, time_B: Tensor) -> NoiseLevel:
         """The level at times (B,) float64; at 0 all is kept, at 1 nothing is."""
 
     def observe(self, counts_V: Tensor) -> None:
@@ -47,41 +49,43 @@ class Diffusion(Process):
         """Noisy ids (B, N) at time (B,) in [0, 1], where 1 is all noise."""
         choice = noise.uniform(0, Stream.CORRUPT, ids_BN.shape[1]).double()
         codes = self._codes(noise, 0, Stream.REPLACE, ids_BN.shape[1])
-        return diffusion.corrupt(ids_BN, self.level(time_B.double()), self.vocab_size, choice, codes)
+        return diffusion.corrupt(ids_BN, self.noise_level(time_B.double()), self.vocab_size, choice, codes)
 
     def initial(self, num_tokens: int, noise: Noise) -> Tensor:
         """Ids at time 1: what any ids are corrupted to."""
         blank = noise.index.new_zeros(len(noise.index), num_tokens)
         return self.corrupt(blank, torch.ones_like(noise.index, dtype=torch.float64), noise)
 
-    def reverse(self, clean_BN: Tensor, ids_BN: Tensor, time: float, earlier: float, noise: Noise, step: int) -> Tensor:
-        """Draw ids (B, N) at an earlier time by the exact posterior, given those at `time` and the clean ids."""
+    def reverse(
+        self, clean_BN: Tensor, ids_BN: Tensor, time_B: Tensor, earlier_B: Tensor, noise: Noise, step: int | Tensor
+    ) -> Tensor:
+        """Draw ids (B, N) at an earlier time by the exact posterior, given those at `time` and the clean ids.
+
+        q(z_s | z_t, z_0) = q(z_t | z_s) q(z_s | z_0) / q(z_t | z_0); times are (B,) float64.
+        """
         choice = noise.uniform(step, Stream.CHOICE, ids_BN.shape[1]).double()
         codes = self._codes(noise, step, Stream.REVERSE, ids_BN.shape[1])
-        s, t = self._level_at(earlier, choice), self._level_at(time, choice)
+        s, t = self.noise_level(earlier_B), self.noise_level(time_B)
         return diffusion.step_back(clean_BN, ids_BN, s, t, self.frequencies, choice, codes)
 
-    def forward_from(self, ids_BN: Tensor, time: float, later: float, noise: Noise, step: int) -> Tensor:
-        """Draw ids (B, N) at a later time, given those at `time`."""
+    def forward_from(self, ids_BN: Tensor, time_B: Tensor, later_B: Tensor, noise: Noise, step: int | Tensor) -> Tensor:
+        """Draw ids (B, N) at a later time, given those at `time`; times are (B,) float64."""
         choice = noise.uniform(step, Stream.FORWARD, ids_BN.shape[1]).double()
         codes = self._codes(noise, step, Stream.FORWARD_CODE, ids_BN.shape[1])
-        moved = diffusion.transition(self._level_at(time, choice), self._level_at(later, choice))
-        return diffusion.corrupt(ids_BN, Level(*moved), self.vocab_size, choice, codes)
+        moved = diffusion.transition(self.noise_level(time_B), self.noise_level(later_B))
+        return diffusion.corrupt(ids_BN, NoiseLevel(*moved), self.vocab_size, choice, codes)
 
     def divergence(
         self, logits_BNV: Tensor, ids_BN: Tensor, noisy_BN: Tensor, earlier_B: Tensor, time_B: Tensor
     ) -> Tensor:
         """(B, N) KL from the true posterior of a step to the model's, in nats."""
-        s, t = (Level(*(x.to(logits_BNV.dtype) for x in self.level(b))) for b in (earlier_B, time_B))
+        s, t = (NoiseLevel(*(x.to(logits_BNV.dtype) for x in self.noise_level(b))) for b in (earlier_B, time_B))
         f = self.frequencies
         true = diffusion.posterior(one_hot(ids_BN, self.vocab_size).to(logits_BNV), noisy_BN, s, t, f)
         model = diffusion.posterior(logits_BNV.softmax(-1), noisy_BN, s, t, f)
         return (torch.xlogy(true, true) - true * model.clamp_min(torch.finfo(logits_BNV.dtype).tiny).log()).sum(-1)
 
-    def _level_at(self, time: float, like: Tensor) -> Level:
-        return self.level(like.new_full((1,), time))
-
-    def _codes(self, noise: Noise, step: int, stream: Stream, num: int) -> Tensor:
+    def _codes(self, noise: Noise, step: int | Tensor, stream: Stream, num: int) -> Tensor:
         """(B, num) codes drawn by their frequencies."""
         if not self.informed:
             return noise.integers(step, stream, num, self.vocab_size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -13,6 +14,8 @@ from lightgen.types import Denoise
 
 class Bound(ABC):
     """A process whose network has a likelihood, or an upper bound on the negative of it."""
+
+    has_likelihood: ClassVar[bool] = True
 
     @abstractmethod
     def num_terms(self, num_tokens: int) -> int:

@@ -10,7 +10,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lightgen.processes.variational import Variational
-from lightgen.types import Level, NoiseFamily
+from lightgen.types import NoiseFamily, NoiseLevel
 
 
 class MaskReplace(Variational):
@@ -45,5 +45,5 @@ class MaskReplace(Variational):
     def num_ids(self) -> int:
         return self.vocab_size + 1
 
-    def level(self, time_B: Tensor) -> Level:
-        return Level(1 - time_B, self.mask_share * time_B, (1 - self.mask_share) * time_B)
+    def noise_level(self, time_B: Tensor) -> NoiseLevel:
+        return NoiseLevel(1 - time_B, self.mask_share * time_B, (1 - self.mask_share) * time_B)

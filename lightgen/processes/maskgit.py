@@ -35,7 +35,7 @@ class MaskGIT(Masked):
             raise ValueError(f"label_smoothing must be in [0, 1), not {label_smoothing}")
         self.label_smoothing = label_smoothing
 
-    def loss(self, denoise: Denoise, ids_BN: Tensor, noise: Noise) -> LossOutput:
+    def denoising_loss(self, denoise: Denoise, ids_BN: Tensor, noise: Noise) -> LossOutput:
         """Mean cross-entropy of the masked tokens of the batch, label-smoothed, in nats (arXiv 2202.04200, eq. 1)."""
         share_B = (noise.spread(0, Stream.TIME) * (math.pi / 2)).cos()
         masked = exactly((share_B * ids_BN.shape[1]).round().clamp_min(1), ids_BN.shape[1], noise)

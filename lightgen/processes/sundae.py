@@ -17,8 +17,9 @@ from torch.nn.functional import cross_entropy
 from lightgen.functional.categorical import draw
 from lightgen.functional.random import Noise, Stream
 from lightgen.functional.sequential import sequential_mean
+from lightgen.processes.base import DENOISER, Networks
 from lightgen.processes.diffusion import Diffusion
-from lightgen.types import Denoise, Level, LossOutput, NoiseFamily
+from lightgen.types import LossOutput, NoiseFamily, NoiseLevel
 
 
 class SUNDAE(Diffusion):
@@ -41,15 +42,16 @@ class SUNDAE(Diffusion):
             raise ValueError(f"num_unrolls must be at least 1, not {num_unrolls}")
         self.num_unrolls = num_unrolls
 
-    def level(self, time_B: Tensor) -> Level:
+    def noise_level(self, time_B: Tensor) -> NoiseLevel:
         """Each token becomes a uniformly random code with probability `time` (which may be the same code)."""
-        return Level(1 - time_B, torch.zeros_like(time_B), time_B)
+        return NoiseLevel(1 - time_B, torch.zeros_like(time_B), time_B)
 
-    def loss(self, denoise: Denoise, ids_BN: Tensor, noise: Noise) -> LossOutput:
+    def loss(self, networks: Networks, ids_BN: Tensor, noise: Noise) -> LossOutput:
         """Mean over U unrolls of the cross-entropy of all tokens, in nats per token (arXiv 2112.06749).
 
         Draws are detached: no gradient crosses from one unroll to the one before.
         """
+        denoise = networks[DENOISER]
         correct: list[Tensor] = []
 
         def terms() -> Iterator[Tensor]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from lightgen.processes.variational import Variational
-from lightgen.types import Level, NoiseFamily
+from lightgen.types import NoiseFamily, NoiseLevel
 
 OFFSET = 0.008
 
@@ -27,9 +27,9 @@ class Uniform(Variational):
     family: ClassVar[NoiseFamily] = NoiseFamily.UNIFORM
     source: ClassVar[str] = "Hoogeboom et al., 2021, arXiv 2102.05379; Austin et al., 2021, arXiv 2107.03006"
 
-    def level(self, time_B: Tensor) -> Level:
+    def noise_level(self, time_B: Tensor) -> NoiseLevel:
         angle = (time_B + OFFSET) / (1 + OFFSET) * (math.pi / 2)
         start = math.cos(OFFSET / (1 + OFFSET) * math.pi / 2)
         # cos(pi / 2) is not quite 0 in floating point.
         kept = torch.where(time_B >= 1, 0.0, (angle.cos() / start).square()).clamp_max(1)
-        return Level(kept, torch.zeros_like(kept), 1 - kept)
+        return NoiseLevel(kept, torch.zeros_like(kept), 1 - kept)

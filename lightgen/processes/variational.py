@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from lightgen.functional.random import Noise, Stream
+from lightgen.processes.base import DENOISER, Networks
 from lightgen.processes.diffusion import Diffusion
 from lightgen.processes.likelihood import Bound
 from lightgen.types import Denoise, LossOutput
@@ -20,7 +21,7 @@ EVEN_SHARE = 0.1
 """Of the draws, that stay even over all steps, so that no weight exceeds 1 / EVEN_SHARE."""
 
 
-class Variational(Diffusion, Bound):
+class Variational(Bound, Diffusion):
     """The loss is the bound on the negative log-likelihood, plus a little plain cross-entropy.
 
     Args:
@@ -65,10 +66,10 @@ class Variational(Diffusion, Bound):
         """The divergence of step t of the chain (arXiv 2107.03006, eq. 1); at time 1 nothing is left to add."""
         return self._step(denoise, ids_BN, number_B, noise)[0].sum(1)
 
-    def loss(self, denoise: Denoise, ids_BN: Tensor, noise: Noise) -> LossOutput:
+    def loss(self, networks: Networks, ids_BN: Tensor, noise: Noise) -> LossOutput:
         """The bound on the negative log-likelihood in nats per token, by one random step, plus the auxiliary term."""
         number_B, weight_B = self._draw(noise)
-        divergence_BN, logits = self._step(denoise, ids_BN, number_B, noise)
+        divergence_BN, logits = self._step(networks[DENOISER], ids_BN, number_B, noise)
         term_B = divergence_BN.mean(1)
         if self.training and self.importance:
             self._record(number_B, term_B.detach())

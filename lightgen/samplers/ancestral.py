@@ -9,16 +9,17 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from lightgen.clock import Clock
 from lightgen.denoiser import Denoiser
-from lightgen.functional.categorical import draw
 from lightgen.functional.random import Stream
-from lightgen.samplers.base import Sampler, State
-from lightgen.samplers.diffusion import evaluate_changed, process_of
+from lightgen.samplers.base import Sampler
+from lightgen.samplers.diffusing import level_left_out, process_of
+from lightgen.samplers.state import State
 from lightgen.types import NoiseFamily
 
 
 class Ancestral(Sampler):
-    """Draw z_s from p(z_s | z_t) for S equal steps from time 1 to time 0.
+    """Draw z_s from p(z_s | z_t) = sum over x of p(x | z_t) q(z_s | z_t, x), for S equal steps from time 1 to time 0.
 
     A step that left a picture as it was needs no new network evaluation, where the network does not read the time:
     then absorbing diffusion takes at most min(S, N) of them.
@@ -26,6 +27,8 @@ class Ancestral(Sampler):
     Args:
         steps: S, not bound to the number of steps in training.
         start: the time in (0, 1] at which the given ids are taken to stand; below 1 it varies or mends them.
+        leave_one_out: on uniform noise, let temperature and cuts sharpen what the other tokens say of one, and not that
+            it says so itself, or noise that is there is kept (Gourevitch et al., 2026, arXiv 2605.22765).
 
     Raises:
         ValueError: if `start` is out of range.
@@ -34,17 +37,23 @@ class Ancestral(Sampler):
     accepts: ClassVar[frozenset[NoiseFamily]] = frozenset(
         {NoiseFamily.ABSORBING, NoiseFamily.UNIFORM, NoiseFamily.MASK_REPLACE}
     )
-    source: ClassVar[str] = "Austin et al., 2021, arXiv 2107.03006"
+    revisits: ClassVar[bool] = True
+    source: ClassVar[str] = "Austin et al., 2021, arXiv 2107.03006; Gourevitch et al., 2026, arXiv 2605.22765"
 
-    def __init__(self, steps: int = 64, start: float = 1.0) -> None:
+    def __init__(self, steps: int = 64, start: float = 1.0, leave_one_out: bool = True) -> None:
         super().__init__(steps)
         if not 0 < start <= 1:
             raise ValueError(f"start must be in (0, 1], not {start}")
-        self.start = start
+        self.first_time = start
+        self.leave_one_out = leave_one_out
 
-    def step(self, state: State, denoise: Denoiser, step: int) -> tuple[Tensor, Tensor | None]:
-        time, earlier = (self.start * (1 - number / self.steps) for number in (step, step + 1))
-        logits = evaluate_changed(state, denoise, time, self.progress(step))
-        clean = draw(logits, state.noise.uniform(step, Stream.TOKEN, state.ids.shape[1]))
-        ids = process_of(denoise).reverse(clean, state.ids, time, earlier, state.noise, step)
-        return ids, None
+    def clock(self, state: State) -> Clock:
+        clock = super().clock(state)
+        return Clock(clock.step, self.first_time * clock.time, clock.progress)
+
+    def step(self, state: State, denoise: Denoiser, clock: Clock) -> tuple[Tensor, Tensor | None]:
+        earlier = self.first_time * (1 - clock.done(self.steps)).expand_as(clock.time)
+        prediction = denoise(state.ids, clock, level_left_out(self.leave_one_out, denoise, clock.time))
+        clean = prediction.draw(state.noise.uniform(clock.step, Stream.TOKEN, state.ids.shape[1]))
+        process = process_of(denoise)
+        return process.reverse(clean, state.ids, clock.time, earlier, state.noise, clock.step), None

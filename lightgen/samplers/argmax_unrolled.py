@@ -10,10 +10,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from lightgen.clock import Clock
 from lightgen.denoiser import Denoiser
-from lightgen.functional.categorical import draw, log_probability, ranks
+from lightgen.functional.categorical import log_probability, ranks
 from lightgen.functional.random import Stream
-from lightgen.samplers.base import Sampler, State
+from lightgen.prediction import Confidence, check_confidence
+from lightgen.samplers.base import Sampler
+from lightgen.samplers.state import State
 from lightgen.types import NoiseFamily
 
 
@@ -28,6 +31,7 @@ class ArgmaxUnrolled(Sampler):
         steps: S, the most steps a picture may take.
         uncertain: share of the tokens, in [0, 1], that takes the second opinion.
         update: probability in (0, 1] that a token takes part in a step; the others stay as they are.
+        confidence: whose probability says how certain a token is, the network's own or the warped one.
 
     Raises:
         ValueError: if an argument is out of range.
@@ -36,7 +40,9 @@ class ArgmaxUnrolled(Sampler):
     accepts: ClassVar[frozenset[NoiseFamily]] = frozenset({NoiseFamily.UNIFORM})
     source: ClassVar[str] = "Savinov et al., 2022, arXiv 2112.06749"
 
-    def __init__(self, steps: int = 10, uncertain: float = 0.3, update: float = 1.0) -> None:
+    def __init__(
+        self, steps: int = 10, uncertain: float = 0.3, update: float = 1.0, confidence: Confidence = "network"
+    ) -> None:
         super().__init__(steps)
         if not 0 <= uncertain <= 1:
             raise ValueError(f"uncertain must be in [0, 1], not {uncertain}")
@@ -44,21 +50,23 @@ class ArgmaxUnrolled(Sampler):
             raise ValueError(f"update must be in (0, 1], not {update}")
         self.uncertain = uncertain
         self.update = update
+        self.confidence = check_confidence(confidence)
 
     def num_evaluations(self, num_tokens: int, branches: int = 1) -> int:
         return 2 * self.steps * branches
 
-    def step(self, state: State, denoise: Denoiser, step: int) -> tuple[Tensor, Tensor | None]:
-        time, num = 1 - step / self.steps, state.ids.shape[1]
-        logits = denoise(state.ids, time, self.progress(step))
-        likeliest = logits.argmax(-1)
-        first = draw(logits, state.noise.uniform(step, Stream.TOKEN, num)) if step == 0 else likeliest
-        takes_part = (state.noise.uniform(step, Stream.UPDATE, num) < self.update) & ~state.known
+    def step(self, state: State, denoise: Denoiser, clock: Clock) -> tuple[Tensor, Tensor | None]:
+        num, is_first = state.ids.shape[1], state.step == 0
+        prediction = denoise(state.ids, clock)
+        likeliest = prediction.logits.argmax(-1)
+        first = prediction.draw(state.noise.uniform(clock.step, Stream.TOKEN, num)) if is_first else likeliest
+        takes_part = (state.noise.uniform(clock.step, Stream.UPDATE, num) < self.update) & ~state.known
         proposal = torch.where(takes_part, first, state.ids)
 
-        second = denoise(proposal, time, self.progress(step)).argmax(-1)
-        certainty = log_probability(logits, first).masked_fill(~takes_part, torch.inf)
+        certainty = log_probability(prediction.by(self.confidence), first).masked_fill(~takes_part, torch.inf)
+        second = denoise(proposal, clock).logits.argmax(-1)
         count = (takes_part.sum(1, keepdim=True) * self.uncertain).round()
         unsure = ranks(certainty) < count
-        rest = ((likeliest == state.ids) | state.known).all(1) if denoise.steady and step > 0 else None
+        may_rest = denoise.steady and denoise.warps.constant and not is_first
+        rest = ((likeliest == state.ids) | state.known).all(1) if may_rest else None
         return torch.where(unsure, second, proposal), rest

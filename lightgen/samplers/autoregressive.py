@@ -10,18 +10,19 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from lightgen.clock import Clock
 from lightgen.denoiser import Denoiser
-from lightgen.functional.categorical import draw
 from lightgen.functional.random import Stream
-from lightgen.samplers.base import Sampler, State
+from lightgen.samplers.base import Sampler
+from lightgen.samplers.state import State
 from lightgen.types import NoiseFamily
 
 
 class Autoregressive(Sampler):
-    """Draw the tokens one after another, in the order of the network; a perfect one is sampled exactly.
+    """Draw x_k from p(x_k | x_1, ..., x_{k-1}) for k = 1 to N, in the order of the network; a perfect one is exact.
 
-    There are as many steps as tokens, whatever is known: N network evaluations, or 2 N where guidance needs both
-    branches. Known tokens are read like those that were drawn.
+    There are as many steps as tokens, whatever is known: N network evaluations, times the branches of guidance. Known
+    tokens are read like those that were drawn.
     """
 
     accepts: ClassVar[frozenset[NoiseFamily]] = frozenset({NoiseFamily.CAUSAL})
@@ -33,11 +34,15 @@ class Autoregressive(Sampler):
     def num_steps(self, num_tokens: int) -> int:
         return num_tokens
 
-    def step(self, state: State, denoise: Denoiser, step: int) -> tuple[Tensor, Tensor | None]:
-        num = state.ids.shape[1]
-        if step == 0:
-            state.memory["uniform"] = state.noise.uniform(0, Stream.TOKEN, num)
-        position, logits = denoise.at(step, state.ids, step / max(num - 1, 1))
+    def start(self, state: State, denoise: Denoiser) -> State:
+        return state.remember(uniform=state.noise.uniform(0, Stream.TOKEN, state.ids.shape[1]))
+
+    def clock(self, state: State) -> Clock:
+        progress = state.step / max(state.num_steps - 1, 1)
+        return Clock.even(state.step, 1 - progress, progress, state.ids)
+
+    def step(self, state: State, denoise: Denoiser, clock: Clock) -> tuple[Tensor, Tensor | None]:
+        position, prediction = denoise.at(state.step, state.ids, clock)
         ids = state.ids.clone()
-        ids.select(1, position).copy_(draw(logits, state.memory["uniform"].select(1, position)))
+        ids.select(1, position).copy_(prediction.draw(state.memory["uniform"].select(1, position)))
         return ids, None

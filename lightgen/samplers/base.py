@@ -1,45 +1,27 @@
-"""The contract of a sampler, and the loop that all samplers share."""
+"""The contract of a sampler."""
 
 from __future__ import annotations
 
-import time
 from abc import abstractmethod
-from dataclasses import dataclass, field
+from collections.abc import Collection
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
+from lightgen.clock import Clock
 from lightgen.denoiser import Denoiser
 from lightgen.functional.random import Noise
 from lightgen.registry import Component, components
-from lightgen.types import NoiseFamily, OnStep, Sample, Trace
-
-
-@dataclass
-class State:
-    """The pictures still being sampled: A rows of the batch of B."""
-
-    ids: Tensor
-    """(A, N) current ids."""
-    known: Tensor
-    """(A, N) True where a token is given and must not change."""
-    noise: Noise
-    rows: Tensor
-    """(A,) where these pictures stand in the batch."""
-    memory: dict[str, Tensor] = field(default_factory=dict)
-    """What a sampler keeps from step to step, one row a picture: (A, ...)."""
-
-    def select(self, rows: Tensor) -> State:
-        """The state of some of these pictures (a boolean mask (A,))."""
-        memory = {name: tensor[rows] for name, tensor in self.memory.items()}
-        return State(self.ids[rows], self.known[rows], self.noise.select(rows), self.rows[rows], memory)
+from lightgen.samplers.iteration import Iteration
+from lightgen.samplers.state import State
+from lightgen.types import NoiseFamily, OnStep, Sample
 
 
 class Sampler(Component):
     """Turns noise into ids, in a loop of `steps`.
 
-    A subclass writes one step; counting, known tokens, stopping and the shrinking batch are taken care of here.
+    A subclass writes one step; counting, known tokens, stopping and the shrinking batch are taken care of by
+    `Iteration`. A step decides nothing by looking at data, so that it could be recorded once and played again.
 
     Args:
         steps: S >= 1.
@@ -51,17 +33,33 @@ class Sampler(Component):
     kind: ClassVar[str] = "sampler"
     accepts: ClassVar[frozenset[NoiseFamily]]
     """The noise families whose networks it can run on."""
-    needs_critic: ClassVar[bool] = False
-    """Whether it asks a second network which tokens look wrong."""
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Roles of networks beside the first that it asks, e.g. `("critic",)`."""
+    revisits: ClassVar[bool] = False
+    """Whether a step may leave a picture as it was and look at it again: then the last evaluation is used again."""
+    adaptive: ClassVar[bool] = False
+    """Whether pictures decide themselves how many evaluations they take; `num_evaluations` is only the most."""
 
     def __init__(self, steps: int) -> None:
         if steps < 1:
             raise ValueError(f"steps must be at least 1, not {steps}")
         self.steps = steps
 
+    def start(self, state: State, denoise: Denoiser) -> State:
+        """The state with what the steps need in its memory."""
+        return state
+
+    def clock(self, state: State) -> Clock:
+        """Where the step that comes stands: time 1 - k / S, progress k / (S - 1)."""
+        progress = state.step / (self.steps - 1) if self.steps > 1 else 0.0
+        return Clock.even(state.step, 1 - state.step / self.steps, progress, state.ids)
+
     @abstractmethod
-    def step(self, state: State, denoise: Denoiser, step: int) -> tuple[Tensor, Tensor | None]:
-        """The ids (A, N) after step number `step`, and (A,) True where a picture is finished (None: nowhere)."""
+    def step(self, state: State, denoise: Denoiser, clock: Clock) -> tuple[Tensor, Tensor | None]:
+        """The ids (A, N) after a step, and (A,) True where a picture is finished (None: nowhere).
+
+        What the next steps should know is written into `state.memory`.
+        """
 
     def num_steps(self, num_tokens: int) -> int:
         """The length of the loop for pictures of N tokens."""
@@ -72,15 +70,24 @@ class Sampler(Component):
 
         Args:
             num_tokens: N.
-            branches: evaluations for the logits of one step: 2 under guidance.
+            branches: evaluations for the logits of one step: those of the guidance.
         """
         return self.num_steps(num_tokens) * branches
 
-    def progress(self, step: int) -> float:
-        """0 at the first step, 1 at the last."""
-        return step / (self.steps - 1) if self.steps > 1 else 0.0
+    def iterate(
+        self, denoise: Denoiser, ids_BN: Tensor, known_BN: Tensor | None, noise: Noise, watch: bool = False
+    ) -> Iteration:
+        """The loop, to be driven from outside: one step each time it is asked for the next state.
 
-    @torch.no_grad()
+        Args:
+            denoise: network with condition, guidance and warps.
+            ids_BN: (B, N) where to start: all noise, or any ids.
+            known_BN: (B, N) True where the start is given and never changes; None means nowhere.
+            noise: the random numbers of the B pictures.
+            watch: whether to keep how sure the network is of each token.
+        """
+        return Iteration(self, denoise, ids_BN, known_BN, noise, watch)
+
     def __call__(
         self,
         denoise: Denoiser,
@@ -92,52 +99,17 @@ class Sampler(Component):
         """Sample a batch: the ids (B, N) at the end, and what happened on the way.
 
         Args:
-            denoise: network with condition and warps.
-            ids_BN: (B, N) where to start: all noise, or any ids.
-            known_BN: (B, N) True where the start is given and never changes; None means nowhere.
-            noise: the random numbers of the B pictures.
+            denoise, ids_BN, known_BN, noise: see `iterate`.
             on_step: called with the step's number and the ids (B, N) after it.
         """
-        start = _now(ids_BN.device)
-        batch = ids_BN.clone()
-        known_BN = torch.zeros_like(ids_BN, dtype=torch.bool) if known_BN is None else known_BN
-        everyone = torch.arange(len(ids_BN), device=ids_BN.device)
-        state = State(batch, known_BN, noise, everyone)
-        denoise = denoise.bind(everyone)
-        finished = torch.zeros_like(everyone, dtype=torch.bool)
-        changed, rows = [], []
-        num_steps = self.num_steps(ids_BN.shape[1])
-        for step in range(num_steps):
-            rows.append(len(state.rows))
-            ids, done = self.step(state, denoise, step)
-            ids = torch.where(state.known, state.ids, ids)
-            changed.append(torch.zeros_like(everyone).index_copy_(0, state.rows, (ids != state.ids).sum(1)))
-            state.ids = ids
-            batch = batch.index_copy(0, state.rows, ids)
-            if on_step is not None:
-                on_step(step, batch)
-            if done is not None and bool(done.any()):
-                finished[state.rows[done]] = step + 1 < num_steps
-                state = state.select(~done)
-                denoise = denoise.select(~done)
-                if len(state.rows) == 0:
-                    break
-        seconds = _now(ids_BN.device) - start
-        return Sample(batch, Trace(denoise.evaluations, torch.stack(changed), rows, finished, seconds))
+        return self.iterate(denoise, ids_BN, known_BN, noise).run(on_step)
 
 
-def _now(device: torch.device) -> float:
-    """Seconds on a clock, once the device has done all that it was asked for."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
-
-
-def require_fit(sampler: Sampler, family: NoiseFamily, has_critic: bool = False) -> None:
-    """Refuse a sampler on a network of a noise family that it does not accept, or without a critic that it needs.
+def require_fit(sampler: Sampler, family: NoiseFamily, roles: Collection[str] = ()) -> None:
+    """Refuse a sampler on a network of a noise family that it does not accept, or without a network that it needs.
 
     Raises:
-        ValueError: in one line that names the samplers that fit, or says how to train a critic.
+        ValueError: in one line that names the samplers that fit, or says how to train what is missing.
     """
     if family not in sampler.accepts:
         fitting = [s.__name__ for s in components("sampler") if issubclass(s, Sampler) and family in s.accepts]
@@ -145,5 +117,6 @@ def require_fit(sampler: Sampler, family: NoiseFamily, has_critic: bool = False)
             f"the sampler {type(sampler).__name__} does not fit a prior trained with {family.value} noise; "
             f"these do: {', '.join(fitting)}"
         )
-    if sampler.needs_critic and not has_critic:
-        raise ValueError(f"the sampler {type(sampler).__name__} needs a prior trained with --model.critic")
+    for role in sampler.needs:
+        if role not in roles:
+            raise ValueError(f"the sampler {type(sampler).__name__} needs a prior trained with --model.others.{role}")

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
+from lightgen.clock import Clock
 from lightgen.denoiser import Denoiser
-from lightgen.functional.orders import halton_rank
 from lightgen.functional.random import Stream
-from lightgen.samplers.base import State
+from lightgen.samplers.state import State
 from lightgen.samplers.unmasking import Unmasking
 from lightgen.schedules import Arccos, Schedule
 
@@ -33,12 +32,12 @@ class Halton(Unmasking):
         super().__init__(steps, schedule or Arccos())
         self.randomize = randomize
 
-    def score(self, state: State, denoise: Denoiser, log_probability: Tensor, step: int) -> Tensor:
-        num = log_probability.shape[1]
-        cell_rank = halton_rank(denoise.grid).to(log_probability.device)
-        # The codes of a cell follow one another.
-        num_codes = num // len(cell_rank)
-        rank = (cell_rank[:, None] * num_codes + torch.arange(num_codes, device=log_probability.device)).flatten()
+    def start(self, state: State, denoise: Denoiser) -> State:
+        rank = denoise.layout.halton_rank().to(state.ids.device).expand_as(state.ids)
         if self.randomize:
+            num = rank.shape[1]
             rank = (rank + state.noise.integers(0, Stream.ORDER, 1, num)) % num
-        return -rank.double().expand_as(log_probability)
+        return super().start(state, denoise).remember(rank=rank)
+
+    def score(self, state: State, denoise: Denoiser, clock: Clock, log_probability: Tensor) -> Tensor:
+        return -state.memory["rank"].double()

@@ -9,21 +9,24 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from lightgen.clock import Clock
 from lightgen.denoiser import Denoiser
 from lightgen.functional.categorical import gumbel
 from lightgen.functional.random import Stream
-from lightgen.samplers.base import State
+from lightgen.prediction import Confidence, check_confidence
+from lightgen.samplers.state import State
 from lightgen.samplers.unmasking import Unmasking
 from lightgen.schedules import Cosine, Schedule
 
 
 class MaskGIT(Unmasking):
-    """Write the tokens that the network is most sure of, with annealed Gumbel noise on that confidence.
+    """Write the tokens that the network is most sure of: those of the largest log p(x) + tau (1 - t / S) Gumbel noise.
 
     Args:
         steps: S.
-        choice_temperature: of the noise, at least 0; step t of S has (1 - t / S) of it, so that the last has none.
+        choice_temperature: tau, at least 0; step t of S has (1 - t / S) of it, so that the last has none.
         schedule: share still masked; None is the cosine.
+        confidence: whose p(x) it is, the network's own or the warped one.
 
     Raises:
         ValueError: if the temperature is below 0.
@@ -31,12 +34,19 @@ class MaskGIT(Unmasking):
 
     source: ClassVar[str] = "Chang et al., 2022, arXiv 2202.04200"
 
-    def __init__(self, steps: int = 12, choice_temperature: float = 4.5, schedule: Schedule | None = None) -> None:
+    def __init__(
+        self,
+        steps: int = 12,
+        choice_temperature: float = 4.5,
+        schedule: Schedule | None = None,
+        confidence: Confidence = "network",
+    ) -> None:
         super().__init__(steps, schedule or Cosine())
         if choice_temperature < 0:
             raise ValueError(f"choice_temperature must be at least 0, not {choice_temperature}")
         self.choice_temperature = choice_temperature
+        self.confidence = check_confidence(confidence)
 
-    def score(self, state: State, denoise: Denoiser, log_probability: Tensor, step: int) -> Tensor:
-        noise = gumbel(state.noise.uniform(step, Stream.CHOICE, log_probability.shape[1]))
-        return log_probability + self.choice_temperature * (1 - (step + 1) / self.steps) * noise
+    def score(self, state: State, denoise: Denoiser, clock: Clock, log_probability: Tensor) -> Tensor:
+        noise = gumbel(state.noise.uniform(clock.step, Stream.CHOICE, log_probability.shape[1]))
+        return log_probability + self.choice_temperature * (1 - clock.done(self.steps)) * noise

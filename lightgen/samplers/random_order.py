@@ -10,9 +10,10 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from lightgen.clock import Clock
 from lightgen.denoiser import Denoiser
 from lightgen.functional.random import Stream
-from lightgen.samplers.base import State
+from lightgen.samplers.state import State
 from lightgen.samplers.unmasking import Unmasking
 from lightgen.schedules import Power, Schedule
 
@@ -30,5 +31,9 @@ class RandomOrder(Unmasking):
     def __init__(self, steps: int = 16, schedule: Schedule | None = None) -> None:
         super().__init__(steps, schedule or Power())
 
-    def score(self, state: State, denoise: Denoiser, log_probability: Tensor, step: int) -> Tensor:
-        return state.noise.uniform(0, Stream.ORDER, log_probability.shape[1])
+    def start(self, state: State, denoise: Denoiser) -> State:
+        order = state.noise.uniform(0, Stream.ORDER, state.ids.shape[1])
+        return super().start(state, denoise).remember(order=order)
+
+    def score(self, state: State, denoise: Denoiser, clock: Clock, log_probability: Tensor) -> Tensor:
+        return state.memory["order"]

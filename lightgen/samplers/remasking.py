@@ -12,19 +12,23 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
+from lightgen.prediction import Confidence as ReadFrom
+from lightgen.prediction import check_confidence
 from lightgen.registry import Component
 
 
-class Moment(NamedTuple):
+class Written(NamedTuple):
     """What a strategy may look at, before a step from time t to an earlier time s."""
 
-    time: float
-    earlier: float
-    written: Tensor
-    """(1,) alpha_t."""
+    time: Tensor
+    """(A, 1) t."""
+    earlier: Tensor
+    """(A, 1) s."""
+    share: Tensor
+    """(A, 1) alpha_t."""
     bound: Tensor
-    """(1,) the largest sigma_t."""
-    sureness: Tensor
+    """(A, 1) the largest sigma_t."""
+    confidence: Tensor
     """(A, N) probability of each token when it was written, infinite where it is MASK or known."""
     num_free: Tensor
     """(A, 1) tokens that are not known."""
@@ -34,16 +38,16 @@ class Remasking(Component):
     """Gives the probability sigma_t of masking a token again."""
 
     kind: ClassVar[str] = "remasking"
-    needs_sureness: ClassVar[bool] = False
-    """Whether it looks at the sureness of tokens."""
+    confidence: ReadFrom | None = None
+    """Whose probability of a token it looks at; None where it looks at none."""
 
-    def time(self, progress: float) -> float:
+    def time(self, progress: Tensor) -> Tensor:
         """The time at a share of the steps, from 1 down to 0."""
         return 1 - progress
 
     @abstractmethod
-    def __call__(self, moment: Moment) -> Tensor:
-        """sigma_t, (1,) or (A, N); at a masked token, what it would be on average if the token were written."""
+    def __call__(self, written: Written) -> Tensor:
+        """sigma_t, (A, 1) or (A, N); at a masked token, what it would be on average if the token were written."""
 
 
 class _Scaled(Remasking):
@@ -74,8 +78,8 @@ class Cap(_Scaled):
     def __init__(self, eta: float = 0.008) -> None:
         super().__init__(eta)
 
-    def __call__(self, moment: Moment) -> Tensor:
-        return moment.bound.clamp_max(self.eta)
+    def __call__(self, written: Written) -> Tensor:
+        return written.bound.clamp_max(self.eta)
 
 
 class Rescale(_Scaled):
@@ -88,8 +92,8 @@ class Rescale(_Scaled):
     def __init__(self, eta: float = 0.015) -> None:
         super().__init__(eta)
 
-    def __call__(self, moment: Moment) -> Tensor:
-        return self.eta * moment.bound
+    def __call__(self, written: Written) -> Tensor:
+        return self.eta * written.bound
 
 
 class Confidence(Remasking):
@@ -98,25 +102,27 @@ class Confidence(Remasking):
     Args:
         sharpness: what probabilities are multiplied by before the softmax, at least 0; 1 in the paper, which hardly
             tells sure tokens from unsure ones; large values mask the least sure one.
+        confidence: whose probability of a token it is, the network's own or the warped one.
 
     Raises:
         ValueError: if `sharpness` is below 0.
     """
 
-    needs_sureness = True
     source: ClassVar[str] = "Wang et al., 2025, arXiv 2503.00307"
 
-    def __init__(self, sharpness: float = 1.0) -> None:
+    def __init__(self, sharpness: float = 1.0, confidence: ReadFrom = "network") -> None:
         if sharpness < 0:
             raise ValueError(f"sharpness must be at least 0, not {sharpness}")
         self.sharpness = sharpness
+        self.confidence = check_confidence(confidence)
 
-    def __call__(self, moment: Moment) -> Tensor:
-        share = torch.where(moment.sureness.isinf(), -torch.inf, -self.sharpness * moment.sureness)
+    def __call__(self, written: Written) -> Tensor:
+        absent = written.confidence.isinf()
+        share = torch.where(absent, -torch.inf, -self.sharpness * written.confidence)
         share = share.softmax(1).nan_to_num(0.0)
         # What a written token gets on average, if each is written with probability alpha: so many are written less.
-        mean = (1 - (1 - moment.written) ** moment.num_free) / (moment.num_free * moment.written).clamp_min(1e-12)
-        return moment.bound * torch.where(moment.sureness.isinf(), mean, share)
+        mean = (1 - (1 - written.share) ** written.num_free) / (written.num_free * written.share).clamp_min(1e-12)
+        return written.bound * torch.where(absent, mean, share)
 
 
 class Loop(_Scaled):
@@ -140,11 +146,11 @@ class Loop(_Scaled):
             raise ValueError(f"start and end must be 0 < start <= end < 1, not {start} and {end}")
         self.level, self.start, self.end = 1 - written, start, end
 
-    def time(self, progress: float) -> float:
-        if progress < self.start:
-            return 1 - (1 - self.level) * progress / self.start
-        return self.level * min(1.0, (1 - progress) / (1 - self.end))
+    def time(self, progress: Tensor) -> Tensor:
+        falling = 1 - (1 - self.level) * progress / self.start
+        return torch.where(
+            progress < self.start, falling, self.level * ((1 - progress) / (1 - self.end)).clamp_max(1.0)
+        )
 
-    def __call__(self, moment: Moment) -> Tensor:
-        stands = moment.time == moment.earlier
-        return moment.bound.clamp_max(self.eta if stands else 0.0)
+    def __call__(self, written: Written) -> Tensor:
+        return torch.where(written.time == written.earlier, written.bound.clamp_max(self.eta), 0.0)

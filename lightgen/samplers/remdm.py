@@ -10,12 +10,15 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from lightgen.clock import Clock
 from lightgen.denoiser import Denoiser
-from lightgen.functional.categorical import draw_scored, log_probability
+from lightgen.functional.categorical import log_probability
 from lightgen.functional.random import Stream
-from lightgen.samplers.base import Sampler, State
-from lightgen.samplers.diffusion import evaluate_changed, level_at
-from lightgen.samplers.remasking import Cap, Moment, Remasking
+from lightgen.prediction import Confidence
+from lightgen.samplers.base import Sampler
+from lightgen.samplers.diffusing import process_of
+from lightgen.samplers.remasking import Cap, Remasking, Written
+from lightgen.samplers.state import State
 from lightgen.types import NoiseFamily
 
 
@@ -24,7 +27,7 @@ class ReMDM(Sampler):
 
     A masked token is written with probability (alpha_s - (1 - sigma) alpha_t) / (1 - alpha_t), which keeps the share
     alpha of written tokens that ancestral sampling has; with sigma = 0 it is ancestral sampling. At most S network
-    evaluations (see `evaluate_changed`); where sigma depends on how sure tokens are, two more for pictures that start
+    evaluations (see `Sampler.revisits`); where sigma depends on how sure tokens are, two more for pictures that start
     with written tokens that may change.
 
     Args:
@@ -33,49 +36,57 @@ class ReMDM(Sampler):
     """
 
     accepts: ClassVar[frozenset[NoiseFamily]] = frozenset({NoiseFamily.ABSORBING})
+    revisits: ClassVar[bool] = True
     source: ClassVar[str] = "Wang et al., 2025, arXiv 2503.00307"
 
     def __init__(self, steps: int = 128, remasking: Remasking | None = None) -> None:
         super().__init__(steps)
         self.remasking = remasking or Cap()
 
-    def step(self, state: State, denoise: Denoiser, step: int) -> tuple[Tensor, Tensor | None]:
-        time, earlier = (self.remasking.time(s / self.steps) for s in (step, step + 1))
-        written, later = level_at(denoise, time).kept, level_at(denoise, earlier).kept
-        logits = evaluate_changed(state, denoise, time, self.progress(step))
-        num, vocab_size = logits.shape[1:]
-        clean, log_prob = draw_scored(logits, state.noise.uniform(step, Stream.TOKEN, num))
-        masked = state.ids == vocab_size
+    def start(self, state: State, denoise: Denoiser) -> State:
+        confidence = torch.ones_like(state.ids, dtype=torch.float32)
+        if self.remasking.confidence is not None:
+            confidence = given_confidence(state, denoise, self.remasking.confidence)
+        return state.remember(confidence=confidence)
 
-        if step == 0:
-            asked = self.remasking.needs_sureness
-            state.memory["sure"] = given_sureness(state, denoise, vocab_size) if asked else torch.ones_like(log_prob)
-        sure = state.memory["sure"]
-        state.memory["sure"] = torch.where(masked, log_prob.exp(), sure)
-        bound = ((1 - later) / written.clamp_min(torch.finfo(written.dtype).tiny)).clamp_max(1)
+    def clock(self, state: State) -> Clock:
+        clock = super().clock(state)
+        share = torch.full_like(clock.time, state.step / self.steps)
+        return Clock(clock.step, self.remasking.time(share), clock.progress)
+
+    def step(self, state: State, denoise: Denoiser, clock: Clock) -> tuple[Tensor, Tensor | None]:
+        process, mask, num = process_of(denoise), denoise.layout.mask, state.ids.shape[1]
+        earlier = self.remasking.time(clock.done(self.steps)).expand_as(clock.time)
+        alpha, later = (process.noise_level(time).kept[:, None] for time in (clock.time, earlier))
+        prediction = denoise(state.ids, clock)
+        uniform = state.noise.uniform(clock.step, Stream.TOKEN, num)
+        clean, log_prob = prediction.draw_scored(uniform, self.remasking.confidence or "warped")
+        masked, before = state.ids == mask, state.memory["confidence"]
+        state.memory["confidence"] = torch.where(masked, log_prob.exp(), before)
+
+        bound = ((1 - later) / alpha.clamp_min(torch.finfo(alpha.dtype).tiny)).clamp_max(1)
         free = (~state.known).sum(1, keepdim=True)
-        sureness = sure.masked_fill(masked | state.known, torch.inf)
-        sigma = self.remasking(Moment(time, earlier, written, bound, sureness, free))
-
-        hidden = torch.where(masked, (1 - later - sigma * written) / (1 - written), sigma)
-        ids = torch.where(masked, clean, state.ids)
-        hide = state.noise.uniform(step, Stream.CHOICE, num).double() < hidden
-        return ids.masked_fill(hide, vocab_size), None
+        confidence = before.masked_fill(masked | state.known, torch.inf)
+        sigma = self.remasking(Written(clock.time[:, None], earlier[:, None], alpha, bound, confidence, free))
+        hidden = torch.where(masked, (1 - later - sigma * alpha) / (1 - alpha), sigma)
+        hide = state.noise.uniform(clock.step, Stream.CHOICE, num).double() < hidden
+        return torch.where(masked, clean, state.ids).masked_fill(hide, mask), None
 
 
-def given_sureness(state: State, denoise: Denoiser, vocab_size: int) -> Tensor:
-    """(A, N) float32: how sure the network is of tokens that it did not write itself.
+def given_confidence(state: State, denoise: Denoiser, by: Confidence) -> Tensor:
+    """(A, N) float32: how sure the network is of tokens that it did not write itself; 1 for all others.
 
     It is asked for a random half of them while it sees the other half, and the other way round.
     """
-    free = (state.ids != vocab_size) & ~state.known
-    sure = torch.ones_like(state.ids, dtype=torch.float32)
+    mask = denoise.layout.mask
+    free = (state.ids != mask) & ~state.known
+    confidence = torch.ones_like(state.ids, dtype=torch.float32)
     rows = free.any(1)
     if bool(rows.any()):
         ids, denoise = state.ids[rows], denoise.select(rows)
         half = state.noise.select(rows).uniform(0, Stream.ORDER, ids.shape[1]) < 0.5
         for hidden in (half & free[rows], ~half & free[rows]):
-            logits = denoise(ids.masked_fill(hidden, vocab_size), 0.5)
-            probability = log_probability(logits, ids.clamp_max(vocab_size - 1)).exp()
-            sure[rows] = torch.where(hidden, probability, sure[rows])
-    return sure
+            logits = denoise(ids.masked_fill(hidden, mask), Clock.even(0, 0.5, 0.0, ids)).by(by)
+            probability = log_probability(logits, ids.clamp_max(mask - 1)).exp()
+            confidence[rows] = torch.where(hidden, probability, confidence[rows])
+    return confidence

@@ -11,10 +11,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from lightgen.clock import Clock
 from lightgen.denoiser import Denoiser
-from lightgen.functional.categorical import draw
 from lightgen.functional.random import Stream
-from lightgen.samplers.base import Sampler, State
+from lightgen.samplers.base import Sampler
+from lightgen.samplers.state import State
 from lightgen.types import NoiseFamily
 
 
@@ -59,20 +60,20 @@ class SUNDAE(Sampler):
         self.min_steps = min_steps
         self.patience = patience
 
-    def step(self, state: State, denoise: Denoiser, step: int) -> tuple[Tensor, Tensor | None]:
-        progress = self.progress(step)
-        num = state.ids.shape[1]
-        logits = denoise(state.ids, 1 - step / self.steps, progress)
-        proposal = draw(logits, state.noise.uniform(step, Stream.TOKEN, num))
-        share = self.update + (self.update_end - self.update) * progress
-        written = state.noise.uniform(step, Stream.UPDATE, num) < share
-        return torch.where(written, proposal, state.ids), self._finished(state, proposal, step)
+    def start(self, state: State, denoise: Denoiser) -> State:
+        return state.remember(quiet=torch.zeros_like(state.rows))
 
-    def _finished(self, state: State, proposal: Tensor, step: int) -> Tensor | None:
+    def step(self, state: State, denoise: Denoiser, clock: Clock) -> tuple[Tensor, Tensor | None]:
+        num = state.ids.shape[1]
+        proposal = denoise(state.ids, clock).draw(state.noise.uniform(clock.step, Stream.TOKEN, num))
+        share = self.update + (self.update_end - self.update) * clock.progress
+        written = state.noise.uniform(clock.step, Stream.UPDATE, num) < share.float()[:, None]
+        return torch.where(written, proposal, state.ids), self._finished(state, proposal, clock)
+
+    def _finished(self, state: State, proposal: Tensor, clock: Clock) -> Tensor | None:
         # The proposal, not the written part, decides: else a small `update` would look like rest.
-        if self.patience is None or step < self.min_steps:
+        if self.patience is None:
             return None
-        quiet = ((proposal == state.ids) | state.known).all(1)
-        in_a_row = torch.where(quiet, state.memory.get("quiet", torch.zeros_like(state.rows)) + 1, 0)
-        state.memory["quiet"] = in_a_row
-        return in_a_row >= self.patience
+        quiet = ((proposal == state.ids) | state.known).all(1) & (clock.step >= self.min_steps)
+        state.memory["quiet"] = torch.where(quiet, state.memory["quiet"] + 1, 0)
+        return state.memory["quiet"] >= self.patience

@@ -10,10 +10,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from lightgen.clock import Clock
 from lightgen.denoiser import Denoiser
-from lightgen.functional.categorical import draw, ranks
+from lightgen.functional.categorical import ranks
 from lightgen.functional.random import Stream
-from lightgen.samplers.base import Sampler, State
+from lightgen.samplers.base import Sampler
+from lightgen.samplers.state import State
 from lightgen.schedules import Cosine, Schedule, count
 from lightgen.types import NoiseFamily
 
@@ -36,7 +38,7 @@ class TokenCritic(Sampler):
     """
 
     accepts: ClassVar[frozenset[NoiseFamily]] = frozenset({NoiseFamily.ABSORBING})
-    needs_critic: ClassVar[bool] = True
+    needs: ClassVar[tuple[str, ...]] = ("critic",)
     source: ClassVar[str] = "Lezama et al., 2022, arXiv 2209.04439"
 
     def __init__(self, steps: int = 18, choice_temperature: float = 1.0, schedule: Schedule | None = None) -> None:
@@ -50,17 +52,18 @@ class TokenCritic(Sampler):
         # The critic is not guided.
         return self.steps * branches + self.steps - 1
 
-    def step(self, state: State, denoise: Denoiser, step: int) -> tuple[Tensor, Tensor | None]:
-        logits = denoise(state.ids, progress=self.progress(step))
-        num, vocab_size = logits.shape[1:]
-        masked = state.ids == vocab_size
-        filled = torch.where(masked, draw(logits, state.noise.uniform(step, Stream.TOKEN, num)), state.ids)
-        total = state.memory.setdefault("total", masked.sum(1))
-        done = (step + 1) / self.steps
-        if step + 1 == self.steps:
+    def start(self, state: State, denoise: Denoiser) -> State:
+        return state.remember(total=(state.ids == denoise.layout.mask).sum(1))
+
+    def step(self, state: State, denoise: Denoiser, clock: Clock) -> tuple[Tensor, Tensor | None]:
+        num, mask = state.ids.shape[1], denoise.layout.mask
+        proposal = denoise(state.ids, clock).draw(state.noise.uniform(clock.step, Stream.TOKEN, num))
+        filled = torch.where(state.ids == mask, proposal, state.ids)
+        if state.is_last:
             return filled, None
-        noise = state.noise.uniform(step, Stream.CHOICE, num) - 0.5
-        doubt = denoise.critique(filled) + self.choice_temperature * (1 - done) * noise
+        done = clock.done(self.steps)
+        noise = state.noise.uniform(clock.step, Stream.CHOICE, num) - 0.5
+        doubt = denoise.critique(filled) + (self.choice_temperature * (1 - done)).float() * noise
         rank = ranks(doubt.masked_fill(state.known, -torch.inf), descending=True)
-        again = count(total, self.schedule(done)).clamp_min(1)
-        return filled.masked_fill(rank < again[:, None], vocab_size), None
+        again = count(state.memory["total"], self.schedule(done)).clamp_min(1)
+        return filled.masked_fill(rank < again[:, None], mask), None

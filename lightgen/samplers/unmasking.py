@@ -8,10 +8,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from lightgen.clock import Clock
 from lightgen.denoiser import Denoiser
-from lightgen.functional.categorical import draw_scored, ranks
+from lightgen.functional.categorical import ranks
 from lightgen.functional.random import Stream
-from lightgen.samplers.base import Sampler, State
+from lightgen.prediction import Confidence
+from lightgen.samplers.base import Sampler
+from lightgen.samplers.state import State
 from lightgen.schedules import Schedule, count
 from lightgen.types import NoiseFamily
 
@@ -28,25 +31,28 @@ class Unmasking(Sampler):
     """
 
     accepts: ClassVar[frozenset[NoiseFamily]] = frozenset({NoiseFamily.ABSORBING})
+    confidence: Confidence = "warped"
+    """Whose log-probability of a proposed token `score` is given."""
 
     def __init__(self, steps: int, schedule: Schedule) -> None:
         super().__init__(steps)
         self.schedule = schedule
 
     @abstractmethod
-    def score(self, state: State, denoise: Denoiser, log_probability: Tensor, step: int) -> Tensor:
+    def score(self, state: State, denoise: Denoiser, clock: Clock, log_probability: Tensor) -> Tensor:
         """(A, N) the higher, the sooner a proposed token is written, whose log-probability (A, N) is given."""
 
-    def step(self, state: State, denoise: Denoiser, step: int) -> tuple[Tensor, Tensor | None]:
-        logits = denoise(state.ids, progress=self.progress(step))
-        num, vocab_size = logits.shape[1:]
-        masked = state.ids == vocab_size
-        proposal, log_probability = draw_scored(logits, state.noise.uniform(step, Stream.TOKEN, num))
+    def start(self, state: State, denoise: Denoiser) -> State:
+        return state.remember(total=(state.ids == denoise.layout.mask).sum(1))
+
+    def step(self, state: State, denoise: Denoiser, clock: Clock) -> tuple[Tensor, Tensor | None]:
+        prediction = denoise(state.ids, clock)
+        masked = state.ids == denoise.layout.mask
+        uniform = state.noise.uniform(clock.step, Stream.TOKEN, state.ids.shape[1])
+        proposal, log_probability = prediction.draw_scored(uniform, self.confidence)
         left = masked.sum(1)
-        total = state.memory.setdefault("total", left)
-        share = self.schedule((step + 1) / self.steps) if step + 1 < self.steps else 0.0
-        target = torch.minimum(count(total, share), left - 1).clamp_min(0)
-        score = self.score(state, denoise, log_probability, step).masked_fill(~masked, -torch.inf)
-        rank = ranks(score, descending=True)
-        written = masked & (rank < (left - target)[:, None])
+        share = self.schedule(clock.done(self.steps))
+        target = torch.minimum(count(state.memory["total"], share), left - 1).clamp_min(0)
+        score = self.score(state, denoise, clock, log_probability).masked_fill(~masked, -torch.inf)
+        written = masked & (ranks(score, descending=True) < (left - target)[:, None])
         return torch.where(written, proposal, state.ids), target == 0

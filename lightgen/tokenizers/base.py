@@ -7,28 +7,31 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from lightgen.layout import Layout
 from lightgen.registry import Component
-from lightgen.types import Grid
 
 
 class Tokenizer(nn.Module, Component):
-    """Encodes images (B, C, H, W) in [-1, 1] as ids (B, h, w) in [0, vocab_size), and decodes them.
+    """Encodes images (B, C, H, W) in [-1, 1] as ids (B, *cells) in [0, V), and decodes them.
 
-    Where M codes stand at one position, ids are (B, M, h, w).
+    Where M codes stand at a cell, ids are (B, M, *cells).
     """
 
     kind: ClassVar[str] = "tokenizer"
-    vocab_size: int
-    num_codes: int = 1
-    """M, the number of codes at one position, each of a vocabulary of its own."""
-    grid: Grid
+    layout: Layout
+    """Where its ids stand."""
     channels: int
     image_size: tuple[int, int]
     """Height and width in pixels."""
 
+    @property
+    def levels(self) -> tuple[Layout, ...]:
+        """The layouts of its ids from coarse to fine, where there are several; then `layout` is the last."""
+        return (self.layout,)
+
     @abstractmethod
     def encode(self, images: Tensor) -> Tensor:
-        """Ids (B, h, w), or (B, M, h, w), int64 of images (B, C, H, W) in [-1, 1]."""
+        """Ids (B, *cells), or (B, M, *cells), int64 of images (B, C, H, W) in [-1, 1]."""
 
     @abstractmethod
     def decode(self, ids: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from lightgen.layout import Layout
 from lightgen.tokenizers.base import Tokenizer
 from lightgen.types import to_uint8, to_unit
 
@@ -23,9 +24,9 @@ class PixelTokenizer(Tokenizer):
     def __init__(self, image_size: int | tuple[int, int] = 28) -> None:
         super().__init__()
         height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
-        self.image_size = self.grid = (height, width)
+        self.image_size = (height, width)
+        self.layout = Layout(self.image_size, 256)
         self.channels = 1
-        self.vocab_size = 256
 
     def encode(self, images: Tensor) -> Tensor:
         return to_uint8(images).squeeze(1).long()

@@ -7,6 +7,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor, nn
 
+from lightgen.layout import Layout
 from lightgen.quantizers.base import Quantized, Quantizer
 from lightgen.tokenizers.base import Tokenizer
 from lightgen.tokenizers.layers import channels_last
@@ -46,9 +47,8 @@ class QuantizedAutoencoder(Tokenizer):
         black, white = pixel_range
         if black >= white:
             raise ValueError(f"pixel_range must be two numbers, the lower first, not {black} and {white}")
-        self.grid = (height // factor, breadth // factor)
+        self.layout = Layout((height // factor, breadth // factor), quantizer.vocab_size, quantizer.num_codes)
         self.channels = channels
-        self.vocab_size, self.num_codes = quantizer.vocab_size, quantizer.num_codes
         self.scale, self.shift = (white - black) / 2, (white + black) / 2
         self.encoder = channels_last(encoder)
         self.decoder = channels_last(decoder)

@@ -5,15 +5,39 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from lightgen.types import NoiseLevel
 
-def temperature(logits: Tensor, value: float) -> Tensor:
-    """Divide by a temperature >= 0; at 0 all mass goes to the (first) most likely id."""
+
+def temperature(logits: Tensor, value: float | Tensor) -> Tensor:
+    """Divide by a temperature >= 0, which may be a tensor; at 0 all mass goes to the (first) most likely id."""
+    if isinstance(value, Tensor):
+        return torch.where(value == 0, greedy(logits), logits / value)
     if value == 1.0:
         return logits
-    if value == 0.0:
-        greedy = torch.full_like(logits, -torch.inf)
-        return greedy.scatter_(-1, logits.argmax(-1, keepdim=True), 0.0)
-    return logits / value
+    return greedy(logits) if value == 0.0 else logits / value
+
+
+def greedy(logits: Tensor) -> Tensor:
+    """0 at the (first) most likely id, and -inf elsewhere."""
+    return torch.full_like(logits, -torch.inf).scatter_(-1, logits.argmax(-1, keepdim=True), 0.0)
+
+
+def evidence(ids_AN: Tensor, level: NoiseLevel, frequencies_V: Tensor) -> Tensor:
+    """(A, N) float64: how much a noisy token speaks for its clean one being the same, in nats; 0 at MASK.
+
+    The clean token is p(x | z_t) = loo(x) q(z_t | x) / sum, where loo is what the other tokens say. With share a kept
+    and r replaced by codes of frequency f, log q(z | z) - log q(z | x) = log(1 + a / (r f_z)) for every other x.
+    Gourevitch et al., 2026, arXiv 2605.22765, for uniform f.
+
+    Args:
+        ids_AN: z_t in [0, V], where V is MASK.
+        level: (A,) of the noise.
+        frequencies_V: f.
+    """
+    vocab_size = len(frequencies_V)
+    f = frequencies_V[ids_AN.clamp_max(vocab_size - 1)]
+    odds = level.kept[:, None] / (level.replaced[:, None] * f).clamp_min(torch.finfo(f.dtype).tiny)
+    return torch.log1p(odds).masked_fill(ids_AN == vocab_size, 0.0)
 
 
 def top_k(logits: Tensor, k: int) -> Tensor:

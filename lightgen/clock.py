@@ -1,0 +1,31 @@
+"""Where sampling stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The step, and how far each of the A pictures has come: pictures may be at different places."""
+
+    step: int | Tensor
+    """From 0 on; a tensor () int64 where one captured step serves for every number."""
+    time: Tensor
+    """(A,) float64 in [0, 1], 1 = all noise: what networks are told."""
+    progress: Tensor
+    """(A,) float64 in [0, 1], 0 at the first step and 1 at the last: what ramps go by."""
+
+    @classmethod
+    def even(cls, step: int, time: float, progress: float, like: Tensor) -> Clock:
+        """All pictures at the same place; like: any tensor with A rows."""
+        return cls(step, *(like.new_full((len(like),), value, dtype=torch.float64) for value in (time, progress)))
+
+    def done(self, steps: int) -> Tensor:
+        """() float64: (k + 1) / S, the share of the steps that are done after this one."""
+        if isinstance(self.step, Tensor):
+            return (self.step.double() + 1) / steps
+        return self.time.new_full((), (self.step + 1) / steps)

@@ -1,0 +1,105 @@
+"""What a batch is asked for, and what a network sees of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Named tensors with B rows, e.g. `{"label": (B,)}` or `{"text": (B, L, C), "text_mask": (B, L)}`.
+
+    A name that is not there is told of no row. Of one that is there, single rows can be hidden.
+
+    >>> asked = Condition({"label": torch.tensor([3, 5])})
+    >>> Condition.cat([asked, asked.hide()]).hidden["label"].tolist()
+    [False, False, True, True]
+
+    Args:
+        tensors: by name.
+        hidden: (B,) True where a row is not told; a name that is not there is told to all rows.
+    """
+
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+    hidden: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.tensors)
+
+    def replace(self, **tensors: Tensor) -> Condition:
+        """With other tensors under some names, told to all rows."""
+        kept = {name: hidden for name, hidden in self.hidden.items() if name not in tensors}
+        return Condition({**self.tensors, **tensors}, kept)
+
+    def keep(self, names: Sequence[str]) -> Condition:
+        """Only some names."""
+        return Condition(*({n: part[n] for n in part if n in names} for part in (self.tensors, self.hidden)))
+
+    def hide(self, *names: str, rows: Tensor | None = None) -> Condition:
+        """Without some names, or all where none is given; in some rows ((B,) True where hidden), or in all."""
+        chosen = names or tuple(self.tensors)
+        if rows is None:
+            return self.keep([name for name in self.tensors if name not in chosen])
+        hidden = {name: rows | self.hidden.get(name, False) for name in chosen if name in self.tensors}
+        return Condition(self.tensors, {**self.hidden, **hidden})
+
+    def select(self, rows: Tensor) -> Condition:
+        """Some rows (an index or a boolean mask)."""
+        return Condition(*({name: tensor[rows] for name, tensor in part.items()} for part in self._parts))
+
+    def repeat(self, times: int) -> Condition:
+        """All rows, so many times over."""
+        return Condition(*({n: t.repeat(times, *(1,) * (t.ndim - 1)) for n, t in part.items()} for part in self._parts))
+
+    def to(self, device: torch.device | str) -> Condition:
+        """On a device."""
+        return Condition(*({name: tensor.to(device) for name, tensor in part.items()} for part in self._parts))
+
+    @staticmethod
+    def cat(parts: Sequence[Condition]) -> Condition:
+        """One under another, of equal numbers of rows; what one does not have is hidden in its rows."""
+        examples = {name: tensor for part in reversed(parts) for name, tensor in part.tensors.items()}
+        flags = {n: t.new_zeros(len(t), dtype=torch.bool) for n, t in examples.items()}
+        tensors = {n: torch.cat([p.tensors.get(n, torch.zeros_like(t)) for p in parts]) for n, t in examples.items()}
+        told = all(p.tensors.keys() == examples.keys() and not p.hidden for p in parts)
+        hidden = {} if told else {
+            n: torch.cat([p.hidden.get(n, flag) if n in p.tensors else ~flag for p in parts])
+            for n, flag in flags.items()
+        }  # fmt: skip
+        return Condition(tensors, hidden)
+
+    @property
+    def _parts(self) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
+        return self.tensors, self.hidden
+
+
+class Context(NamedTuple):
+    """What a network sees of a condition: worked out once a batch, not once a step."""
+
+    vector: Tensor | None = None
+    """(B, 1, D) added to every cell, or what shifts, scales and gates adaptive norms."""
+    tokens: Tensor | None = None
+    """(B, L, D) to attend to."""
+    bias: Tensor | None = None
+    """(B, L) added to the attention to each token, e.g. the logarithm of a weight; -inf is absent."""
+    cells: Tensor | None = None
+    """(B, h w, D) added cell by cell."""
+    memory: tuple[Tensor, ...] = ()
+    """(B, 2, heads, L + 1, d) of each layer that attends: the keys and values of the tokens."""
+
+    def select(self, rows: Tensor) -> Context:
+        """Of some rows (an index or a boolean mask)."""
+        return self._each(lambda part: part[rows])
+
+    def repeat(self, times: int) -> Context:
+        """All rows, so many times over."""
+        return self._each(lambda part: part.repeat(times, *(1,) * (part.ndim - 1)))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Context:
+        vector, tokens, bias, cells = (None if part is None else change(part) for part in self[:4])
+        return Context(vector, tokens, bias, cells, tuple(change(layer) for layer in self.memory))

@@ -1,0 +1,81 @@
+"""The contract of a conditioner: the part of a network that turns a condition into what the network sees."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+from torch import nn
+
+from lightgen.condition import Condition, Context
+from lightgen.functional.random import Noise, Stream
+from lightgen.registry import Component
+
+
+class Conditioner(nn.Module, Component):
+    """Named tensors to vectors to add, tokens to attend to, vectors for each cell.
+
+    Args:
+        dropout: probability in [0, 1] that a picture's condition is hidden in training; without that there is no
+            guidance.
+
+    Raises:
+        ValueError: if it is out of range.
+    """
+
+    kind: ClassVar[str] = "conditioner"
+    attended: ClassVar[bool] = False
+    """Whether it gives tokens, for which the network needs layers that attend to them."""
+
+    def __init__(self, dropout: float = 0.1) -> None:
+        super().__init__()
+        if not 0 <= dropout <= 1:
+            raise ValueError(f"dropout must be in [0, 1], not {dropout}")
+        self.dropout = dropout
+
+    @property
+    @abstractmethod
+    def names(self) -> tuple[str, ...]:
+        """Of the tensors that it reads."""
+
+    @abstractmethod
+    def attach(self, dim: int) -> None:
+        """Make the parameters for a network of width D; the network calls it once."""
+
+    @abstractmethod
+    def forward(self, condition: Condition, num_rows: int) -> Context:
+        """What the network sees in each of B rows; a name that is not there is hidden in all."""
+
+    def hide(self, condition: Condition, noise: Noise, position: int = 0) -> Condition:
+        """The condition in training: each picture's is hidden with probability `dropout`.
+
+        Args:
+            condition: of B pictures.
+            noise: theirs.
+            position: among the conditioners of a network, so that each decides for itself.
+        """
+        hidden = noise.uniform(0, Stream.CONDITION, position + 1)[:, position] < self.dropout
+        return condition.hide(*self.names, rows=hidden)
+
+    def complete(self, condition: Condition, noise: Noise) -> Condition:
+        """What B pictures are asked for where a condition leaves it open, and a check of what it says.
+
+        Raises:
+            ValueError: if it asks for what there is not.
+        """
+        return condition
+
+    def check(self, name: str, value: int) -> None:
+        """Refuse a class that guidance goes away from, if there is no such.
+
+        Raises:
+            ValueError: in one line.
+        """
+
+    def require_data(self, class_names: Sequence[str] | None) -> None:
+        """Refuse data of other classes than there are; None where the data do not say.
+
+        Raises:
+            ValueError: in one line.
+        """

@@ -1,0 +1,75 @@
+"""Class labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from lightgen.condition import Condition, Context
+from lightgen.conditioners.base import Conditioner
+from lightgen.functional.random import Noise, Stream
+
+
+class ClassLabel(Conditioner):
+    """`label`, (B,) int64 in [0, num_classes], to one learned vector each; num_classes is no class, as hidden ones are.
+
+    Args:
+        num_classes: at least 1.
+        dropout: see `Conditioner`.
+
+    Raises:
+        ValueError: if a number is out of range.
+    """
+
+    source: ClassVar[str] = "Ho and Salimans, 2022, arXiv 2207.12598"
+
+    def __init__(self, num_classes: int, dropout: float = 0.1) -> None:
+        super().__init__(dropout)
+        if num_classes < 1:
+            raise ValueError(f"num_classes must be at least 1, not {num_classes}")
+        self.num_classes = num_classes
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return ("label",)
+
+    def attach(self, dim: int) -> None:
+        self.embedding = nn.Embedding(self.num_classes + 1, dim)
+        nn.init.normal_(self.embedding.weight, std=dim**-0.5)
+
+    def forward(self, condition: Condition, num_rows: int) -> Context:
+        if "label" in condition.tensors:
+            label = condition.tensors["label"]
+            if "label" in condition.hidden:
+                label = label.masked_fill(condition.hidden["label"], self.num_classes)
+        else:
+            label = torch.full((num_rows,), self.num_classes, device=self.embedding.weight.device)
+        return Context(self.embedding(label).unsqueeze(1))
+
+    def complete(self, condition: Condition, noise: Noise) -> Condition:
+        """Uniformly random classes where none are given.
+
+        Raises:
+            ValueError: if there is no such class.
+        """
+        if "label" not in condition.tensors:
+            drawn = noise.integers(0, Stream.CONDITION, 1, self.num_classes).squeeze(1)
+            return condition.replace(label=drawn)
+        label = condition.tensors["label"]
+        if bool(((label < 0) | (label > self.num_classes)).any()):
+            last, asked = self.num_classes - 1, sorted(set(label.tolist()))
+            given = ", ".join(map(str, asked))
+            raise ValueError(f"label must be in [0, {last}], or {self.num_classes} for no class, not {given}")
+        return condition
+
+    def check(self, name: str, value: int) -> None:
+        if name == "label" and not 0 <= value < self.num_classes:
+            raise ValueError(f"negative must be a class in [0, {self.num_classes - 1}], not {value}")
+
+    def require_data(self, class_names: Sequence[str] | None) -> None:
+        if class_names is not None and len(class_names) != self.num_classes:
+            have = f"have {len(class_names)} classes" if class_names else "have no labels"
+            raise ValueError(f"the data {have}, but num_classes of the conditioner is {self.num_classes}")

@@ -1,0 +1,93 @@
+"""Several conditioners on one network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from lightgen.condition import Condition, Context
+from lightgen.conditioners.base import Conditioner
+from lightgen.functional.random import Noise
+
+
+class Mixed(Conditioner):
+    """Vectors are added, tokens stand behind one another, vectors of cells are added.
+
+    In training each part is hidden by its own `dropout`, and all together by that of this one.
+
+    Args:
+        parts: conditioners of different names.
+        dropout: see `Conditioner`; here of all parts at once.
+
+    Raises:
+        ValueError: if there is no part, or two read the same name.
+    """
+
+    source: ClassVar[str] = "Balaji et al., 2022, arXiv 2211.01324"
+
+    def __init__(self, parts: Sequence[Conditioner], dropout: float = 0.1) -> None:
+        super().__init__(dropout)
+        names = [name for part in parts for name in part.names]
+        if not parts or len(set(names)) < len(names):
+            raise ValueError(f"parts must be conditioners of different names, not of {', '.join(names) or 'none'}")
+        self.parts = nn.ModuleList(parts)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for part in self._each() for name in part.names)
+
+    @property
+    def attended(self) -> bool:  # type: ignore[override]
+        return any(part.attended for part in self._each())
+
+    def attach(self, dim: int) -> None:
+        for part in self._each():
+            part.attach(dim)
+
+    def forward(self, condition: Condition, num_rows: int) -> Context:
+        found = [part(condition, num_rows) for part in self._each()]
+        with_tokens = [context for context in found if context.tokens is not None]
+        bias = None
+        if any(context.bias is not None for context in with_tokens):
+            bias = torch.cat([_bias(context) for context in with_tokens], 1)
+        tokens = [context.tokens for context in with_tokens if context.tokens is not None]
+        return Context(
+            _total([context.vector for context in found]),
+            torch.cat(tokens, 1) if tokens else None,
+            bias,
+            _total([context.cells for context in found]),
+        )
+
+    def hide(self, condition: Condition, noise: Noise, position: int = 0) -> Condition:
+        for number, part in enumerate(self._each(), position + 1):
+            condition = part.hide(condition, noise, number)
+        return super().hide(condition, noise, position)
+
+    def complete(self, condition: Condition, noise: Noise) -> Condition:
+        for part in self._each():
+            condition = part.complete(condition, noise)
+        return condition
+
+    def check(self, name: str, value: int) -> None:
+        for part in self._each():
+            part.check(name, value)
+
+    def require_data(self, class_names: Sequence[str] | None) -> None:
+        for part in self._each():
+            part.require_data(class_names)
+
+    def _each(self) -> list[Conditioner]:
+        return list(self.parts)  # type: ignore[arg-type]
+
+
+def _total(vectors: Sequence[Tensor | None]) -> Tensor | None:
+    there = [vector for vector in vectors if vector is not None]
+    return sum(there[1:], there[0]) if there else None
+
+
+def _bias(context: Context) -> Tensor:
+    assert context.tokens is not None
+    return context.tokens.new_zeros(context.tokens.shape[:2]) if context.bias is None else context.bias
