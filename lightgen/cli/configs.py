@@ -7,7 +7,7 @@ from pathlib import Path
 import lightgen
 from lightgen.registry import suggestion
 
-CONFIGS, SUITES = "configs", "benchmarks"
+CONFIGS, SUITES = "configs", "benchmarks/suites"
 """The folders of what trains and samples, and of what `lightgen bench` runs."""
 
 

@@ -3,7 +3,7 @@
 One config, 2,000 batches of 8; the discriminator starts at batch 500, so that both runs are the same until then.
 Variants of the config were tried on seed 0, so other seeds are reported:
 
-    python benchmarks/adversarial.py --seeds 1 2
+    python benchmarks/studies/adversarial.py --seeds 1 2
 
 Runs that are complete in the folder are not repeated, and those that were interrupted go on.
 """

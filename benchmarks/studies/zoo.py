@@ -1,6 +1,6 @@
 """Put a trained checkpoint into the zoo: weights in float16, and a card that says what it is, whence, and how good.
 
-    python benchmarks/zoo.py runs/emoji64-sundae/last.ckpt emoji64-sundae --seconds 2100 \\
+    python benchmarks/studies/zoo.py runs/emoji64-sundae/last.ckpt emoji64-sundae --seconds 2100 \\
         --about "SUNDAE on emoji, by class" --command "lightgen fit --config emoji64-class.yaml ..."
 
 What is scored is what was written, as float16. Of a tokenizer: held-out emoji through it. Of a prior: as many pictures

@@ -1,6 +1,6 @@
 """What classifier-free guidance does: class accuracy of generated emoji, and recall, as the scale rises.
 
-    python benchmarks/guidance.py runs/emoji64-causal/last.ckpt
+    python benchmarks/studies/guidance.py runs/emoji64-causal/last.ckpt
 
 Pictures come from the prior's own sampler, as many of each class. The classifier is a linear layer on ImageNet
 features, trained on the training emoji and their mirror images; it has never seen a generated picture. Recall is that

@@ -3,7 +3,7 @@
 SeQ-GAN's second phase must leave every id as it is and make better pictures; ReFiT gives up three of four codes, and
 is compared to the same finetuning of all codes. The shipped configs, each from start to end:
 
-    python benchmarks/recipes.py > benchmarks/results/recipes.md
+    python benchmarks/studies/recipes.py > benchmarks/results/recipes.md
 
 Runs that are complete in the folder are not repeated, and those that were interrupted go on.
 """
@@ -88,7 +88,7 @@ def main() -> None:
     changed, total = int((found[FIRST][0] != found[SECOND][0]).sum()), found[FIRST][0].numel()
     psnr = {name: scores["psnr"] for name, (_, scores) in found.items()}
     print("# Recipes of two stages on emoji at 64x64\n")
-    print(f"`python benchmarks/recipes.py` on {date.today()}: the configs as they are shipped, seed 0.")
+    print(f"`python benchmarks/studies/recipes.py` on {date.today()}: the configs as they are shipped, seed 0.")
     print(f"Scores of the {len(found[FIRST][0])} held-out pictures, rounded to 8 bits.\n")
     print(f"- SeQ-GAN, phase two: {changed} of {total} ids changed; PSNR {psnr[SECOND] - psnr[FIRST]:+.2f} dB.")
     print(f"- ReFiT to a quarter of the codes: PSNR {psnr[REFIT] - psnr[KEPT]:+.2f} dB to the same finetuning of all")
