@@ -4,6 +4,7 @@ import json
 import math
 from contextlib import contextmanager
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from lightgen.bench.rows import key, read
 from lightgen.bench.sheet import save_cell, save_sheet
 from lightgen.bench.suite import Method, Setting, branches, settings, within
 from lightgen.checkpoint import export, save
-from lightgen.cli.configs import SUITES, shipped
+from lightgen.cli.configs import SUITES, locate
 from lightgen.cli.main import main
 from lightgen.figures import read_png
 from lightgen.guidance import ConstantGuidance, LinearGuidance
@@ -44,7 +45,7 @@ TIMES = ("seconds", "git", "device")
 @pytest.fixture(scope="module")
 def suite(prior_checkpoint, tmp_path_factory):
     """smoke.yaml, smaller: a path, and its contents."""
-    text = yaml.safe_load((shipped(SUITES) / "smoke.yaml").read_text())
+    text = yaml.safe_load(Path(locate("smoke.yaml", SUITES)).read_text())
     text |= {"priors": {"tiny": str(prior_checkpoint)}, "evaluations": [1, 4], "num_images": 8, "tuning_images": 6}
     text["protocol"]["init_args"]["features"]["init_args"]["size"] = 32
     path = tmp_path_factory.mktemp("suite") / "suite.yaml"

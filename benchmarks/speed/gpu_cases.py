@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from copy import deepcopy
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -19,7 +20,7 @@ import yaml
 from timing import Call
 from torch import Tensor, nn
 
-from lightgen.cli.configs import shipped
+from lightgen.cli.configs import locate
 from lightgen.denoiser import Denoiser
 from lightgen.functional.random import Noise, Stream
 from lightgen.networks.base import Network
@@ -217,4 +218,4 @@ def _built(key: str, entry: dict[str, Any], *sizes: Any, **changed: Any) -> Any:
 
 
 def _yaml(name: str) -> Any:
-    return yaml.safe_load((shipped() / name).read_text())
+    return yaml.safe_load(Path(locate(name)).read_text())
