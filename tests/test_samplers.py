@@ -10,7 +10,7 @@ from stubs import TableNetwork
 from lightgen.bench.joint import Joint
 from lightgen.denoiser import Denoiser
 from lightgen.functional.categorical import draw, log_probability
-from lightgen.functional.orders import halton_rank
+from lightgen.functional.low_discrepancy import halton_rank
 from lightgen.functional.random import Noise
 from lightgen.processes import SUNDAE as SUNDAEProcess
 from lightgen.processes import Absorbing, MaskReplace, Uniform

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lightgen.denoiser import Denoiser
-from lightgen.functional.orders import halton_rank
+from lightgen.functional.low_discrepancy import halton_rank
 from lightgen.functional.random import Stream
 from lightgen.samplers.base import State
 from lightgen.samplers.unmasking import Unmasking

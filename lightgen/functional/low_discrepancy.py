@@ -1,4 +1,4 @@
-"""Orders in which the positions of a grid can be visited."""
+"""The Halton sequence, whose points fill a grid evenly from the first on."""
 
 from __future__ import annotations
 
