@@ -102,7 +102,7 @@ def test_batches_are_batches_whatever_the_optimizers(tmp_path, with_adversarial)
     assert trainer.global_step == len(seen) == 7
     assert trainer.optimizers[0].param_groups[0]["lr"] == 0.01 * 0.5**7
     if with_adversarial:
-        assert module.opponent.optimizer.param_groups[0]["lr"] == 0.01 * 0.5**7
+        assert module.optimizer_d.optimizer.param_groups[0]["lr"] == 0.01 * 0.5**7
     saved = torch.load(tmp_path / "last.ckpt", weights_only=True)
     assert saved["global_step"] == 7 and ("discriminator" in saved) == with_adversarial
 
@@ -363,14 +363,14 @@ def test_refit_starts_from_centres_of_the_encoders_latents(tmp_path):
     )
     for part in ("encoder", "decoder"):
         assert_equal(module.tokenizer.get_submodule(part).state_dict(), old.get_submodule(part).state_dict())
-    books = []
+    codebooks = []
     step = module.training_step
-    module.training_step = lambda batch, batch_idx: books.append(book(module)) or step(batch, batch_idx)
+    module.training_step = lambda batch, batch_idx: codebooks.append(codebook(module)) or step(batch, batch_idx)
     train(module, 1, tmp_path / "second", Refit(num_images=40, batch_size=16))
     images = data().dataset("train").images()[::2]
     with torch.no_grad():
         latents = old.encoder(to_unit(images)).movedim(1, -1).flatten(0, 2)
-    (centres,) = books
+    (centres,) = codebooks
     nearest = torch.cdist(latents, centres).argmin(1)
     assert len(nearest.unique()) == 6
     means = torch.stack([latents[nearest == code].mean(0) for code in range(6)])
@@ -387,7 +387,7 @@ def test_refit_sees_latents_of_the_tokenizers_own_range_of_pixels(tmp_path):
     assert seen[0].min() >= 0
 
 
-def book(module):
+def codebook(module):
     return module.tokenizer.quantizer.lookup(torch.arange(6).view(1, 1, 6))[0, :, 0].T.clone()
 
 

@@ -19,7 +19,7 @@ from lightgen.cli.overrides import RULE, Overrides
 from lightgen.cli.parser import Parser
 from lightgen.cli.progress import progress_bar
 from lightgen.guidance import Guidance
-from lightgen.inpainting import Known
+from lightgen.inpainting import KnownRegion
 from lightgen.modules.sampling import SamplingModule, indices
 from lightgen.prior import Prior, load
 from lightgen.provenance import provenance
@@ -127,7 +127,7 @@ def as_config(description: Any) -> Any:
 def run(
     request: Request,
     on_batch: Callable[[Tensor], OnStep | None] | None = None,
-    known: Known | None = None,
+    known: KnownRegion | None = None,
     composite: bool = False,
 ) -> dict[str, Any] | None:
     """Make the pictures through the trainer's predict loop, which writes them; the record on rank zero, else None.
