@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from lightgen.checkpoint import restore
 from lightgen.denoiser import Denoiser, NetworkLike
 from lightgen.functional.random import Noise, Stream
 from lightgen.functional.tiling import canvas_grid
@@ -205,13 +203,3 @@ class Prior(nn.Module, Component):
             sample = self.sample_ids(noise, recipe, label, canvas=canvas)
             batches.append(self.decode(sample.ids, canvas))
         return torch.cat(batches)
-
-
-def load(path: str | Path) -> Prior:
-    """The prior in a checkpoint, with its averaged weights where it has them, on the CPU and in eval mode.
-
-    Raises:
-        ValueError: in one line, if the file is missing, foreign, damaged or carries pickled code.
-    """
-    prior: Prior = restore(path, "prior")
-    return prior

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from emoji_health import BATCH, health_on_emoji
 
-from lightgen.checkpoint import restore
+from lightgen.checkpoint import load
 from lightgen.cli import fit
 from lightgen.cli.demo import is_done
 from lightgen.data.emoji import Emoji
@@ -80,7 +80,7 @@ def main() -> None:
     root = parser.parse_args().out
     found, rows = {}, []
     for name in RUNS:
-        tokenizer = restore(train(name, root), "tokenizer")
+        tokenizer = load(train(name, root), "tokenizer")
         found[name] = ids, scores = examine(tokenizer)
         bits = round(ids[0].numel() * log2(tokenizer.vocab_size))
         cells = [str(tokenizer.vocab_size), str(bits), *(format(scores[key], form) for key, form in SCORES.items())]

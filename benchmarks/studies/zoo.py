@@ -21,7 +21,7 @@ from lightning.pytorch import Trainer
 from lightgen.bench.likelihood import bits_per_token
 from lightgen.bench.measure import Laboratory, Task
 from lightgen.bench.suite import Setting
-from lightgen.checkpoint import KEY, export, fingerprint, read, restore
+from lightgen.checkpoint import KEY, export, fingerprint, load, read
 from lightgen.cli.sampling import TRAINER_DEFAULTS
 from lightgen.data.emoji import Emoji
 from lightgen.functional.files import save_json
@@ -43,7 +43,7 @@ def main() -> None:
     args = parser.parse_args()
     folder = FOLDER / args.name
     export(args.checkpoint, folder, half=True)
-    model, contents, data = restore(folder), read(args.checkpoint), Emoji()
+    model, contents, data = load(folder), read(args.checkpoint), Emoji()
     config = yaml.safe_load(contents[KEY]["config"])
     options = config["data"]["init_args"]
     card = {

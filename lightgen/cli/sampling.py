@@ -14,6 +14,7 @@ from lightning.pytorch import Trainer
 from torch import Tensor
 
 from lightgen.callbacks.writer import PictureWriter
+from lightgen.checkpoint import load
 from lightgen.cli.configs import with_located_configs
 from lightgen.cli.overrides import RULE, Overrides
 from lightgen.cli.parser import Parser
@@ -21,7 +22,7 @@ from lightgen.cli.progress import progress_bar
 from lightgen.guidance import Guidance
 from lightgen.inpainting import KnownRegion
 from lightgen.modules.sampling import SamplingModule, indices
-from lightgen.prior import Prior, load
+from lightgen.prior import Prior
 from lightgen.provenance import provenance
 from lightgen.recipe import Recipe
 from lightgen.registry import describe
@@ -83,7 +84,7 @@ def requested(made: Parser, args: list[str]) -> Request:
     for name in ("num_images", "batch_size"):
         if parsed[name] < 1:
             raise ValueError(f"{name} must be at least 1, not {parsed[name]}")
-    prior = load(parsed.ckpt_path)
+    prior: Prior = load(parsed.ckpt_path, "prior")
     recipe = prior.chosen(changed(prior.recipe, overrides))
     canvas = None if parsed.canvas is None else pair("canvas", parsed.canvas, "x")
     prior.grid(canvas)
