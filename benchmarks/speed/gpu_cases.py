@@ -151,12 +151,12 @@ class Sampling(Case):
     per_call = EVALUATIONS
 
     def build(self) -> None:
-        model = self.config.model
+        recipe = self.config.model["recipe"]
         self.process, self.network = self.config.prior()
         self.module = self.network.eval()
-        self.sampler = _built("sampler", model["sampler"], steps=EVALUATIONS)
-        self.per_picture = model["sampler"]["init_args"]["steps"]
-        self.warps = Warps(**model["warps"])
+        self.sampler = _built("sampler", recipe["sampler"], steps=EVALUATIONS)
+        self.per_picture = recipe["sampler"]["init_args"]["steps"]
+        self.warps = Warps(**recipe["warps"])
 
     def call(self, batch: int) -> Call:
         network, noise = self.network, self.noise(batch)
