@@ -16,5 +16,5 @@ def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return importlib.import_module(f"lightgen.{name}")
     if name == "load":
-        return importlib.import_module("lightgen.checkpoint").restore
+        return importlib.import_module("lightgen.checkpoint").load
     raise AttributeError(f"module 'lightgen' has no attribute {name!r}")

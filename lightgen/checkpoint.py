@@ -106,7 +106,7 @@ def export(path: str | Path, folder: Path, half: bool = False) -> Any:
         half: keep float32 weights in float16, which halves the file; they are float32 again when loaded.
 
     Raises:
-        ValueError: as `restore`.
+        ValueError: as `load`.
     """
     contents = read(path)
     component = _assemble(contents, path)
@@ -125,8 +125,10 @@ def export(path: str | Path, folder: Path, half: bool = False) -> Any:
     return component
 
 
-def restore(path: str | Path, kind: str | None = None) -> Any:
-    """The component that a checkpoint holds, with its weights (averaged ones where there are such), in eval mode.
+def load(path: str | Path, kind: str | None = None) -> Any:
+    """The component that a checkpoint holds, on the CPU and in eval mode; it is `lightgen.load`.
+
+    Its weights are the averaged ones where the checkpoint has them.
 
     Args:
         path: of a file that lightgen wrote, or of a folder that it exported, or `zoo:NAME`.
@@ -166,7 +168,7 @@ def load_tokenizer(path: str) -> Any:
     """The tokenizer in a checkpoint of stage one, imported or exported.
 
     Raises:
-        ValueError: as `restore`; for a missing file it says how to train one.
+        ValueError: as `load`; for a missing file it says how to train one.
     """
     if not located(path).exists():
         # A run is in a folder of its config's name, unless it was put elsewhere.
@@ -176,7 +178,7 @@ def load_tokenizer(path: str) -> Any:
             f"no tokenizer at {path}; train one, e.g. `lightgen fit --config {config}.yaml`, "
             "and give its checkpoint with --model.tokenizer"
         )
-    return restore(path, "tokenizer")
+    return load(path, "tokenizer")
 
 
 def fingerprint(module: nn.Module) -> str:

@@ -21,7 +21,7 @@ NEUTRAL = 128
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownRegion:
     """What is known of a picture, or of a canvas that it lies on: where `Prior.sample_ids` starts."""
 
     ids: Tensor
@@ -51,14 +51,14 @@ class Known:
         return torch.where(cells, self.image, NEUTRAL)
 
 
-def known_part(
+def known_region(
     prior: Prior,
     image: Tensor,
     pixels: Tensor,
     margin: int = 1,
     canvas: Canvas | None = None,
     at: Canvas | None = None,
-) -> Known:
+) -> KnownRegion:
     """The tokens that are known where some pixels of a picture are.
 
     What lies under the unknown pixels makes no difference at all: it is replaced by grey before the picture is encoded.
@@ -101,7 +101,7 @@ def known_part(
         canvas[row * cell[0] :, column * cell[1] :][: part.shape[0], : part.shape[1]] = part
         return canvas
 
-    return Known(
+    return KnownRegion(
         laid(ids, (1, 1), 0).view(1, -1),
         laid(cells.to(ids.device)[..., None].expand(ids.shape), (1, 1), 0).reshape(1, -1),
         laid(image.permute(1, 2, 0), factor, NEUTRAL).permute(2, 0, 1),

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from lightgen.functional.orders import halton_rank
+from lightgen.functional.low_discrepancy import halton_rank
 from lightgen.functional.tiling import canvas_grid, window_positions
 from lightgen.registry import Component
 from lightgen.types import Canvas, Grid

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from lightgen.checkpoint import restore
 from lightgen.condition import Condition
 from lightgen.denoiser import Denoiser, NetworkLike
 from lightgen.functional.random import Noise
@@ -90,9 +88,7 @@ class Prior(nn.Module, Component):
                 raise ValueError("guidance needs a prior with a condition; this one was trained without "
                                  "(model.conditioner: null)")  # fmt: skip
             if conditioner.dropout == 0:
-                raise ValueError(
-                    "guidance needs a prior trained with dropout of its condition above 0, not this one"
-                )
+                raise ValueError("guidance needs a prior trained with dropout of its condition above 0, not this one")
             if unknown := set(branch.hidden) - {*conditioner.names, *ALL}:
                 raise ValueError(f"guidance hides {', '.join(unknown)}; there are {', '.join(conditioner.names)}")
             for name, value in branch.replaced:
@@ -251,13 +247,3 @@ def no_role(process: Process, role: str) -> str:
 def labelled(label: int | None, noise: Noise) -> Condition:
     """The condition that all pictures are of one class; None leaves it open."""
     return Condition({} if label is None else {"label": torch.full_like(noise.index, label)})
-
-
-def load(path: str | Path) -> Prior:
-    """The prior in a checkpoint, with its averaged weights where it has them, on the CPU and in eval mode.
-
-    Raises:
-        ValueError: in one line, if the file is missing, foreign, damaged or carries pickled code.
-    """
-    prior: Prior = restore(path, "prior")
-    return prior

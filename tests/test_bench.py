@@ -2,8 +2,10 @@
 
 import json
 import math
+import shutil
 from contextlib import contextmanager
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,8 +19,10 @@ from lightgen.bench.results import Interval, Result, ends, front, results
 from lightgen.bench.rows import key, read
 from lightgen.bench.sheet import save_cell, save_sheet
 from lightgen.bench.suite import Method, Setting, branches, settings, within
+from lightgen.bench.table import markdown
 from lightgen.checkpoint import export, save
-from lightgen.cli.configs import SUITES, shipped
+from lightgen.cli.bench import identity_of
+from lightgen.cli.configs import SUITES, locate
 from lightgen.cli.main import main
 from lightgen.conditioners import ClassLabel
 from lightgen.figures import read_png
@@ -45,7 +49,7 @@ TIMES = ("seconds", "git", "device")
 @pytest.fixture(scope="module")
 def suite(prior_checkpoint, tmp_path_factory):
     """smoke.yaml, smaller: a path, and its contents."""
-    text = yaml.safe_load((shipped(SUITES) / "smoke.yaml").read_text())
+    text = yaml.safe_load(Path(locate("smoke.yaml", SUITES)).read_text())
     text |= {"priors": {"tiny": str(prior_checkpoint)}, "evaluations": [1, 4], "num_images": 8, "tuning_images": 6}
     text["protocol"]["init_args"]["features"]["init_args"]["size"] = 32
     path = tmp_path_factory.mktemp("suite") / "suite.yaml"
@@ -96,6 +100,36 @@ def test_what_people_look_at_is_there_and_stands_alone(done):
     assert all("chosen at each budget on seed 1000, 6 pictures." in page for page in (table, text))
     assert all(link.startswith("data:") for link in found.links)
     assert "$" not in text.split("<script>")[0]
+
+
+def test_page_writes_again_what_people_look_at(done, tmp_path, capsys):
+    out = tmp_path / done.name
+    out.mkdir()
+    for name in ("suite.json", "results.jsonl"):
+        shutil.copy(done / name, out)
+    found = Links()
+    assert main(["bench", "page", str(out)]) == 0
+    assert "no sheet of pictures" in capsys.readouterr().out and not (out / "sheet.png").exists()
+    found.feed((out / "report.html").read_text())
+    assert (found.open, found.images) == ([], 1)
+    # With pictures, then without them, but with the sheet that they made.
+    (out / "pictures").symlink_to(done / "pictures")
+    for said in ("Look at ", "the old sheet stays"):
+        assert main(["bench", "page", str(out)]) == 0
+        assert said in capsys.readouterr().out
+        for name in ("table.md", "curves.png", "sheet.png", "report.html"):
+            assert (out / name).read_bytes() == (done / name).read_bytes()
+        (out / "pictures").unlink(missing_ok=True)
+    (out / "results.jsonl").write_text("")
+    for folder, why in ((tmp_path / "nowhere", "has no suite.json"), (out, "has no results yet")):
+        assert main(["bench", "page", str(folder)]) == 2
+        assert why in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["emoji64", "sundae_ablations"])
+def test_published_tables_are_those_of_their_rows(name):
+    folder = Path(lightgen.__file__).parents[1] / "benchmarks" / "results" / name
+    assert markdown(read(folder), identity_of(folder)) == (folder / "table.md").read_text()
 
 
 class Links(HTMLParser):

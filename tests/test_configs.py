@@ -8,13 +8,12 @@ import yaml
 from pictures import folder, idx
 
 from lightgen import zoo
-from lightgen.cli.configs import shipped
+from lightgen.cli.configs import CONFIGS, SUITES, locate, shipped
 from lightgen.cli.main import main
 from lightgen.figures import read_png
+from lightgen.registry import describe, find
 
-NAMES = sorted(p.name for p in shipped().glob("*.yaml"))
-TOKENIZERS = [n for n in NAMES if n.endswith("-tokenizer.yaml")]
-PRIORS = [n for n in NAMES if n not in TOKENIZERS]
+TOKENIZERS, PRIORS = (sorted(p.name for p in (shipped() / part).glob("*.yaml")) for part in ("tokenizer", "prior"))
 TINY = ("tiny.yaml", "tiny-tokenizer.yaml")
 SHORT = {
     "trainer.max_steps": 2, "trainer.val_check_interval": 2, "trainer.limit_val_batches": 1,
@@ -40,7 +39,7 @@ def fit(config: str, root: Path, options: dict) -> Path:
 
 def pictures(config: str, world: Path) -> dict:
     """Options for small pictures."""
-    text = yaml.safe_load((shipped() / config).read_text())
+    text = yaml.safe_load(Path(locate(config)).read_text())
     if config in TINY:
         return {}
     if "IDX" in text["data"]["class_path"]:
@@ -63,7 +62,7 @@ def trained_tokenizer(config: str, world: Path) -> Path:
     """The checkpoint of a shrunken run of a tokenizer's config."""
     root = world / config
     if not (root / "last.ckpt").exists():
-        earlier = yaml.safe_load((shipped() / config).read_text())["model"]["init_args"]["tokenizer"]
+        earlier = yaml.safe_load(Path(locate(config)).read_text())["model"]["init_args"]["tokenizer"]
         size = {"model.tokenizer.width": 8, "model.tokenizer.image_size": side(config)}
         if isinstance(earlier, str):
             size = {"model.tokenizer": trained_tokenizer(Path(earlier).parent.name + ".yaml", world)}
@@ -84,7 +83,7 @@ def test_tokenizer(config, world, capsys):
 
 @pytest.mark.parametrize("config", PRIORS)
 def test_prior(config, world):
-    text = yaml.safe_load((shipped() / config).read_text())
+    text = yaml.safe_load(Path(locate(config)).read_text())
     options = {**SHORT, **SMALL}
     tokenizer = text["model"]["init_args"]["tokenizer"]
     if not str(tokenizer).startswith(zoo.PREFIX):
@@ -108,18 +107,31 @@ def test_prior(config, world):
     assert record["warps"]["arguments"] == text["model"]["init_args"]["recipe"]["warps"]
 
 
-@pytest.mark.parametrize("config", NAMES)
+@pytest.mark.parametrize("config", [*TOKENIZERS, *PRIORS])
 def test_a_config_says_how_to_run_it_and_spells_out_sampler_and_process(config):
     """An overlay silently inherits what it leaves out, so shipped samplers leave nothing out."""
-    text = (shipped() / config).read_text()
+    text = Path(locate(config)).read_text()
     assert f"lightgen fit --config {config}" in text.split("seed_everything")[0]
-    from lightgen.registry import describe, find
+    model = yaml.safe_load(text)["model"]
+    assert model["class_path"] == ("TokenizerModule" if config in TOKENIZERS else "PriorModule")
+    components = {**model["init_args"], **model["init_args"].get("recipe", {})}
+    for kind in components.keys() & {"sampler", "process"}:
+        given = components[kind]
+        needed = {"vocab_size": 4} if kind == "process" else {}
+        arguments = describe(find(kind, given["class_path"])(**needed, **given["init_args"]))["arguments"]
+        assert set(arguments) - set(needed) == set(given["init_args"])
 
-    model = yaml.safe_load(text)["model"]["init_args"]
-    model |= model.get("recipe", {})
-    for kind in ("sampler", "process"):
-        if kind in model:
-            cls = find(kind, model[kind]["class_path"])
-            needed = {"vocab_size": 4} if kind == "process" else {}
-            arguments = describe(cls(**needed, **model[kind]["init_args"]))["arguments"]
-            assert set(arguments) - set(needed) == set(model[kind]["init_args"])
+
+@pytest.mark.parametrize("kind", [CONFIGS, SUITES])
+def test_a_shipped_config_is_found_by_its_name_alone_or_with_its_folder(kind):
+    paths = sorted(shipped(kind).rglob("*.yaml"))
+    assert len({path.name for path in paths}) == len(paths) > 5
+    for path in paths:
+        assert locate(path.name, kind) == locate(str(path.relative_to(shipped(kind))), kind) == str(path)
+
+
+def test_a_config_of_the_current_folder_goes_before_a_shipped_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("tiny.yaml").touch()
+    assert locate("tiny.yaml") == "tiny.yaml"
+    assert locate("prior/tiny.yaml") == str(shipped() / "prior" / "tiny.yaml")

@@ -3,12 +3,13 @@
 import csv
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
 
 from lightgen.bench.rows import read
-from lightgen.cli.configs import SUITES, shipped
+from lightgen.cli.configs import SUITES, locate
 
 TWO = ["--trainer.strategy", "ddp", "--trainer.devices", "2", "--trainer.accelerator", "cpu"]
 
@@ -48,7 +49,7 @@ def test_training_and_validation(tmp_path, runs, stage):
 
 
 def test_a_suite(tmp_path, runs):
-    text = yaml.safe_load((shipped(SUITES) / "smoke.yaml").read_text())
+    text = yaml.safe_load(Path(locate("smoke.yaml", SUITES)).read_text())
     text |= {"priors": {"tiny": str(runs / "prior" / "last.ckpt")}, "evaluations": [2], "num_images": 9}
     text["protocol"]["init_args"]["features"]["init_args"]["size"] = 32
     (tmp_path / "suite.yaml").write_text(yaml.safe_dump(text))

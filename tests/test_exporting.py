@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from test_cli_errors import mistake
 
 import lightgen
-from lightgen.checkpoint import fingerprint, restore
+from lightgen.checkpoint import fingerprint, load
 from lightgen.cli.main import main
 from lightgen.figures import read_png
 
@@ -33,7 +33,7 @@ def test_export_and_load_to_the_bit(tokenizer_checkpoint, prior_checkpoint, impo
     for path in (tokenizer_checkpoint, prior_checkpoint, imported[0]):
         out = tmp_path / path.parent.name / path.stem
         run("export", "--ckpt_path", path, "--out", out)
-        original, loaded = restore(path), lightgen.load(out)
+        original, loaded = load(path), lightgen.load(out)
         assert type(loaded) is type(original) and loaded.kind in ("prior", "tokenizer") and not loaded.training
         states = original.state_dict(), loaded.state_dict()
         assert states[0].keys() == states[1].keys() == load_file(out / "model.safetensors").keys()
@@ -52,7 +52,7 @@ def test_the_files_of_an_export_may_be_read_by_the_same_people(tokenizer_checkpo
 def test_half_the_size_and_float32_again_when_loaded(prior_checkpoint, tmp_path):
     run("export", "--ckpt_path", prior_checkpoint, "--out", tmp_path, "--half")
     stored = load_file(tmp_path / "model.safetensors")
-    original, loaded = restore(prior_checkpoint).state_dict(), lightgen.load(tmp_path).state_dict()
+    original, loaded = load(prior_checkpoint).state_dict(), lightgen.load(tmp_path).state_dict()
     for name, tensor in original.items():
         kept = torch.float16 if tensor.dtype == torch.float32 else tensor.dtype
         assert stored[name].dtype == kept and loaded[name].dtype == tensor.dtype
@@ -74,7 +74,7 @@ def test_averaging_leaves_the_frozen_tokenizer_of_a_prior_as_it_was(name, tokeni
     path, side = (name, 64) if name.startswith("zoo") else (tokenizer_checkpoint, 16)
     run("fit", "--config", "tiny.yaml", "--model.tokenizer", path, "--data.image_size", side, "--data.num_images", 24,
         "--trainer.max_steps", 6, "--trainer.limit_val_batches", 0, "--trainer.default_root_dir", tmp_path)  # fmt: skip
-    assert fingerprint(restore(tmp_path / "last.ckpt").tokenizer) == fingerprint(restore(path))
+    assert fingerprint(load(tmp_path / "last.ckpt").tokenizer) == fingerprint(load(path))
 
 
 def test_commands_take_folders_and_imported_tokenizers(prior_checkpoint, imported, tmp_path):

@@ -1,4 +1,4 @@
-"""benchmarks/gpu.sh, which wants a CUDA device, at a tiny size on the processor."""
+"""benchmarks/speed/gpu.sh, which wants a CUDA device, at a tiny size on the processor."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ import torch
 
 import lightgen
 
-FOLDER = Path(lightgen.__file__).parent.parent / "benchmarks"
+FOLDER = Path(lightgen.__file__).parent.parent / "benchmarks" / "speed"
 
 
 def run(*args):

@@ -16,7 +16,7 @@ from lightgen.data.pictures import to_tensor
 from lightgen.figures import read_png
 from lightgen.functional.masks import dilate, erode, token_mask
 from lightgen.functional.random import Noise
-from lightgen.inpainting import NEUTRAL, known_part
+from lightgen.inpainting import NEUTRAL, known_region
 from lightgen.recipe import Recipe
 from lightgen.samplers import SUNDAE, Ancestral
 from lightgen.warps import Warps
@@ -137,17 +137,17 @@ def one_hole():
 def test_what_is_hidden_cannot_change_a_token(prior):
     pixels, first = one_hole(), image_of()
     second = torch.where(pixels, first, 255 - first)
-    found, again = (known_part(prior, image, pixels, 0) for image in (first, second))
+    found, again = (known_region(prior, image, pixels, 0) for image in (first, second))
     assert torch.equal(found.ids, again.ids) and torch.equal(found.tokens, again.tokens)
     assert found.tokens.view(4, 4).logical_not().nonzero().tolist() == [[0, 0]]
     grey = torch.where(pixels, first, NEUTRAL)
     assert torch.equal(found.ids, prior.encode(grey[None]))
-    assert known_part(prior, first, pixels, 1).tokens.sum() == 12
+    assert known_region(prior, first, pixels, 1).tokens.sum() == 12
 
 
 @pytest.mark.parametrize("sampler", [SUNDAE(5), Ancestral(5)])
 def test_known_tokens_are_the_encoded_ones_at_the_end(prior, sampler):
-    known = known_part(prior, image_of(), one_hole())
+    known = known_region(prior, image_of(), one_hole())
     ids = prior.sample_ids(Noise.of(0, 3), Recipe(sampler), None, *known.rows(3)).ids
     assert torch.equal(ids[:, known.tokens[0]], known.ids[:, known.tokens[0]].expand(3, -1))
     assert len(ids.unique(dim=0)) > 1
@@ -156,7 +156,7 @@ def test_known_tokens_are_the_encoded_ones_at_the_end(prior, sampler):
 @pytest.mark.parametrize(("canvas", "at", "first"), [((2, 2), None, (2, 2)), ((1.5, 2), (0.5, 0.25), (2, 1))])
 def test_a_picture_on_a_canvas(prior, canvas, at, first):
     image = image_of()
-    known = known_part(prior, image, torch.ones(16, 16, dtype=torch.bool), 1, canvas, at)
+    known = known_region(prior, image, torch.ones(16, 16, dtype=torch.bool), 1, canvas, at)
     layout = prior.layout(canvas)
     h, w = layout.grid
     expected = torch.zeros(h, w, dtype=torch.bool)
@@ -173,13 +173,13 @@ def test_a_picture_on_a_canvas(prior, canvas, at, first):
 def test_senseless_parts_are_refused(prior):
     everything = torch.ones(16, 16, dtype=torch.bool)
     with pytest.raises(ValueError, match="nothing to paint"):
-        known_part(prior, image_of(), everything)
+        known_region(prior, image_of(), everything)
     with pytest.raises(ValueError, match="with margin 1 the mask leaves no token known"):
-        known_part(prior, image_of(), ~everything)
+        known_region(prior, image_of(), ~everything)
     with pytest.raises(ValueError, match="margin must be at least 0, not -1"):
-        known_part(prior, image_of(), one_hole(), -1)
+        known_region(prior, image_of(), one_hole(), -1)
     with pytest.raises(ValueError, match=r"must be \(3, 16, 16\) and \(16, 16\), not \(1, 16, 16\)"):
-        known_part(prior, image_of()[:1], one_hole())
+        known_region(prior, image_of()[:1], one_hole())
 
 
 @pytest.fixture
@@ -215,7 +215,7 @@ def test_inpaint_command(prior, prior_checkpoint, files, capsys):
     ]
     found, record = inpaint(prior_checkpoint, files, "out", *mask, *options)
     image, pixels = read_masked(files / "image.png", files / "mask.png", (16, 16), 3, "lanczos")
-    known = known_part(prior, image, pixels)
+    known = known_region(prior, image, pixels)
     how = (Recipe(SUNDAE(6), Warps(0.5)), Condition({"label": torch.tensor([2, 2, 2])}))
     assert torch.equal(found, prior.decode(prior.sample_ids(Noise.of(5, 3), *how, *known.rows(3)).ids))
     assert record["known_tokens"] == int(known.tokens.sum()) and 0 < record["known_tokens"] < record["tokens"] == 16

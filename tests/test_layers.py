@@ -3,10 +3,11 @@
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import lightgen
-from lightgen.cli.main import COMMANDS
+from lightgen.cli.commands import COMMANDS
 
 ROOT = Path(lightgen.__file__).parent
 LAYERS = [
@@ -29,13 +30,14 @@ LIGHTNING = {"data", "modules", "callbacks", "bench", "cli"}
 
 
 def imports(path):
-    """Modules that a file imports, as dotted names."""
+    """What a file imports, anywhere in it, as dotted names: modules, and names that may be modules."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
-            whole = node.module == "lightgen"
-            yield from (f"lightgen.{alias.name}" for alias in node.names) if whole else [node.module]
+            yield from (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", None) == "import_module":
+            yield from (argument.value for argument in node.args if isinstance(argument, ast.Constant))
 
 
 def files():
@@ -53,6 +55,14 @@ def test_imports_point_one_way():
             if other in RANK and RANK[other] > RANK[part]:
                 wrong.append(f"{path.relative_to(ROOT)} imports {name}")
     assert wrong == []
+
+
+def test_no_file_imports_itself_through_others():
+    names = [".".join(path.relative_to(ROOT.parent).with_suffix("").parts) for _, path in files()]
+    modules = {name.removesuffix(".__init__"): path for name, (_, path) in zip(names, files(), strict=True)}
+    graph = {name: set(imports(path)) & modules.keys() for name, path in modules.items()}
+    assert sum(map(len, graph.values())) > 500
+    TopologicalSorter(graph).prepare()
 
 
 def test_samplers_know_no_networks_processes_or_tokenizers():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lightgen.functional.orders import halton_rank
+from lightgen.functional.low_discrepancy import halton_rank
 from lightgen.layout import Layout
 
 GRID = (4, 8)

@@ -6,7 +6,8 @@ import torch
 import lightgen
 from lightgen import zoo
 from lightgen.checkpoint import export
-from lightgen.cli.main import COMMANDS, main
+from lightgen.cli.commands import COMMANDS
+from lightgen.cli.main import main
 from lightgen.functional.files import save_json
 from lightgen.registry import components
 

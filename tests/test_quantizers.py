@@ -1,4 +1,4 @@
-"""Quantizers: codes, gradients, precision, and books that start, follow and revive."""
+"""Quantizers: codes, gradients, precision, and codebooks that start, follow and revive."""
 
 import copy
 import itertools
@@ -57,8 +57,8 @@ def test_quantized_latents_are_those_of_the_ids(name):
     quantizer = trained(name).eval()
     x = latent(quantizer.dim, 9)
     quantized = quantizer(x)
-    books = (quantizer.num_codes,) if quantizer.num_codes > 1 else ()
-    assert quantized.ids.shape == (3, *books, 4, 6) and quantized.ids.dtype == torch.int64
+    codebooks = (quantizer.num_codes,) if quantizer.num_codes > 1 else ()
+    assert quantized.ids.shape == (3, *codebooks, 4, 6) and quantized.ids.dtype == torch.int64
     assert quantized.ids.min() >= 0 and quantized.ids.max() < quantizer.vocab_size
     torch.testing.assert_close(quantizer.lookup(quantized.ids), quantized.latent, rtol=0, atol=1e-6)
     again = quantizer(x)
@@ -152,11 +152,11 @@ def test_commitment_weight_is_on_the_commitment_term():
         quantized.loss.backward()
         codes = quantizer.lookup(quantized.ids).detach()
         torch.testing.assert_close(x.grad, weight * 2 * (x - codes).detach() / x.numel())
-        (book,) = quantizer.implementation.parameters()
+        (codebook,) = quantizer.implementation.parameters()
         chosen = one_hot(quantized.ids.flatten(), 16).float()
         expected = chosen.T @ (2 * rows(codes - x).detach() / x.numel())
-        torch.testing.assert_close(book.grad[0], expected)
-        found.append(book.grad)
+        torch.testing.assert_close(codebook.grad[0], expected)
+        found.append(codebook.grad)
     assert torch.equal(*found)
 
 
@@ -293,7 +293,7 @@ def test_vq_takes_the_nearest_code_and_codes_follow_the_latents():
 def test_cosine_vq_takes_the_code_of_the_nearest_direction():
     quantizer = trained("VQ, cosine, low-dimensional").eval()
     x = latent(8, 9)
-    codes, low = quantizer.books[0].embed[0], quantizer.implementation.project_in(rows(x))
+    codes, low = quantizer.codebooks[0].embed[0], quantizer.implementation.project_in(rows(x))
     torch.testing.assert_close(codes.norm(dim=1), torch.ones(16))
     assert torch.equal(quantizer(x).ids.flatten(), (normalize(low, dim=1) @ codes.T).argmax(1))
     assert torch.equal(quantizer(latent(8, 9)).ids, quantizer(x).ids)
@@ -305,9 +305,9 @@ def test_residual_codes_refine_each_other():
     x = latent(8, 9)
     ids, left = quantizer(x).ids, rows(x)
     errors = [left.square().mean()]
-    for m, book in enumerate(quantizer.books):
-        assert torch.equal(ids[:, m].flatten(), torch.cdist(left, book.embed[0]).argmin(1))
-        left = left - book.embed[0][ids[:, m].flatten()]
+    for m, codebook in enumerate(quantizer.codebooks):
+        assert torch.equal(ids[:, m].flatten(), torch.cdist(left, codebook.embed[0]).argmin(1))
+        left = left - codebook.embed[0][ids[:, m].flatten()]
         errors.append(left.square().mean())
     assert errors == sorted(errors, reverse=True)
     torch.testing.assert_close(rows(quantizer.lookup(ids)), rows(x) - left)
@@ -317,16 +317,16 @@ def test_residual_codes_refine_each_other():
 def test_product_codes_are_those_of_their_channels():
     quantizer = trained("ProductVQ").eval()
     x = latent(8, 9)
-    ids, (book,) = quantizer(x).ids, quantizer.books
+    ids, (codebook,) = quantizer(x).ids, quantizer.codebooks
     for m, part in enumerate(x.chunk(2, dim=1)):
-        assert torch.equal(ids[:, m].flatten(), torch.cdist(rows(part), book.embed[m]).argmin(1))
+        assert torch.equal(ids[:, m].flatten(), torch.cdist(rows(part), codebook.embed[m]).argmin(1))
 
 
 @torch.no_grad()
 def test_a_book_starts_from_the_means_of_the_first_batch():
     quantizer = GradientVQ(4, 8)
     x = latent(8)
-    ids, codes = quantizer(x).ids.flatten(), quantizer.books[0].embed[0]
+    ids, codes = quantizer(x).ids.flatten(), quantizer.codebooks[0].embed[0]
     assert len(ids.unique()) == 4
     for code in range(4):
         torch.testing.assert_close(codes[code], rows(x)[ids == code].mean(0), rtol=0, atol=1e-4)
@@ -340,22 +340,22 @@ def test_codes_that_nothing_uses_are_revived(make):
         quantizer(latent(4, step, (16, 16)) + (10.0 if step > 5 else 0.0))
     quantizer.eval()
     ids = quantizer(latent(4, 99, (16, 16)) + 10.0).ids
-    for book in ids.unbind(1) if quantizer.num_codes > 1 else [ids]:
-        assert len(book.unique()) > 48
+    for codebook in ids.unbind(1) if quantizer.num_codes > 1 else [ids]:
+        assert len(codebook.unique()) > 48
 
 
 def test_replacing_a_code_does_not_change_the_loss_of_the_step():
     kept, replaced = (GradientVQ(16, 8, dead_below=dead_below) for dead_below in (0.0, 100.0))
     for quantizer in (kept, replaced):
         quantizer(latent(8))
-        for book in quantizer.books:
-            book.embed.data.copy_(kept.books[0].embed.data)
+        for codebook in quantizer.codebooks:
+            codebook.embed.data.copy_(kept.codebooks[0].embed.data)
     x = latent(8, 1)
     results = [quantizer(x) for quantizer in (kept, replaced)]
-    assert not torch.allclose(kept.books[0].embed, replaced.books[0].embed)
+    assert not torch.allclose(kept.codebooks[0].embed, replaced.codebooks[0].embed)
     torch.testing.assert_close(results[0].loss, results[1].loss)
-    grads = [torch.autograd.grad(r.loss, q.books[0].embed)[0] for r, q in zip(results, (kept, replaced), strict=True)]
-    torch.testing.assert_close(*grads)
+    pairs = zip(results, (kept, replaced), strict=True)
+    torch.testing.assert_close(*(torch.autograd.grad(r.loss, q.codebooks[0].embed)[0] for r, q in pairs))
 
 
 @pytest.mark.parametrize("name", STATEFUL)
@@ -388,7 +388,7 @@ def test_usage_of_one_book_and_of_several():
     assert {name: float(value) for name, value in one.compute().items()} == pytest.approx(
         {"usage": 0.5, "perplexity": 4.0, "dead": 4.0}
     )
-    # (B, M, h, w): the first book uses all of its codes alike, the second two of four.
+    # (B, M, h, w): the first codebook uses all of its codes alike, the second two of four.
     two.update(torch.stack([ids.flatten(), ids.flatten() % 2])[None, :, :, None])
     assert two.counts.tolist() == [[2, 2, 2, 2], [4, 4, 0, 0]]
     assert {name: float(value) for name, value in two.compute().items()} == pytest.approx(
@@ -434,7 +434,7 @@ BAD = {
     "ResidualVQ": lambda: ResidualVQ(1),
     "ProductVQ": lambda: ProductVQ(1),
     "GumbelVQ": lambda: GumbelVQ(1),
-    "books": lambda: ResidualVQ(16, 1),
+    "codebooks": lambda: ResidualVQ(16, 1),
     "groups": lambda: ProductVQ(16, 1),
     "channels": lambda: ProductVQ(16, 3, 8),
     "code_dim": lambda: VQ(16, 8, code_dim=0),

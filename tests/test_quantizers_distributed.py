@@ -1,4 +1,4 @@
-"""Two processes train the books, and count the codes, of one with both their batches."""
+"""Two processes train the codebooks, and count the codes, of one with both their batches."""
 
 import subprocess
 import sys

@@ -9,7 +9,7 @@ from stubs import TableNetwork, denoiser
 
 from lightgen.bench.joint import Joint
 from lightgen.functional.categorical import log_probability
-from lightgen.functional.orders import halton_rank
+from lightgen.functional.low_discrepancy import halton_rank
 from lightgen.functional.random import Noise
 from lightgen.processes import SUNDAE as SUNDAEProcess
 from lightgen.processes import Absorbing, MaskReplace, Uniform

@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import EMAWeightAveraging
 from lightning.pytorch.plugins.precision import MixedPrecision
 
 from lightgen.callbacks import Checkpoints, Refit
-from lightgen.checkpoint import restore
+from lightgen.checkpoint import load
 from lightgen.cli.main import main
 from lightgen.data import SyntheticImages
 from lightgen.losses import R1, Adversarial, DiffAugment, LeCam, PatchGAN
@@ -102,7 +102,7 @@ def test_batches_are_batches_whatever_the_optimizers(tmp_path, with_adversarial)
     assert trainer.global_step == len(seen) == 7
     assert trainer.optimizers[0].param_groups[0]["lr"] == 0.01 * 0.5**7
     if with_adversarial:
-        assert module.opponent.optimizer.param_groups[0]["lr"] == 0.01 * 0.5**7
+        assert module.optimizer_d.optimizer.param_groups[0]["lr"] == 0.01 * 0.5**7
     saved = torch.load(tmp_path / "last.ckpt", weights_only=True)
     assert saved["global_step"] == 7 and ("discriminator" in saved) == with_adversarial
 
@@ -231,7 +231,7 @@ def test_too_many_in_a_row_end_the_run_and_leave_a_good_checkpoint(tmp_path):
     saved = torch.load(tmp_path / "last.ckpt", weights_only=True)
     assert saved["global_step"] == 7
     assert all(tensor.isfinite().all() for tensor in saved["state_dict"].values())
-    restore(tmp_path / "last.ckpt", "tokenizer")
+    load(tmp_path / "last.ckpt", "tokenizer")
 
 
 def test_the_command_line_says_so_in_one_line(tmp_path, capsys):
@@ -261,9 +261,7 @@ def test_weight_averaging_averages_the_tokenizer(tmp_path):
         average = 0.5 * average + 0.5 * state[name]
     torch.testing.assert_close(saved["state_dict"][name], average)
     assert not torch.equal(average, saved["current_model_state"][name])
-    torch.testing.assert_close(
-        dict(restore(tmp_path / "last.ckpt", "tokenizer").named_parameters())[name[10:]], average
-    )
+    torch.testing.assert_close(dict(load(tmp_path / "last.ckpt", "tokenizer").named_parameters())[name[10:]], average)
 
 
 def assert_equal(a, b, where=""):
@@ -329,13 +327,13 @@ def test_phase_two_keeps_every_id_and_makes_better_pictures(tmp_path, averaged):
     first = TokenizerModule(tokenizer(VQ(32, 8)), optimizer=lambda p: torch.optim.Adam(p, 3e-3))
     train(first, 10, tmp_path)
     images = to_unit(data().dataset("val").images())
-    before = restore(tmp_path / "last.ckpt", "tokenizer")
+    before = load(tmp_path / "last.ckpt", "tokenizer")
     second = TokenizerModule(
         str(tmp_path / "last.ckpt"), ReconstructionLoss(mse=1.0), trained="decoder",
         adversarial=adversarial(start=5, ramp=20, weight=0.1), optimizer=lambda p: torch.optim.Adam(p, 3e-3),
     )  # fmt: skip
     train(second, 40, tmp_path / "second", *([EMAWeightAveraging(decay=0.9)] if averaged else []))
-    after = restore(tmp_path / "second" / "last.ckpt", "tokenizer")
+    after = load(tmp_path / "second" / "last.ckpt", "tokenizer")
     for part in ("encoder", "quantizer"):
         old, new = before.get_submodule(part).state_dict(), after.get_submodule(part).state_dict()
         assert all(torch.equal(new[name], tensor) for name, tensor in old.items()), part
@@ -357,25 +355,25 @@ def test_all_of_a_loaded_tokenizer_trains(tmp_path):
 def test_refit_starts_from_centres_of_the_encoders_latents(tmp_path):
     first = TokenizerModule(tokenizer(VQ(32, 8)))
     train(first, 5, tmp_path)
-    old = restore(tmp_path / "last.ckpt", "tokenizer")
+    old = load(tmp_path / "last.ckpt", "tokenizer")
     module = TokenizerModule(
         str(tmp_path / "last.ckpt"), quantizer=VQ(6, 8, dead_below=0.0), optimizer=rate(0.0), codebook_weight=0.0
     )
     for part in ("encoder", "decoder"):
         assert_equal(module.tokenizer.get_submodule(part).state_dict(), old.get_submodule(part).state_dict())
-    books = []
+    codebooks = []
     step = module.training_step
-    module.training_step = lambda batch, batch_idx: books.append(book(module)) or step(batch, batch_idx)
+    module.training_step = lambda batch, batch_idx: codebooks.append(codebook(module)) or step(batch, batch_idx)
     train(module, 1, tmp_path / "second", Refit(num_images=40, batch_size=16))
     images = data().dataset("train").images()[::2]
     with torch.no_grad():
         latents = old.encoder(to_unit(images)).movedim(1, -1).flatten(0, 2)
-    (centres,) = books
+    (centres,) = codebooks
     nearest = torch.cdist(latents, centres).argmin(1)
     assert len(nearest.unique()) == 6
     means = torch.stack([latents[nearest == code].mean(0) for code in range(6)])
     assert (means - centres).norm() < 0.2 * (means - latents.mean(0)).norm()
-    assert restore(tmp_path / "second" / "last.ckpt", "tokenizer").layout.vocab_size == 6
+    assert load(tmp_path / "second" / "last.ckpt", "tokenizer").layout.vocab_size == 6
 
 
 def test_refit_sees_latents_of_the_tokenizers_own_range_of_pixels(tmp_path):
@@ -387,7 +385,7 @@ def test_refit_sees_latents_of_the_tokenizers_own_range_of_pixels(tmp_path):
     assert seen[0].min() >= 0
 
 
-def book(module):
+def codebook(module):
     return module.tokenizer.quantizer.lookup(torch.arange(6).view(1, 1, 6))[0, :, 0].T.clone()
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from lightgen.bench.baselines import independent_tokens
 from lightgen.bench.likelihood import bits_per_token, mean_and_error
 from lightgen.bench.suite import Setting, Suite
-from lightgen.checkpoint import fingerprint
+from lightgen.checkpoint import fingerprint, load
 from lightgen.data.base import ImageData, Split
 from lightgen.functional.distances import Statistics, novelty_scores, statistics
 from lightgen.functional.random import Noise
@@ -26,7 +26,7 @@ from lightgen.metrics.generation import generation_scores
 from lightgen.metrics.protocols import WHOLE_SPLIT, EvaluationProtocol
 from lightgen.metrics.reference import load_statistics, save_statistics
 from lightgen.modules.sampling import SampledPictures, SamplingModule, indices
-from lightgen.prior import Prior, load
+from lightgen.prior import Prior
 from lightgen.provenance import provenance
 from lightgen.recipe import Recipe
 from lightgen.registry import build, describe
@@ -122,7 +122,7 @@ class Laboratory:
     def prior(self, checkpoint: str) -> Prior:
         """A prior, loaded once."""
         if checkpoint not in self._priors:
-            self._priors[checkpoint] = load(checkpoint)
+            self._priors[checkpoint] = load(checkpoint, "prior")
         return self._priors[checkpoint]
 
     def tokenizer(self, checkpoint: str) -> str:

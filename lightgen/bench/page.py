@@ -14,6 +14,8 @@ from lightgen.bench.rows import Row
 from lightgen.bench.table import bits, cells, columns, heads, provenance, tuning
 
 TEMPLATE = Path(__file__).with_name("page.html")
+SHEET = """<h2>The same pictures under every method</h2>
+<div class="wide"><img src="{}" alt="the first pictures of the first seed, a row a method, a column a budget"></div>"""
 
 
 def page(rows: Sequence[Row], identity: Row, title: str, curves: Path, sheet: Path) -> str:
@@ -23,7 +25,7 @@ def page(rows: Sequence[Row], identity: Row, title: str, curves: Path, sheet: Pa
         rows: all rows of a folder.
         identity: of the suite.
         title: of the page.
-        curves, sheet: the pictures to put into it.
+        curves, sheet: the pictures to put into it; without a sheet, it has no part about it.
     """
     found = results(rows, list(identity["methods"]))
     rules = found[0].rows[0]["rules"]
@@ -40,7 +42,7 @@ def page(rows: Sequence[Row], identity: Row, title: str, curves: Path, sheet: Pa
             f"width of a 95 % interval over seeds.{tuning(rows, identity)}"
         ),
         curves=_inline(curves),
-        sheet=_inline(sheet),
+        sheet=SHEET.format(_inline(sheet)) if sheet.is_file() else "",
         by_budget=_budgets(found, score, higher),
         by_end=_table(
             ["compare with", score],

@@ -2,8 +2,8 @@ from lightgen.callbacks.checkpoints import Checkpoints
 from lightgen.callbacks.data_wait import DataWait
 from lightgen.callbacks.generation import Generation
 from lightgen.callbacks.interrupt import StopOnInterrupt
-from lightgen.callbacks.progress import StepProgress
 from lightgen.callbacks.reconstructions import Reconstructions
 from lightgen.callbacks.refit import Refit
+from lightgen.callbacks.step_progress import StepProgress
 
 __all__ = ["Checkpoints", "DataWait", "Generation", "Reconstructions", "Refit", "StepProgress", "StopOnInterrupt"]

@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 class Refit(Callback):
     """Before the first batch: the codes become the k-means centres of the encoder's latents of training pictures.
 
-    With `model.tokenizer` a checkpoint and `model.quantizer` a smaller `VQ`, this is ReFiT: most codes of a large book
-    are dead or alike, and a small book in which every code is used is easier on a prior.
+    With `model.tokenizer` a checkpoint and `model.quantizer` a smaller `VQ`, this is ReFiT: most codes of a large
+    codebook are dead or alike, and a small one in which every code is used is easier on a prior.
 
     Hu et al., 2021, arXiv 2112.01799.
 
@@ -51,6 +51,6 @@ class Refit(Callback):
         for start in range(0, len(numbers), self.batch_size):
             images = pictures.__getitems__(numbers[start : start + self.batch_size])["image"]
             latents.append(tokenizer.latent(to_unit(images).to(pl_module.device)))
-        # A new book starts from k-means on the first latents that it sees.
+        # A new codebook starts from k-means on the first latents that it sees.
         tokenizer.quantizer(torch.cat(latents))
         log.info(f"{tokenizer.layout.vocab_size} codes fitted to the latents of {len(numbers)} pictures")

@@ -38,7 +38,8 @@ def parser() -> Parser:
     made = Parser(
         prog="lightgen bench",
         description="Tune and compare samplers at equal numbers of network evaluations. Also: `lightgen bench compare "
-        "A B` says which results of two folders differ, `lightgen bench replay DIR ROW` makes a figure again.",
+        "A B` says which results of two folders differ, `lightgen bench replay DIR ROW` makes a figure again, "
+        "`lightgen bench page DIR` writes the tables and figures of a folder again.",
     )
     made.add_argument("--config", action="config", help="a suite, e.g. emoji64.yaml or smoke.yaml")
     made.add_argument("--out", type=Path, required=True, help="folder of results; called again, it goes on")
@@ -50,11 +51,9 @@ def parser() -> Parser:
 
 
 def main(args: list[str]) -> int:
-    """Run a suite, compare two, or make one figure of one again."""
-    if args[1:2] == ["compare"]:
-        return main_compare(args[2:])
-    if args[1:2] == ["replay"]:
-        return main_replay(args[2:])
+    """Run a suite, or do something with the results of one."""
+    if args[1:2] and args[1] in WITH_RESULTS:
+        return WITH_RESULTS[args[1]](args[2:])
     made = parser()
     arguments = with_located_configs(args[1:], SUITES)
     parsed = made.parse_args(arguments)
@@ -83,7 +82,6 @@ def run(suite: Suite, out: Path, shard: tuple[int, int] | None, trainer: Trainer
             )
             return
         write(out, store.rows, identity)
-    print(f"Look at {out / 'report.html'}, {out / 'curves.png'} and {out / 'sheet.png'}, or read {out / 'table.md'}.")
 
 
 def measure(plan: Plan, store: Rows, shard: tuple[int, int] | None) -> None:
@@ -119,14 +117,19 @@ def line(row: Row, score: str, methods: dict[str, Any]) -> str:
 
 
 def write(out: Path, rows: list[Row], identity: Row) -> None:
-    """Write what people look at."""
+    """Write what people look at, and say where it is."""
     found = results(rows, list(identity["methods"]))
     score = identity["score"]
     lines = {name: row["scores"][score] for name, row in ends(rows, identity["priors"])}
     save_text(markdown(rows, identity), out / "table.md")
     save_curves(found, out / "curves.png", score, lines, identity["higher_is_better"])
-    save_sheet(found, out / PICTURES, out / "sheet.png")
-    save_text(page(rows, identity, f"{out.name}: {score}", out / "curves.png", out / "sheet.png"), out / "report.html")
+    sheet = out / "sheet.png"
+    if (out / PICTURES).is_dir():
+        save_sheet(found, out / PICTURES, sheet)
+    else:
+        print(f"there is no {out / PICTURES}: {'the old sheet stays' if sheet.is_file() else 'no sheet of pictures'}")
+    save_text(page(rows, identity, f"{out.name}: {score}", out / "curves.png", sheet), out / "report.html")
+    print(f"Look at {out / 'report.html'}, or read {out / 'table.md'}.")
 
 
 def main_compare(args: list[str]) -> int:
@@ -172,6 +175,22 @@ def main_replay(args: list[str]) -> int:
         print(f"{name:<40} {value:.8f}  again {scores[name]:.8f}")
     print(f"largest difference {worst:.1e}")
     return int(worst > TOLERANCE)
+
+
+def main_page(args: list[str]) -> int:
+    """Write table, curves, sheet and report of a folder again, from its rows and the pictures that it has."""
+    made = PlainParser(prog="lightgen bench page", description=main_page.__doc__)
+    made.add_argument("folder", type=Path, help="a folder that `lightgen bench` wrote")
+    folder = made.parse_args(args).folder
+    identity, rows = identity_of(folder), read(folder)
+    if not results(rows, list(identity["methods"])):
+        raise ValueError(f"{folder} has no results yet")
+    write(folder, rows, identity)
+    return 0
+
+
+WITH_RESULTS = {"compare": main_compare, "replay": main_replay, "page": main_page}
+"""What is done with results that are there: `lightgen bench NAME`."""
 
 
 def identity_of(folder: Path) -> Row:

@@ -9,8 +9,8 @@ from typing import Any
 import shtab
 
 from lightgen.cli import fit
+from lightgen.cli.commands import COMMANDS
 from lightgen.cli.list import ZOO
-from lightgen.cli.main import COMMANDS
 from lightgen.cli.plain import PlainParser
 from lightgen.registry import components
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import lightgen
 from lightgen.registry import suggestion
 
-CONFIGS, SUITES = "configs", "benchmarks"
-"""The folders of what trains and samples, and of what `lightgen bench` runs."""
+CONFIGS, SUITES = "configs", "benchmarks/suites"
+"""The folders of what trains and samples (tokenizer, prior, method), and of what `lightgen bench` runs."""
 
 
 def shipped(folder: str = CONFIGS) -> Path:
@@ -19,7 +19,7 @@ def shipped(folder: str = CONFIGS) -> Path:
 
 
 def locate(name: str, folder: str = CONFIGS) -> str:
-    """The path of a config.
+    """The path of a config: a file, or a shipped one by its name alone or with its folder, as `method/maskgit.yaml`.
 
     Raises:
         ValueError: if it is neither here nor shipped; the message names the nearest shipped one.
@@ -27,9 +27,11 @@ def locate(name: str, folder: str = CONFIGS) -> str:
     if Path(name).is_file():
         return name
     there = shipped(folder)
-    if (there / name).is_file():
-        return str(there / name)
-    known = [str(p.relative_to(there)) for p in sorted(there.rglob("*.yaml"))]
+    paths = sorted(there.rglob("*.yaml"))
+    for path in paths:
+        if Path(name) in (Path(path.name), path.relative_to(there)):
+            return str(path)
+    known = [path.name for path in paths]
     raise ValueError(f"no config {name} in this folder or among the shipped ones{suggestion(name, known)}")
 
 

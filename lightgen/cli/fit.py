@@ -12,7 +12,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightgen.callbacks.checkpoints import Checkpoints
 from lightgen.callbacks.data_wait import DataWait
 from lightgen.callbacks.interrupt import StopOnInterrupt
-from lightgen.callbacks.progress import StepProgress
+from lightgen.callbacks.step_progress import StepProgress
 from lightgen.checkpoint import read
 from lightgen.cli.configs import with_located_configs
 from lightgen.cli.parser import Parser

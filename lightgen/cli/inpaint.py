@@ -12,7 +12,7 @@ from lightgen.cli.sampling import Request
 from lightgen.data.masked import read_masked
 from lightgen.figures import grid, read_png, save_png
 from lightgen.functional.files import save_json
-from lightgen.inpainting import known_part
+from lightgen.inpainting import known_region
 
 SHEET_COLUMNS = 6
 SHEET_LIMIT = 22
@@ -66,7 +66,7 @@ def run(request: Request) -> None:
     resize = data.get("init_args", {}).get("resize", "lanczos")
     tokenizer = prior.tokenizer
     image, pixels = read_masked(parsed.image, parsed.mask, tokenizer.image_size, tokenizer.channels, resize)
-    known = known_part(prior, image, pixels, parsed.margin, canvas, at)
+    known = known_region(prior, image, pixels, parsed.margin, canvas, at)
     record = sampling.run(request, known=known, composite=parsed.composite)
     if record is None:
         return

@@ -7,25 +7,9 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from lightgen.cli.commands import COMMANDS
 from lightgen.cli.memory import keep_freed_memory
 
-COMMANDS = {
-    "fit": ("fit", "train a tokenizer or a prior from YAML; resumes with --ckpt_path"),
-    "validate": ("fit", "score a checkpoint on the validation split"),
-    "test": ("fit", "score a checkpoint on the test split"),
-    "encode": ("encode", "the ids of pictures in a token cache, to train priors on; resumes, and shares the work"),
-    "sample": ("sample", "make pictures from a prior's checkpoint, with any sampler that fits it"),
-    "inpaint": ("inpaint", "fill the masked part of a picture, or continue it on a larger canvas"),
-    "reconstruct": ("reconstruct", "send pictures through a tokenizer: side-by-side sheet, PSNR, SSIM, codebook usage"),
-    "import": (
-        "import_weights",
-        "turn a published VQ-GAN (taming, ldm, diffusers, llamagen, maskgit) into a tokenizer",
-    ),
-    "export": ("export", "write a tokenizer or a prior as a folder of safetensors and JSON"),
-    "bench": ("bench", "tune and compare samplers at equal network evaluations; also `bench compare`, `bench replay`"),
-    "demo": ("demo", "the whole job on emoji in a quarter of an hour: train, sample, compare samplers"),
-    "list": ("list", "every component by kind, with its source paper"),
-}
 EPILOG = """\
 examples:
   lightgen demo --out demo

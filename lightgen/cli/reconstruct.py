@@ -9,7 +9,7 @@ from typing import Any
 import torch
 import yaml
 
-from lightgen.checkpoint import KEY, read, restore
+from lightgen.checkpoint import KEY, load, read
 from lightgen.cli.configs import with_located_configs
 from lightgen.cli.overrides import Overrides
 from lightgen.cli.parser import Parser
@@ -75,7 +75,7 @@ def made_data(checkpoint: str, overrides: Overrides) -> ImageData:
 def tokenizer_in(path: str) -> Tokenizer:
     """The tokenizer of a checkpoint of either stage."""
     kind = read(path)[KEY]["component"]["kind"]
-    tokenizer: Tokenizer = restore(path, "prior").tokenizer if kind == "prior" else restore(path, "tokenizer")
+    tokenizer: Tokenizer = load(path, "prior").tokenizer if kind == "prior" else load(path, "tokenizer")
     return tokenizer
 
 

@@ -14,15 +14,16 @@ from lightning.pytorch import Trainer
 from torch import Tensor
 
 from lightgen.callbacks.writer import PictureWriter
+from lightgen.checkpoint import load
 from lightgen.cli.configs import with_located_configs
 from lightgen.cli.overrides import RULE, Overrides
 from lightgen.cli.parser import Parser
 from lightgen.cli.progress import progress_bar
 from lightgen.functional.random import Noise
 from lightgen.guidance.base import Guidance
-from lightgen.inpainting import Known
+from lightgen.inpainting import KnownRegion
 from lightgen.modules.sampling import SamplingModule, indices
-from lightgen.prior import Prior, labelled, load
+from lightgen.prior import Prior, labelled
 from lightgen.provenance import provenance
 from lightgen.recipe import Recipe
 from lightgen.registry import describe
@@ -84,7 +85,7 @@ def requested(made: Parser, args: list[str]) -> Request:
     for name in ("num_images", "batch_size"):
         if parsed[name] < 1:
             raise ValueError(f"{name} must be at least 1, not {parsed[name]}")
-    prior = load(parsed.ckpt_path)
+    prior: Prior = load(parsed.ckpt_path, "prior")
     recipe = prior.chosen(changed(prior.recipe, overrides))
     canvas = None if parsed.canvas is None else pair("canvas", parsed.canvas, "x")
     prior.layout(canvas)
@@ -128,7 +129,7 @@ def as_config(description: Any) -> Any:
 def run(
     request: Request,
     on_batch: Callable[[Tensor], OnStep | None] | None = None,
-    known: Known | None = None,
+    known: KnownRegion | None = None,
     composite: bool = False,
 ) -> dict[str, Any] | None:
     """Make the pictures through the trainer's predict loop, which writes them; the record on rank zero, else None.

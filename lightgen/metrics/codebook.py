@@ -10,8 +10,8 @@ from torchmetrics import Metric
 class CodebookUsage(Metric):
     """How often each code is used, counted over all ranks.
 
-    Where M codes stand at one position, their books are counted apart: `usage` is the share of all M * V codes that is
-    used, `perplexity` the mean over the books, and `dead` the sum.
+    Where M codes stand at one position, their codebooks are counted apart: `usage` is the share of all M * V codes
+    that is used, `perplexity` the mean over the codebooks, and `dead` the sum.
 
     Args:
         vocab_size: V.
@@ -28,8 +28,8 @@ class CodebookUsage(Metric):
 
     def update(self, ids: Tensor) -> None:
         """Count ids (B, M, ...), or of any shape where M = 1."""
-        books = ids.unsqueeze(0) if len(self.counts) == 1 else ids.transpose(0, 1)
-        self.counts += torch.stack([torch.bincount(b.flatten(), minlength=self.counts.shape[1]) for b in books])
+        codebooks = ids.unsqueeze(0) if len(self.counts) == 1 else ids.transpose(0, 1)
+        self.counts += torch.stack([torch.bincount(b.flatten(), minlength=self.counts.shape[1]) for b in codebooks])
 
     def compute(self) -> dict[str, Tensor]:
         """Share of used codes; exp of the entropy of their frequencies, in [1, V]; number of unused codes."""

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from lightgen.condition import Condition
 from lightgen.functional.random import Noise
-from lightgen.inpainting import Known
+from lightgen.inpainting import KnownRegion
 from lightgen.modules.precision import require_precision
 from lightgen.prior import Prior
 from lightgen.recipe import Recipe
@@ -54,7 +54,7 @@ class SamplingModule(LightningModule):
         seed: int = 0,
         on_batch: Callable[[Tensor], OnStep] | None = None,
         canvas: Canvas | None = None,
-        known: Known | None = None,
+        known: KnownRegion | None = None,
         composite: bool = False,
     ) -> None:
         super().__init__()

@@ -18,8 +18,8 @@ from lightgen.losses.adversarial import Adversarial
 from lightgen.losses.reconstruction import ReconstructionLoss
 from lightgen.metrics.health import Health, HealthFactory
 from lightgen.modules.base import TrainingModule
+from lightgen.modules.discriminator_optimizer import DiscriminatorOptimizer
 from lightgen.modules.finite import FiniteGuard
-from lightgen.modules.opponent import Opponent
 from lightgen.modules.optim import OptimizerFactory, SchedulerFactory
 from lightgen.quantizers.base import Quantizer
 from lightgen.registry import build, describe
@@ -28,7 +28,7 @@ from lightgen.types import Batch, to_unit
 
 log = logging.getLogger(__name__)
 
-OPPONENT = "discriminator"
+DISCRIMINATOR = "discriminator"
 """Where a checkpoint keeps the discriminator's optimizer."""
 
 
@@ -81,21 +81,21 @@ class TokenizerModule(TrainingModule):
         self.health = health(self.tokenizer.layout)
         self.guard = FiniteGuard(max_skipped)
         self.seed = seed
-        self.opponent: Opponent | None = None
-        self._opponent_state: dict[str, Any] | None = None
+        self.optimizer_d: DiscriminatorOptimizer | None = None
+        self._optimizer_d_state: dict[str, Any] | None = None
         self.frozen = ("encoder", "quantizer") if trained == "decoder" else ()
         for part in self._frozen_parts():
             part.requires_grad_(False)
         self.train()
         if adversarial is not None:
             self._check_size(adversarial)
-            # DDP waits for each parameter in every backward pass; the opponent looks after these.
+            # DDP waits for each parameter in every backward pass; `DiscriminatorOptimizer` looks after these.
             names = [*dict(self.named_parameters()), *dict(self.named_buffers())]
             ignored = [name for name in names if name.startswith("adversarial.")]
             DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(self, ignored)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "discriminator_optimizer": None, "opponent": None}
+        return {**super().__getstate__(), "discriminator_optimizer": None, "optimizer_d": None}
 
     def train(self, mode: bool = True) -> TokenizerModule:
         """As of any module, but what is frozen stays in eval mode: a codebook learns in train mode, gradient or not."""
@@ -114,9 +114,11 @@ class TokenizerModule(TrainingModule):
             make = self.discriminator_optimizer or self.optimizer
             optimizer = make(p for p in self.adversarial.parameters() if p.requires_grad)
             scheduler = None if self.scheduler is None else self.scheduler(optimizer)
-            self.opponent = Opponent(optimizer, scheduler, self.adversarial.buffers(), self.trainer.strategy)
-            if self._opponent_state is not None:
-                self.opponent.load_state_dict(self._opponent_state)
+            self.optimizer_d = DiscriminatorOptimizer(
+                optimizer, scheduler, self.adversarial.buffers(), self.trainer.strategy
+            )
+            if self._optimizer_d_state is not None:
+                self.optimizer_d.load_state_dict(self._optimizer_d_state)
         return super().configure_optimizers()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -127,8 +129,8 @@ class TokenizerModule(TrainingModule):
         reconstruction, quantized = self.tokenizer(images)
         output = self.reconstruction_loss(reconstruction, images)
         loss = output.loss
-        if self.opponent is not None:
-            loss = loss + self._adversarial_loss(images, reconstruction, output.loss, self.opponent)
+        if self.optimizer_d is not None:
+            loss = loss + self._adversarial_loss(images, reconstruction, output.loss, self.optimizer_d)
         if not self.frozen:
             loss = loss + self.codebook_weight * quantized.loss
             self.log("train/codebook", quantized.loss.detach())
@@ -140,16 +142,16 @@ class TokenizerModule(TrainingModule):
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """The discriminator's update, just before the tokenizer's; neither is made if one would not be finite."""
         parameters = [p for part in self._parts() for p in part.parameters()]
-        if self.opponent is not None:
-            self.opponent.gather()
+        if self.optimizer_d is not None:
+            self.optimizer_d.gather()
         if self.trainer.strategy.reduce_boolean_decision(self.guard.allows(parameters)):
             self.guard.accept()
         else:
             self.guard.skip(parameters)
         self.log("train/skipped", float(self.guard.skipped))
-        if self.opponent is not None:
-            self.clip_gradients(self.opponent.optimizer)
-            self.opponent.step()
+        if self.optimizer_d is not None:
+            self.clip_gradients(self.optimizer_d.optimizer)
+            self.optimizer_d.step()
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Ids (B, h, w), or (B, M, h, w), of a batch of pictures."""
@@ -171,14 +173,14 @@ class TokenizerModule(TrainingModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
-        if self.opponent is not None:
-            checkpoint[OPPONENT] = self.opponent.state_dict()
+        if self.optimizer_d is not None:
+            checkpoint[DISCRIMINATOR] = self.optimizer_d.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self._opponent_state = checkpoint.get(OPPONENT)
+        self._optimizer_d_state = checkpoint.get(DISCRIMINATOR)
 
     def _adversarial_loss(
-        self, images: Tensor, reconstruction: Tensor, reconstruction_loss: Tensor, opponent: Opponent
+        self, images: Tensor, reconstruction: Tensor, reconstruction_loss: Tensor, optimizer_d: DiscriminatorOptimizer
     ) -> Tensor | float:
         """Add to the discriminator's gradients, and give the tokenizer's part of the loss."""
         assert self.adversarial is not None
@@ -188,14 +190,14 @@ class TokenizerModule(TrainingModule):
         noise = Noise.of(self.seed, len(images), self.global_rank * len(images), self.device).fold(done)
         output = self.adversarial.discriminator_loss(images, reconstruction, noise)
         self.guard.see(output.loss)
-        opponent.backward(output.loss / self.trainer.accumulate_grad_batches)
+        optimizer_d.backward(output.loss / self.trainer.accumulate_grad_batches)
         self.log_dict({f"train/{name}": value for name, value in output.metrics.items()})
         strength = self.adversarial.strength(done)
         if strength == 0:
             return 0.0
         generator_loss = self.adversarial.generator_loss(reconstruction, noise)
         layer = self.tokenizer.last_layer.weight
-        weight = strength * self.adversarial.balance(reconstruction_loss, generator_loss, layer, opponent.average)
+        weight = strength * self.adversarial.balance(reconstruction_loss, generator_loss, layer, optimizer_d.average)
         self.log_dict({"train/generator": generator_loss.detach(), "train/adversarial_weight": weight})
         return weight * generator_loss
 

@@ -28,7 +28,7 @@ class Quantized:
 
 
 class Quantizer(nn.Module, Component):
-    """Continuous latents (B, dim, h, w) to codes of a book of `vocab_size`, in float32 under any autocast.
+    """Continuous latents (B, dim, h, w) to codes of a codebook of `vocab_size`, in float32 under any autocast.
 
     In bfloat16, ids above 256 cannot be told apart and neighbouring codes change places, so the precision is set here,
     once, and a subclass only says how to quantize float32 latents.
@@ -38,7 +38,7 @@ class Quantizer(nn.Module, Component):
     dim: int
     vocab_size: int
     num_codes: int = 1
-    """M, the number of codes at one position, each from a book of its own; all books have V codes."""
+    """M, the number of codes at one position, each from a codebook of its own; all codebooks have V codes."""
 
     def forward(self, latent: Tensor) -> Quantized:
         """Quantize latents (B, dim, h, w) of any floating type."""

@@ -12,7 +12,7 @@ from lightgen.quantizers.base import Quantized, Quantizer
 
 
 class Codebook(Quantizer):
-    """Nearest code of a fixed book, in Euclidean distance.
+    """Nearest code of a fixed codebook, in Euclidean distance.
 
     The codes are a buffer, random until weights are loaded. An encoder and a decoder can go on training around them,
     and ids keep their meaning.
@@ -44,7 +44,7 @@ class Codebook(Quantizer):
 
     def quantize(self, latent: Tensor) -> Quantized:
         scaled = normalize(latent, dim=1) if self.unit else latent
-        codes_VD = self._book()
+        codes_VD = self._codebook()
         # Picture by picture: the distances of one to all codes fill hundreds of megabytes at times.
         ids = torch.stack([nearest(picture, codes_VD) for picture in scaled])
         quantized = self.embed(ids)
@@ -52,9 +52,9 @@ class Codebook(Quantizer):
         return Quantized(scaled + (quantized - scaled).detach(), ids, loss)
 
     def embed(self, ids: Tensor) -> Tensor:
-        return self._book()[ids].movedim(-1, 1)
+        return self._codebook()[ids].movedim(-1, 1)
 
-    def _book(self) -> Tensor:
+    def _codebook(self) -> Tensor:
         return normalize(self.codes, dim=1) if self.unit else self.codes
 
 

@@ -9,15 +9,15 @@ from torch.nn.functional import mse_loss
 from vector_quantize_pytorch import VectorQuantize
 
 from lightgen.quantizers.base import Quantized
-from lightgen.quantizers.book import BookQuantizer, check_vocab_size
+from lightgen.quantizers.learned_codebook import LearnedCodebook, check_vocab_size
 
 
-class GradientVQ(BookQuantizer):
+class GradientVQ(LearnedCodebook):
     """Nearest code in Euclidean distance; codes are parameters: mean |sg(z) - e|^2 + beta * mean |z - sg(e)|^2.
 
     The weight beta is on the commitment term, the second, as in the paper; several releases have it on the first. The
-    book starts from k-means on the first batch instead of U(-1/V, 1/V): from there, most latents choose the same few
-    codes, and the others, whose gradient is zero, stay unused.
+    codebook starts from k-means on the first batch instead of U(-1/V, 1/V): from there, most latents choose the same
+    few codes, and the others, whose gradient is zero, stay unused.
 
     Args:
         vocab_size: V, the number of codes.

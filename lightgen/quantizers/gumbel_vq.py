@@ -11,7 +11,7 @@ from torch.nn.functional import one_hot
 
 from lightgen.functional.random import Noise, Stream
 from lightgen.quantizers.base import Quantized, Quantizer
-from lightgen.quantizers.book import check_vocab_size, rank
+from lightgen.quantizers.learned_codebook import check_vocab_size, rank
 
 
 class GumbelVQ(Quantizer):

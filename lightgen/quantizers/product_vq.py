@@ -1,4 +1,4 @@
-"""Product quantization: groups of channels, each with a code from a book of its own."""
+"""Product quantization: groups of channels, each with a code from a codebook of its own."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from torch import Tensor
 from vector_quantize_pytorch import VectorQuantize
 
 from lightgen.quantizers.base import Quantized
-from lightgen.quantizers.book import BookQuantizer, check_vocab_size
+from lightgen.quantizers.learned_codebook import LearnedCodebook, check_vocab_size
 
 
-class ProductVQ(BookQuantizer):
-    """M codes at a position, one for each of M groups of channels: as many vectors as V^M, from M books of V codes.
+class ProductVQ(LearnedCodebook):
+    """M codes at a position, one for each of M groups of channels: as many vectors as V^M, from M codebooks of V codes.
 
     Args:
-        vocab_size: V, the number of codes in each book.
-        num_codes: M, the number of books.
+        vocab_size: V, the number of codes in each codebook.
+        num_codes: M, the number of codebooks.
         dim: of the latent; a code has dim / M numbers.
         decay: of the moving averages that codes are, per training step.
         commitment_weight: of the term that pulls the encoder towards the codes.

@@ -9,15 +9,15 @@ from torch import Tensor
 from vector_quantize_pytorch import ResidualVQ as Implementation
 
 from lightgen.quantizers.base import Quantized
-from lightgen.quantizers.book import BookQuantizer, check_vocab_size
+from lightgen.quantizers.learned_codebook import LearnedCodebook, check_vocab_size
 
 
-class ResidualVQ(BookQuantizer):
+class ResidualVQ(LearnedCodebook):
     """M codes at a position, whose sum is the quantized latent; each is the nearest to what is left over so far.
 
     Args:
-        vocab_size: V, the number of codes in each book.
-        num_codes: M, the number of books.
+        vocab_size: V, the number of codes in each codebook.
+        num_codes: M, the number of codebooks.
         dim: of the latent and of a code.
         decay: of the moving averages that codes are, per training step.
         commitment_weight: of the terms that pull the encoder towards each partial sum of codes.
@@ -63,5 +63,5 @@ class ResidualVQ(BookQuantizer):
         return Quantized(total, ids, loss.sum())
 
     def embed(self, ids: Tensor) -> Tensor:
-        codes = [book.embed[0, ids_m] for book, ids_m in zip(self.books, ids.unbind(1), strict=True)]
+        codes = [codebook.embed[0, ids_m] for codebook, ids_m in zip(self.codebooks, ids.unbind(1), strict=True)]
         return torch.stack(codes).sum(0).movedim(-1, 1)

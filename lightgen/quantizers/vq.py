@@ -8,13 +8,13 @@ from torch import Tensor
 from vector_quantize_pytorch import VectorQuantize
 
 from lightgen.quantizers.base import Quantized
-from lightgen.quantizers.book import BookQuantizer, check_vocab_size
+from lightgen.quantizers.learned_codebook import LearnedCodebook, check_vocab_size
 
 
-class VQ(BookQuantizer):
+class VQ(LearnedCodebook):
     """Nearest code in Euclidean or cosine distance; codes are moving averages of the latents they stand for.
 
-    The book starts from k-means on the first batch, and a code that hardly anything uses is replaced by a random
+    The codebook starts from k-means on the first batch, and a code that hardly anything uses is replaced by a random
     latent of the batch: without both, most codes die within the first hundred steps.
 
     Args:

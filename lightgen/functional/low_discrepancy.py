@@ -1,4 +1,4 @@
-"""Orders in which the positions of a grid can be visited."""
+"""The Halton sequence, whose points fill a grid evenly from the first on."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ def halton_rank(grid: Grid) -> Tensor:
 
     The sequence's points are dropped onto the grid; a cell counts when it is hit first. Halton, 1960, "On the
     efficiency of certain quasi-random sequences of points".
+
+    >>> halton_rank((2, 4)).view(2, 4)
+    tensor([[5, 3, 1, 7],
+            [2, 0, 6, 4]])
     """
     h, w = grid
     rank = torch.full((h * w,), -1)
@@ -30,7 +34,11 @@ def halton_rank(grid: Grid) -> Tensor:
 
 
 def radical_inverse(index: int, base: int) -> float:
-    """The digits of a number in a base, mirrored at the point: a fraction in [0, 1)."""
+    """The digits of a number in a base, mirrored at the point: a fraction in [0, 1).
+
+    >>> [radical_inverse(index, 2) for index in range(5)]
+    [0.0, 0.5, 0.25, 0.75, 0.125]
+    """
     value, scale = 0.0, 1.0
     while index:
         scale /= base

@@ -2,7 +2,7 @@
 
 Width 256, depth 2-6-2, 16x16 grid, V = 1024, at batch 1, 8 and 32:
 
-    python benchmarks/hourglass_speed.py
+    python benchmarks/speed/hourglass_speed.py
 """
 
 from __future__ import annotations

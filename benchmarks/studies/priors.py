@@ -7,16 +7,17 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from lightgen.checkpoint import load
 from lightgen.data.base import Split
 from lightgen.data.emoji import Emoji
-from lightgen.prior import Prior, load
+from lightgen.prior import Prior
 
 BATCH = 64
 
 
 def read(paths: Sequence[str]) -> dict[str, Prior]:
     """Priors by the name of their process; they must have one tokenizer."""
-    priors = {type(prior.process).__name__: prior for prior in map(load, paths)}
+    priors = {type(prior.process).__name__: prior for prior in (load(path, "prior") for path in paths)}
     first = next(iter(priors.values())).tokenizer.state_dict()
     for name, prior in priors.items():
         same = all(torch.equal(tensor, first[key]) for key, tensor in prior.tokenizer.state_dict().items())

@@ -1,6 +1,6 @@
 """Scores of 10,000 pictures in 2048 dimensions against their floor and against what others take for them.
 
-    python benchmarks/metric_speed.py
+    python benchmarks/speed/metric_speed.py
 
 Three ratios, each from calls that take turns in one run:
 

@@ -3,7 +3,7 @@
 Total variation distance on a random joint distribution of 4 tokens of 3 ids, as a table in markdown. The number of
 draws sets how small a distance can be seen; the last row says what exact draws would have.
 
-    python benchmarks/sampler_truth.py
+    python benchmarks/studies/sampler_truth.py
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What classifier-free guidance does: class accuracy of generated emoji, and recall, as the scale rises.
 
-    python benchmarks/guidance.py runs/emoji64-causal/last.ckpt
+    python benchmarks/studies/guidance.py runs/emoji64-causal/last.ckpt
 
 Pictures come from the prior's own sampler, as many of each class. The classifier is a linear layer on ImageNet
 features, trained on the training emoji and their mirror images; it has never seen a generated picture. Recall is that
@@ -15,12 +15,12 @@ import torch
 from priors import batches
 from torch import Tensor, nn
 
+from lightgen.checkpoint import load
 from lightgen.data.emoji import Emoji
 from lightgen.functional.distances import manifold_scores
 from lightgen.functional.random import Noise
 from lightgen.guidance import ConstantGuidance
 from lightgen.metrics.features import EfficientNetLite0, FeatureNetwork
-from lightgen.prior import load
 from lightgen.recipe import Recipe
 from lightgen.warps import Warps
 
@@ -30,7 +30,7 @@ SCALES = (0.0, 1.0, 2.0, 4.0)
 
 
 def main(path: str) -> None:
-    prior, data, features = load(path), Emoji(), EfficientNetLite0()
+    prior, data, features = load(path, "prior"), Emoji(), EfficientNetLite0()
     train, held_out = data.dataset("train"), data.dataset("val")
     pictures = train.images()
     twice = torch.cat([of(features, pictures), of(features, pictures.flip(-1))])

@@ -3,7 +3,7 @@
 SeQ-GAN's second phase must leave every id as it is and make better pictures; ReFiT gives up three of four codes, and
 is compared to the same finetuning of all codes. The shipped configs, each from start to end:
 
-    python benchmarks/recipes.py > benchmarks/results/recipes.md
+    python benchmarks/studies/recipes.py > benchmarks/results/recipes.md
 
 Runs that are complete in the folder are not repeated, and those that were interrupted go on.
 """
@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from emoji_health import BATCH, health_on_emoji
 
-from lightgen.checkpoint import restore
+from lightgen.checkpoint import load
 from lightgen.cli import fit
 from lightgen.cli.demo import is_done
 from lightgen.data.emoji import Emoji
@@ -80,15 +80,19 @@ def main() -> None:
     root = parser.parse_args().out
     found, rows = {}, []
     for name in RUNS:
-        tokenizer = restore(train(name, root), "tokenizer")
+        tokenizer = load(train(name, root), "tokenizer")
         found[name] = ids, scores = examine(tokenizer)
         bits = round(ids[0].numel() * log2(tokenizer.layout.vocab_size))
-        cells = [str(tokenizer.layout.vocab_size), str(bits), *(format(scores[key], form) for key, form in SCORES.items())]
+        cells = [
+            str(tokenizer.layout.vocab_size),
+            str(bits),
+            *(format(scores[key], form) for key, form in SCORES.items()),
+        ]
         rows.append(f"| {name} | {' | '.join(cells)} |")
     changed, total = int((found[FIRST][0] != found[SECOND][0]).sum()), found[FIRST][0].numel()
     psnr = {name: scores["psnr"] for name, (_, scores) in found.items()}
     print("# Recipes of two stages on emoji at 64x64\n")
-    print(f"`python benchmarks/recipes.py` on {date.today()}: the configs as they are shipped, seed 0.")
+    print(f"`python benchmarks/studies/recipes.py` on {date.today()}: the configs as they are shipped, seed 0.")
     print(f"Scores of the {len(found[FIRST][0])} held-out pictures, rounded to 8 bits.\n")
     print(f"- SeQ-GAN, phase two: {changed} of {total} ids changed; PSNR {psnr[SECOND] - psnr[FIRST]:+.2f} dB.")
     print(f"- ReFiT to a quarter of the codes: PSNR {psnr[REFIT] - psnr[KEPT]:+.2f} dB to the same finetuning of all")

@@ -3,7 +3,7 @@
 One config, 2,000 batches of 8; the discriminator starts at batch 500, so that both runs are the same until then.
 Variants of the config were tried on seed 0, so other seeds are reported:
 
-    python benchmarks/adversarial.py --seeds 1 2
+    python benchmarks/studies/adversarial.py --seeds 1 2
 
 Runs that are complete in the folder are not repeated, and those that were interrupted go on.
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from emoji_health import health_on_emoji
 
-from lightgen.checkpoint import restore
+from lightgen.checkpoint import load
 from lightgen.cli import fit
 from lightgen.cli.demo import is_done
 from lightgen.data.emoji import Emoji
@@ -75,7 +75,7 @@ def main() -> None:
     for seed in args.seeds:
         for name in RUNS:
             root, column = args.out / f"{name}-{seed}", f"{name}, seed {seed}"
-            tokenizer = restore(train(name, seed, root), "tokenizer")
+            tokenizer = load(train(name, seed, root), "tokenizer")
             found[column] = health_on_emoji(tokenizer, FeatureDistance())
             numbers[column] = logged(root)
     print(f"\n{len(Emoji().dataset('val'))} held-out emoji at 64x64, {CONFIG}, with and without discriminator\n")

@@ -3,7 +3,7 @@
 Width 256, depth 2-6-2, 16x16 grid, V = 1024, 8 steps, at batch 1 and 8; the last row is guidance, whose floor is the
 forward pass of the doubled batch:
 
-    python benchmarks/sampler_overhead.py
+    python benchmarks/speed/sampler_overhead.py
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def head(device: torch.device, product: int, rates: list[float]) -> str:
     origin = {**provenance(), **(driver() if on_card else {"device": "cpu"})}
     return f"""# Speed of the FFHQ configs on {card(device)}
 
-{date.today()}, `{" ".join(["bash benchmarks/gpu.sh", *sys.argv[1:]])}`, random weights. \
+{date.today()}, `{" ".join(["bash benchmarks/speed/gpu.sh", *sys.argv[1:]])}`, random weights. \
 {", ".join(f"{name} {value}" for name, value in origin.items())}.
 
 A matrix product of {product}³ runs at {bf16} TFLOP/s in bf16 and {fp32} in fp32. bf16 is autocast over fp32 weights; \

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Training, sampling and decoding speed of the FFHQ256 and FFHQ1024 configs on one CUDA GPU, in under nine minutes:
-#   bash benchmarks/gpu.sh
+#   bash benchmarks/speed/gpu.sh
 # Random weights; eager, compiled and as CUDA graphs; bf16 and fp32; batch 1 and the first power of two whose call takes
 # over half a second, or the largest that fits; time, peak memory and the share of the card's matrix rate. Rows are
 # printed as they are measured, and the table is kept in benchmarks/results/gpu-DATE-CARD.md (--out FOLDER), which names
@@ -15,4 +15,4 @@ if ! command -v "$python" >/dev/null; then
     echo "gpu.sh: there is no $python here; set PYTHON" >&2
     exit 1
 fi
-PYTHONPATH="$here/..${PYTHONPATH:+:$PYTHONPATH}" exec "$python" "$here/gpu.py" "$@"
+PYTHONPATH="$here/../..${PYTHONPATH:+:$PYTHONPATH}" exec "$python" "$here/gpu.py" "$@"

@@ -2,7 +2,7 @@
 
 Width 256, depth 2-6-2, 16x16 grid, V = 1024, batch 8 and 32:
 
-    python benchmarks/train_step.py
+    python benchmarks/speed/train_step.py
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What quantizers with learned books share: all ranks agree on a book, and a resumed run repeats it."""
+"""What quantizers with learned codebooks share: all ranks agree on a codebook, and a resumed run repeats it."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from lightgen.functional.random import Noise, Stream
 from lightgen.quantizers.base import Quantized, Quantizer
 
 
-class BookQuantizer(Quantizer):
-    """Base of the quantizers whose books are `vector_quantize_pytorch` codebooks.
+class LearnedCodebook(Quantizer):
+    """Base of the quantizers whose codebooks are `vector_quantize_pytorch` codebooks.
 
-    Books start from k-means on the first training batch, and the codes of a book that follows by moving averages are
-    replaced by random latents when they die. Counts, sums and random latents are those of the batches of all ranks,
-    so several processes train the book that one would train on all their pictures. What is random is a function of
-    the number of training steps so far, so that a resumed run repeats an unbroken one.
+    They start from k-means on the first training batch, and codes that follow by moving averages are replaced by random
+    latents when they die. Counts, sums and random latents are those of the batches of all ranks, so several processes
+    train the codebook that one would train on all their pictures. What is random is a function of the number of
+    training steps so far, so that a resumed run repeats an unbroken one.
 
     Args:
-        vocab_size: V, the number of codes in each book.
+        vocab_size: V, the number of codes in each codebook.
         dim: of the latent.
-        implementation: the module that holds the books.
+        implementation: the module that holds the codebooks.
 
     Raises:
         ValueError: if `vocab_size` is below 2.
@@ -41,12 +41,12 @@ class BookQuantizer(Quantizer):
         self.implementation = implementation
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
         # The library decides at construction whether it is distributed, before Lightning has started the processes.
-        for book in self.books:
-            book.sample_fn = book.replace_sample_fn = self.draw
-            book.all_reduce_fn = book.kmeans_all_reduce_fn = sum_over_ranks
+        for codebook in self.codebooks:
+            codebook.sample_fn = codebook.replace_sample_fn = self.draw
+            codebook.all_reduce_fn = codebook.kmeans_all_reduce_fn = sum_over_ranks
 
     @property
-    def books(self) -> list[Codebook]:
+    def codebooks(self) -> list[Codebook]:
         """The codebooks, in the order of the codes at a position."""
         return [module for module in self.implementation.modules() if isinstance(module, Codebook)]
 
@@ -55,32 +55,32 @@ class BookQuantizer(Quantizer):
             return self.assign(latent)
         if self.steps == 0:
             # Only now, since the library would run k-means on pictures to evaluate as well.
-            for book in self.books:
-                book.initted.fill_(False)
+            for codebook in self.codebooks:
+                codebook.initted.fill_(False)
         quantized = self.assign(latent)
         self.steps += 1
         return quantized
 
     @abstractmethod
     def assign(self, latent: Tensor) -> Quantized:
-        """Quantize float32 latents (B, dim, h, w); while training, also move the books."""
+        """Quantize float32 latents (B, dim, h, w); while training, also move the codebooks."""
 
     def draw(self, latents: Tensor, num: int) -> Tensor:
-        """`num` random rows of the latents of all ranks, for each book; repeated only if there are too few.
+        """`num` random rows of the latents of all ranks, for each codebook; repeated only if there are too few.
 
         Args:
-            latents: (books, n, d), those of this rank.
+            latents: (codebooks, n, d), those of this rank.
             num: how many.
 
         Returns:
-            (books, num, d), the same on every rank.
+            (codebooks, num, d), the same on every rank.
         """
-        num_books, own = latents.shape[:2]
+        num_codebooks, own = latents.shape[:2]
         counts = torch.zeros(world_size(), dtype=torch.long, device=latents.device)
         counts[rank()] = own
         sum_over_ranks(counts)
         before, total = int(counts[: rank()].sum()), int(counts.sum())
-        noise = Noise.of(0, num_books, device=latents.device).uniform(int(self.steps), Stream.CHOICE, total)
+        noise = Noise.of(0, num_codebooks, device=latents.device).uniform(int(self.steps), Stream.CHOICE, total)
         rows = noise.argsort(dim=1, stable=True)[:, torch.arange(num, device=latents.device) % total] - before
         drawn = latents.detach().take_along_dim(rows.clamp(0, own - 1).unsqueeze(-1), 1)
         drawn = drawn.masked_fill(((rows < 0) | (rows >= own)).unsqueeze(-1), 0)
@@ -89,7 +89,7 @@ class BookQuantizer(Quantizer):
 
 
 def check_vocab_size(vocab_size: int) -> int:
-    """The size of a book.
+    """The size of a codebook.
 
     Raises:
         ValueError: if it is below 2.

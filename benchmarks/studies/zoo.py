@@ -1,6 +1,6 @@
 """Put a trained checkpoint into the zoo: weights in float16, and a card that says what it is, whence, and how good.
 
-    python benchmarks/zoo.py runs/emoji64-sundae/last.ckpt emoji64-sundae --seconds 2100 \\
+    python benchmarks/studies/zoo.py runs/emoji64-sundae/last.ckpt emoji64-sundae --seconds 2100 \\
         --about "SUNDAE on emoji, by class" --command "lightgen fit --config emoji64-class.yaml ..."
 
 What is scored is what was written, as float16. Of a tokenizer: held-out emoji through it. Of a prior: as many pictures
@@ -21,7 +21,7 @@ from lightning.pytorch import Trainer
 from lightgen.bench.likelihood import bits_per_token
 from lightgen.bench.measure import Laboratory, Task
 from lightgen.bench.suite import Setting
-from lightgen.checkpoint import KEY, export, fingerprint, read, restore
+from lightgen.checkpoint import KEY, export, fingerprint, load, read
 from lightgen.cli.sampling import TRAINER_DEFAULTS
 from lightgen.data.emoji import Emoji
 from lightgen.functional.files import save_json
@@ -43,7 +43,7 @@ def main() -> None:
     args = parser.parse_args()
     folder = FOLDER / args.name
     export(args.checkpoint, folder, half=True)
-    model, contents, data = restore(folder), read(args.checkpoint), Emoji()
+    model, contents, data = load(folder), read(args.checkpoint), Emoji()
     config = yaml.safe_load(contents[KEY]["config"])
     options = config["data"]["init_args"]
     card = {

@@ -3,7 +3,7 @@
 Equal networks but for the map from fine to coarse tokens; equal parameters, batches, corruption and seeds. Needs a
 tokenizer, e.g. the demo's:
 
-    python benchmarks/resampling.py demo/tokenizer/last.ckpt
+    python benchmarks/studies/resampling.py demo/tokenizer/last.ckpt
 """
 
 from __future__ import annotations

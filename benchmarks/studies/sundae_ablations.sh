@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Trains the priors of sundae_ablations.yaml: seven variants of a small SUNDAE prior on emoji, three seeds each.
-#   bash benchmarks/sundae_ablations.sh && lightgen bench --config sundae_ablations.yaml --out runs/bench-sundae_ablations
+#   bash benchmarks/studies/sundae_ablations.sh && lightgen bench --config sundae_ablations.yaml --out runs/bench-sundae_ablations
 # Called again, it goes on where it stopped; called in a second shell, it shares the work.
 # Each variant is trained for STEPS batches, u1-long for twice as many.
 set -eu

@@ -3,7 +3,7 @@
 Needs `pip install "lightgen[demo]"`; a few minutes a row on one core. Finished rows are kept in a folder, so that the
 command can be stopped and run again:
 
-    python benchmarks/quantizers.py > benchmarks/results/quantizers.md
+    python benchmarks/studies/quantizers.py > benchmarks/results/quantizers.md
 """
 
 from __future__ import annotations
@@ -183,11 +183,12 @@ def report(rows: list[dict[str, Any]], arguments: argparse.Namespace, data: Emoj
     versions = {**provenance(), "vector-quantize-pytorch": version("vector-quantize-pytorch")}
     num, side = len(data.dataset("val")), SIZE // PATCH
     print("# Quantizers on emoji at 64x64\n")
-    print(f"`python benchmarks/quantizers.py` on {date.today()}. Training: {arguments.steps} steps of")
+    print(f"`python benchmarks/studies/quantizers.py` on {date.today()}. Training: {arguments.steps} steps of")
     print(f"{arguments.batch_size} pictures, mean squared error, highest learning rate {arguments.lr}, width")
     print(f"{arguments.width}, grid {side}x{side}, seed {arguments.seed}, float32.")
     print(f"Scores: all {num} held-out pictures (data {data.fingerprint}), reconstructed and rounded to 8 bits;")
-    print("fd = FD(efficientnet-lite0) to the originals of the same pictures; usage and perplexity over all books.\n")
+    print("fd = FD(efficientnet-lite0) to the originals of the same pictures; usage and perplexity of all codebooks.")
+    print()
     print(", ".join(f"{name} {value}" for name, value in versions.items()) + "\n")
     print("| quantizer | " + " | ".join(COLUMNS) + " |")
     print("|---|" + "---:|" * len(COLUMNS))

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from copy import deepcopy
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -19,7 +20,7 @@ import yaml
 from timing import Call
 from torch import Tensor, nn
 
-from lightgen.cli.configs import shipped
+from lightgen.cli.configs import locate
 from lightgen.denoiser import Denoiser
 from lightgen.functional.random import Noise, Stream
 from lightgen.networks.base import Network
@@ -150,12 +151,12 @@ class Sampling(Case):
     per_call = EVALUATIONS
 
     def build(self) -> None:
-        model = self.config.model
+        recipe = self.config.model["recipe"]
         self.process, self.network = self.config.prior()
         self.module = self.network.eval()
-        self.sampler = _built("sampler", model["sampler"], steps=EVALUATIONS)
-        self.per_picture = model["sampler"]["init_args"]["steps"]
-        self.warps = Warps(**model["warps"])
+        self.sampler = _built("sampler", recipe["sampler"], steps=EVALUATIONS)
+        self.per_picture = recipe["sampler"]["init_args"]["steps"]
+        self.warps = Warps(**recipe["warps"])
 
     def call(self, batch: int) -> Call:
         network, noise = self.network, self.noise(batch)
@@ -217,4 +218,4 @@ def _built(key: str, entry: dict[str, Any], *sizes: Any, **changed: Any) -> Any:
 
 
 def _yaml(name: str) -> Any:
-    return yaml.safe_load((shipped() / name).read_text())
+    return yaml.safe_load(Path(locate(name)).read_text())

@@ -1,6 +1,6 @@
 """Decoding of one 256x256 picture by the f16 VQ-GAN as a share of the machine's float32 matrix rate:
 
-python benchmarks/vqgan_decode.py
+python benchmarks/speed/vqgan_decode.py
 """
 
 from __future__ import annotations

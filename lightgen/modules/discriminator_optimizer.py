@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 
-class Opponent:
+class DiscriminatorOptimizer:
     """Optimizer and schedule of a discriminator, beside those of the tokenizer that Lightning runs.
 
     Lightning's automatic optimisation knows one optimizer. That is kept for the tokenizer, so that everything a Trainer

@@ -2,7 +2,7 @@
 
 Width 256, 8 layers of 4 heads x 64, N = 256, V = 1024, at batch 1 and 8:
 
-    python benchmarks/autoregressive_speed.py
+    python benchmarks/speed/autoregressive_speed.py
 """
 
 from __future__ import annotations

@@ -197,7 +197,7 @@ def reason(error: Exception) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="gpu.sh", description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results", help="folder of the result")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "results", help="folder of the result")
     parser.add_argument("--tiny", action="store_true", help="one config at a tiny size on the processor, as a test")
     parser.add_argument("--seconds", type=float, default=Limits.total, help="rows that take longer are skipped")
     given = parser.parse_args()
