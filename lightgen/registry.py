@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Self
 ENTRY_POINTS = "lightgen.components"
 PACKAGES = (
     "quantizers", "networks", "networks.resamplers", "processes", "tokenizers",
-    "samplers", "losses", "metrics", "data", "modules",
+    "samplers", "losses", "metrics", "importers", "data", "modules",
 )  # fmt: skip
 
 
