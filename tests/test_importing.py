@@ -6,6 +6,8 @@ import os
 import pickle
 import sys
 from collections import OrderedDict
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,8 +17,9 @@ from safetensors.torch import save_file
 from test_cli_errors import mistake
 
 import lightgen
-from lightgen.checkpoint import load_tokenizer
+from lightgen.checkpoint import fingerprint, load_tokenizer, restore
 from lightgen.cli.main import main
+from lightgen.importers import base
 from lightgen.importers.base import Imported, Importer, importers
 from lightgen.tokenizers import VQGAN, MaskGITVQGAN
 
@@ -266,6 +269,44 @@ def test_files_that_are_not_there_or_are_no_checkpoints(taming, tmp_path, capsys
     assert "image_size must be at least 1" in said("taming", taming[3], "--image_size", "0")
     assert "pixel_range" in said("taming", taming[3], "--pixel_range", "[1, 0]")
     assert "invalid choice" in said("vqvae", taming[3])
+
+
+def test_an_importer_declares_its_options_and_may_bring_a_prior(prior_checkpoint, tmp_path, capsys):
+    class Kept(Importer):
+        """Priors that somebody kept elsewhere.
+
+        Args:
+            prior: where they were kept
+            times: 100 % more of them
+        """
+
+        name = "kept"
+
+        def __init__(self, prior: Path, times: int = 1) -> None:
+            self.prior, self.times = prior, times
+
+        def __call__(self, weights: Path) -> Imported:
+            return Imported(restore(self.prior), (f"{weights.name}, {self.times} times",))
+
+    args = ["import", "--kind", "kept", "--weights", "w.pt", "--out", str(tmp_path / "out.ckpt")]
+    run(*args, "--prior", prior_checkpoint, "--times", 2)
+    shown = capsys.readouterr().out
+    assert shown == f"w.pt, 2 times\nPrior of 16 codes, 4x4 tokens a picture: {tmp_path / 'out.ckpt'}\n"
+    assert fingerprint(lightgen.load(tmp_path / "out.ckpt")) == fingerprint(lightgen.load(prior_checkpoint))
+    assert "prior" in mistake(capsys, args)
+    assert "times must be int" in mistake(capsys, [*args, "--prior", str(prior_checkpoint), "--times", "x"])
+    with pytest.raises(SystemExit):
+        main([*args, "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "kept: Priors that somebody kept elsewhere." in shown
+    assert "--prior PRIOR where they were kept" in shown and "--image_size" not in shown
+
+
+def test_a_name_is_one_importers(monkeypatch):
+    classes = [SimpleNamespace(name="taming", __module__=module, __name__="Taming") for module in ("ours", "yours")]
+    monkeypatch.setattr(base, "components", lambda kind: classes)
+    with pytest.raises(ValueError, match=r"'taming' is that of ours.Taming and yours.Taming"):
+        importers()
 
 
 class Evil:

@@ -39,6 +39,6 @@ def main(args: list[str]) -> int:
     for note in imported.notes:
         print(note)
     tokenizer = component.tokenizer if isinstance(component, Prior) else component
-    h, w = tokenizer.grid
-    print(f"{type(component).__name__} of {tokenizer.vocab_size} codes, {h}x{w} tokens a picture: {out}")
+    grid = "x".join(map(str, tokenizer.grid))
+    print(f"{type(component).__name__} of {tokenizer.vocab_size} codes, {grid} tokens a picture: {out}")
     return 0
