@@ -24,7 +24,7 @@ ENTRY_POINTS = "lightgen.components"
 PACKAGES = (
     "guidance", "conditioners",
     "quantizers", "networks", "networks.resamplers", "processes", "tokenizers",
-    "samplers", "losses", "metrics", "data", "modules",
+    "samplers", "losses", "metrics", "importers", "data", "modules",
 )  # fmt: skip
 
 

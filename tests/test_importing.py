@@ -6,6 +6,8 @@ import os
 import pickle
 import sys
 from collections import OrderedDict
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,9 +17,10 @@ from safetensors.torch import save_file
 from test_cli_errors import mistake
 
 import lightgen
-from lightgen.checkpoint import load_tokenizer
+from lightgen.checkpoint import fingerprint, load_tokenizer, restore
 from lightgen.cli.main import main
-from lightgen.importers import IMPORTERS
+from lightgen.importers import base
+from lightgen.importers.base import Imported, Importer, importers
 from lightgen.tokenizers import VQGAN, MaskGITVQGAN
 
 # Each with names of its checkpoint, to hold the references to what is published.
@@ -98,7 +101,7 @@ def test_training_can_go_on_around_the_codes(name, tmp_path):
     reference = make()
     reference(pictures())
     save_file(reference.tensors, tmp_path / "weights.safetensors")
-    tokenizer = IMPORTERS[kind](tmp_path / "weights.safetensors", image_size=16).tokenizer.train()
+    tokenizer = importers()[kind](image_size=16)(tmp_path / "weights.safetensors").component.train()
     images, quantized = tokenizer(pictures())
     torch.testing.assert_close(tokenizer.decode(quantized.ids), images.clamp(-1, 1), rtol=0, atol=1e-4)
     (images.square().mean() + quantized.loss).backward()
@@ -166,9 +169,9 @@ def test_pixel_range_of_diffusers_models_that_decode_from_the_codebook(tmp_path)
     ids, _ = reference(unit)
     save_file(reference.tensors, tmp_path / "diffusion_pytorch_model.safetensors")
     (tmp_path / "config.json").write_text(json.dumps({**reference.config(), "lookup_from_codebook": True}))
-    importer = IMPORTERS["diffusers"]
-    assert torch.equal(importer(tmp_path).tokenizer.encode(pictures()), ids)
-    assert torch.equal(importer(tmp_path, pixel_range=(-1.0, 1.0)).tokenizer.encode(unit), ids)
+    importer = importers()["diffusers"]
+    assert torch.equal(importer()(tmp_path).component.encode(pictures()), ids)
+    assert torch.equal(importer(pixel_range=(-1.0, 1.0))(tmp_path).component.encode(unit), ids)
 
 
 @pytest.mark.parametrize("holder", ["ema", "model"])
@@ -177,8 +180,8 @@ def test_llamagen_prefers_averaged_weights_and_drops_its_usage_curve(holder, tmp
     ids, _ = reference(pictures())
     tensors = {**reference.tensors, "quantize.codebook_used": torch.zeros(65536)}
     torch.save({"model": other if holder == "ema" else tensors, holder: tensors, "steps": 5}, tmp_path / "vq.pt")
-    imported = IMPORTERS["llamagen"](tmp_path / "vq.pt", image_size=16)
-    assert torch.equal(imported.tokenizer.encode(pictures()), ids)
+    imported = importers()["llamagen"](image_size=16)(tmp_path / "vq.pt")
+    assert torch.equal(imported.component.encode(pictures()), ids)
     assert imported.notes == ("left out 'quantize', tensors: 1",)
 
 
@@ -196,7 +199,7 @@ def test_missing_surplus_and_misshapen_tensors_are_listed(taming, tmp_path, caps
     assert not (tmp_path / "out.ckpt").exists()
 
 
-@pytest.mark.parametrize("kind", IMPORTERS)
+@pytest.mark.parametrize("kind", importers())
 def test_a_checkpoint_of_another_family(kind, taming, tmp_path, capsys):
     if kind in ("taming", "ldm"):
         weights = tmp_path / "other.safetensors"
@@ -216,7 +219,7 @@ def test_a_checkpoint_of_another_family(kind, taming, tmp_path, capsys):
         ({"double_z": True}, "double_z must be False"),
         ({"ch": 64}, "of another shape"),
         ({"attn_resolutions": [8, 4]}, "missing: encoder.down.1.attn.0.norm.weight"),
-        ({"ch_mult": None}, "is no config of one"),
+        ({"ch_mult": None}, "is no config of taming"),
         ({"resolution": 18}, "divisible by 4"),
         ({"out_ch": 4}, "in_channels and out_ch must be equal"),
     ],
@@ -264,10 +267,48 @@ def test_files_that_are_not_there_or_are_no_checkpoints(taming, tmp_path, capsys
     assert "holds no tensors by name" in said("taming", tmp_path / "list.ckpt")
     assert "there is no diffusion_pytorch_model.safetensors" in said("diffusers", tmp_path)
     assert "No such file" in said("taming", taming[3], "--config", str(tmp_path / "none.yaml"))
-    assert "takes no config" in said("llamagen", taming[3], "--config", str(tmp_path / "none.yaml"))
+    assert "Unrecognized arguments: --config" in said("llamagen", taming[3], "--config", str(tmp_path / "none.yaml"))
     assert "image_size must be at least 1" in said("taming", taming[3], "--image_size", "0")
-    assert "pixel_range" in said("taming", taming[3], "--pixel_range", "1", "0")
+    assert "pixel_range" in said("taming", taming[3], "--pixel_range", "[1, 0]")
     assert "invalid choice" in said("vqvae", taming[3])
+
+
+def test_an_importer_declares_its_options_and_may_bring_a_prior(prior_checkpoint, tmp_path, capsys):
+    class Kept(Importer):
+        """Priors that somebody kept elsewhere.
+
+        Args:
+            prior: where they were kept
+            times: 100 % more of them
+        """
+
+        name = "kept"
+
+        def __init__(self, prior: Path, times: int = 1) -> None:
+            self.prior, self.times = prior, times
+
+        def __call__(self, weights: Path) -> Imported:
+            return Imported(restore(self.prior), (f"{weights.name}, {self.times} times",))
+
+    args = ["import", "--kind", "kept", "--weights", "w.pt", "--out", str(tmp_path / "out.ckpt")]
+    run(*args, "--prior", prior_checkpoint, "--times", 2)
+    shown = capsys.readouterr().out
+    assert shown == f"w.pt, 2 times\nPrior of 16 codes, 4x4 tokens a picture: {tmp_path / 'out.ckpt'}\n"
+    assert fingerprint(lightgen.load(tmp_path / "out.ckpt")) == fingerprint(lightgen.load(prior_checkpoint))
+    assert "prior" in mistake(capsys, args)
+    assert "times must be int" in mistake(capsys, [*args, "--prior", str(prior_checkpoint), "--times", "x"])
+    with pytest.raises(SystemExit):
+        main([*args, "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "kept: Priors that somebody kept elsewhere." in shown
+    assert "--prior PRIOR where they were kept" in shown and "--image_size" not in shown
+
+
+def test_a_name_is_one_importers(monkeypatch):
+    classes = [SimpleNamespace(name="taming", __module__=module, __name__="Taming") for module in ("ours", "yours")]
+    monkeypatch.setattr(base, "components", lambda kind: classes)
+    with pytest.raises(ValueError, match=r"'taming' is that of ours.Taming and yours.Taming"):
+        importers()
 
 
 class Evil:
@@ -322,8 +363,8 @@ def test_foreign_objects_are_passed_over_and_nothing_is_run(zipped, taming, tmp_
     }  # fmt: skip
     torch.save(contents, path, _use_new_zipfile_serialization=zipped)
     del sys.modules["foreign_module"]
-    imported = IMPORTERS["taming"](path, image_size=16)
-    assert torch.equal(imported.tokenizer.encode(pictures()), ids)
+    imported = importers()["taming"](image_size=16)(path)
+    assert torch.equal(imported.component.encode(pictures()), ids)
     assert not trace.exists() and "foreign_module" not in sys.modules
     # The file is as evil as it seems.
     torch.load(path, weights_only=False, pickle_module=pickle)

@@ -17,7 +17,7 @@ def test_list_shows_every_component_with_what_it_is(capsys):
     shown = capsys.readouterr().out
     shipped = [component for component in components() if component.__module__.startswith("lightgen.")]
     for component in shipped:
-        assert f"  {component.__name__} " in shown
+        assert f"  {component.name if component.kind == 'importer' else component.__name__} " in shown
         assert (component.__doc__ or "").strip() and component.source, component
     assert main(["list", "sampler"]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -34,18 +34,23 @@ class OutsideResampler(LinearResampler):
 '''
 
 
-@pytest.fixture
-def lightgen(tmp_path):
-    """Runs the command where a package with an entry point is installed."""
-    site = tmp_path / "site"
+def package(site, module):
+    """Install a package of one file, with an entry point, in a folder."""
     info = site / "outside-1.0.dist-info"
     info.mkdir(parents=True)
-    (site / "outside.py").write_text(MODULE)
+    (site / "outside.py").write_text(module)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: outside\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[lightgen.components]\noutside = outside\n")
 
+
+@pytest.fixture
+def lightgen(tmp_path):
+    """Runs the command where a package with an entry point is installed."""
+    package(tmp_path / "site", MODULE)
+
     def run(*args):
-        environment = {**os.environ, "PYTHONPATH": str(site)}
+        path = [str(tmp_path / "site"), *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
         command = [sys.executable, "-m", "lightgen", *map(str, args)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, cwd=tmp_path)
         assert done.returncode == 0, done.stderr

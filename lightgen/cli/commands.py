@@ -12,7 +12,7 @@ COMMANDS = {
     "reconstruct": ("reconstruct", "send pictures through a tokenizer: side-by-side sheet, PSNR, SSIM, codebook usage"),
     "import": (
         "import_weights",
-        "turn a published VQ-GAN (taming, ldm, diffusers, llamagen, maskgit) into a tokenizer",
+        "turn published weights into a checkpoint of lightgen; `lightgen list importer` names the kinds",
     ),
     "export": ("export", "write a tokenizer or a prior as a folder of safetensors and JSON"),
     "bench": ("bench", "tune and compare samplers at equal network evaluations; also `bench compare | replay | page`"),

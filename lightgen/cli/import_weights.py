@@ -1,44 +1,45 @@
-"""`lightgen import`: a published tokenizer as a checkpoint of lightgen."""
+"""`lightgen import`: published weights as a checkpoint of lightgen."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from lightgen.checkpoint import save
+from lightgen.cli.list import summary
+from lightgen.cli.parser import Parser
 from lightgen.cli.plain import PlainParser
-from lightgen.importers import IMPORTERS
+from lightgen.importers.base import importers
+from lightgen.prior import Prior
 
 
-def parser() -> PlainParser:
-    """The arguments of `lightgen import`."""
-    made = PlainParser(prog="lightgen import", description=main.__doc__)
-    kinds = "; ".join(f"{kind}: {importer.family}" for kind, importer in IMPORTERS.items())
-    made.add_argument("--kind", choices=IMPORTERS, required=True, help=kinds)
-    made.add_argument("--weights", type=Path, required=True, help="the checkpoint; for diffusers its folder")
-    made.add_argument("--config", type=Path, help="YAML (taming, ldm) or config.json (diffusers) that came with it")
-    made.add_argument("--image_size", type=int, help="of the pictures it is for; default: the config's, else 256")
-    made.add_argument(
-        "--pixel_range",
-        type=float,
-        nargs=2,
-        metavar=("BLACK", "WHITE"),
-        help="default: 0 1 for maskgit, and for diffusers with lookup_from_codebook; else -1 1",
-    )
+def parser(kind: str | None = None) -> Parser:
+    """The arguments of `lightgen import` for one kind of weights, or all that any kind takes."""
+    known = importers()
+    made = Parser(prog="lightgen import", description=main.__doc__)
+    kinds = " ".join(f"{name}: {summary(importer)}" for name, importer in known.items()).replace("%", "%%")
+    made.add_argument("--kind", choices=list(known), required=True, help=f"{kinds} With --help, what one takes")
+    made.add_argument("--weights", type=Path, required=True, help="the checkpoint, or its folder")
     made.add_argument("--out", type=Path, required=True, help="file to write, e.g. tokenizer.ckpt")
+    added: set[str] = set()
+    for importer in [known[kind]] if kind in known else known.values():
+        added.update(made.add_class_arguments(importer, as_group=False, skip=set(added)))
     return made
 
 
 def main(args: list[str]) -> int:
-    """Read a published VQ-GAN and write it as a tokenizer that every command takes; nothing in the file is run."""
-    given = parser().parse_args(args[1:])
-    if given.image_size is not None and given.image_size < 1:
-        raise ValueError(f"image_size must be at least 1, not {given.image_size}")
-    pixel_range = tuple(given.pixel_range) if given.pixel_range else None
-    imported = IMPORTERS[given.kind](given.weights, given.config, given.image_size, pixel_range)
-    save(imported.tokenizer, given.out, origin={"kind": given.kind, "file": given.weights.name})
+    """Read published weights and write what they are of as a checkpoint; nothing in a file is run."""
+    first = PlainParser(prog="lightgen import", add_help=False)
+    first.add_argument("--kind")
+    made = parser(first.parse_known_args(args[1:])[0].kind)
+    options = made.parse_args(args[1:]).as_dict()
+    kind, weights, out = (options.pop(name) for name in ("kind", "weights", "out"))
+    imported = importers()[kind](**options)(weights)
+    component = imported.component
+    save(component, out, origin={"kind": kind, "file": weights.name})
     for note in imported.notes:
         print(note)
-    tokenizer = imported.tokenizer
-    h, w = tokenizer.layout.grid
-    print(f"{type(tokenizer).__name__} of {tokenizer.layout.vocab_size} codes, {h}x{w} tokens a picture: {given.out}")
+    tokenizer = component.tokenizer if isinstance(component, Prior) else component
+    layout = tokenizer.layout
+    cells = "x".join(map(str, layout.cells))
+    print(f"{type(component).__name__} of {layout.vocab_size} codes, {cells} tokens a picture: {out}")
     return 0

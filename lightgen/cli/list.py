@@ -6,6 +6,7 @@ from itertools import groupby
 
 from lightgen import zoo
 from lightgen.cli.plain import PlainParser
+from lightgen.importers.base import Importer
 from lightgen.registry import Component, components
 
 ZOO = "zoo"
@@ -25,7 +26,7 @@ def main(args: list[str]) -> int:
         print(name)
         for component in members:
             about = "; ".join(filter(None, (_noise(component), component.source)))
-            print(f"  {component.__name__:<20}  {_summary(component)}")
+            print(f"  {_name(component):<20}  {summary(component)}")
             if about:
                 print(f"  {'':<20}  ({about})")
     return 0
@@ -38,8 +39,14 @@ def list_zoo() -> int:
     return 0
 
 
-def _summary(component: type[Component]) -> str:
+def summary(component: type[Component]) -> str:
+    """The first line of what it says of itself."""
     return (component.__doc__ or "").strip().split("\n")[0]
+
+
+def _name(component: type[Component]) -> str:
+    """What chooses it: its class name, or the kind of weights that an importer reads."""
+    return component.name if issubclass(component, Importer) else component.__name__
 
 
 def _noise(component: type[Component]) -> str:

@@ -1,4 +1,4 @@
-"""Weights under other names, into a tokenizer of lightgen."""
+"""Weights under other keys, into a tokenizer of lightgen."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
-from lightgen.importers.layout import listed
+from lightgen.importers.keys import listed
 from lightgen.tokenizers.layers import Upsample
 from lightgen.tokenizers.quantized import QuantizedAutoencoder
 
@@ -23,10 +23,10 @@ def fill(
 
     Args:
         tokenizer: what to fill.
-        tensors: by the names of the checkpoint.
-        parts: the names of the parts of encoder and decoder, in the order of lightgen's.
-        inner: names inside of parts, by lightgen's; several are stacked into one tensor.
-        quantizer: names of the quantizer's tensors, by lightgen's.
+        tensors: by the keys of the checkpoint.
+        parts: the keys of the parts of encoder and decoder, in the order of lightgen's.
+        inner: keys inside of parts, by lightgen's names; several are stacked into one tensor.
+        quantizer: keys of the quantizer's tensors, by lightgen's names.
 
     Raises:
         ValueError: in one line that names the tensors that are missing, left over, or of another shape.

@@ -1,4 +1,4 @@
-"""The tokenizers of LlamaGen (Sun et al., 2024, arXiv 2406.06525)."""
+"""The tokenizers of LlamaGen."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from lightgen.importers.base import Importer
-from lightgen.importers.layout import Architecture, Layout
+from lightgen.importers.keys import Architecture, KeyMap
 from lightgen.importers.taming import INNER
+from lightgen.importers.vqgan_importer import VQGANImporter
 from lightgen.quantizers.base import Quantizer
 from lightgen.quantizers.codebook import Codebook
 
 
-class LlamaGen(Importer):
-    """Reads VQ-16 and VQ-8: codes of length one, attention at the smallest level only."""
+class LlamaGen(VQGANImporter):
+    """The tokenizers of LlamaGen, VQ-16 and VQ-8."""
 
-    family: ClassVar[str] = "tokenizer of LlamaGen"
+    name: ClassVar[str] = "llamagen"
+    source: ClassVar[str] = "Sun et al., 2024, arXiv 2406.06525"
     # The last ids seen in training, for a curve of how many codes are used.
     dropped: ClassVar[tuple[str, ...]] = ("quantize.codebook_used",)
-    layout: ClassVar[Layout] = Layout(
+    keys = KeyMap(
         down="encoder.conv_blocks.{level}.res.{block}",
         down_attention="encoder.conv_blocks.{level}.attn.{block}",
         downsample="encoder.conv_blocks.{level}.downsample.conv",

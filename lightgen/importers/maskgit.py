@@ -1,4 +1,4 @@
-"""The tokenizer of MaskGIT (Chang et al., 2022, arXiv 2202.04200), as open-muse and 1d-tokenizer ported it."""
+"""The tokenizer of MaskGIT."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import ClassVar
 
-from lightgen.importers.base import Importer
-from lightgen.importers.layout import Architecture, Layout, order
+from lightgen.importers.keys import Architecture, KeyMap
+from lightgen.importers.vqgan_importer import VQGANImporter
 from lightgen.quantizers.base import Quantizer
 from lightgen.tokenizers.maskgit_vqgan import MaskGITVQGAN
 from lightgen.tokenizers.quantized import QuantizedAutoencoder
 
 
-class MaskGIT(Importer):
-    """Reads the VQ-GAN without attention, whose pixels are in [0, 1]."""
+class MaskGIT(VQGANImporter):
+    """The VQ-GAN of MaskGIT, as open-muse and 1d-tokenizer ported it."""
 
-    family: ClassVar[str] = "VQ-GAN of MaskGIT"
-    pixel_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    layout: ClassVar[Layout] = Layout(
+    name: ClassVar[str] = "maskgit"
+    source: ClassVar[str] = "Chang et al., 2022, arXiv 2202.04200"
+    default_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    keys = KeyMap(
         down="encoder.down.{level}.block.{block}",
         up="decoder.up.{level}.block.{block}",
         upsample="decoder.up.{level}.upsample_conv",
@@ -37,4 +38,4 @@ class MaskGIT(Importer):
 
     def parts(self, a: Architecture) -> Iterable[str]:
         middle = tuple(f"mid.{block}" for block in range(a.num_res_blocks))
-        return order(replace(self.layout, middle=middle), a)
+        return replace(self.keys, middle=middle).parts(a)

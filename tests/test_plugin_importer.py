@@ -1,0 +1,62 @@
+"""An importer from outside the package, chosen by its name on the command line."""
+
+import sys
+
+import pytest
+import torch
+from published import Published, pictures
+from safetensors.torch import save_file
+from test_plugin import package
+
+import lightgen
+from lightgen.cli.main import main
+from lightgen.registry import discover
+
+MODULE = '''
+from lightgen.importers import Taming, VQGANImporter
+
+
+class Outside(VQGANImporter):
+    """VQ-GANs of an outside project.
+
+    Args:
+        averaged: take the moving averages of the weights
+    """
+
+    name = "outside"
+    source = "Outside, 2026"
+    keys = Taming.keys
+
+    def __init__(self, averaged: bool = False, **sizes) -> None:
+        super().__init__(**sizes)
+        self.inside = "ema." if averaged else "net."
+'''
+
+
+@pytest.fixture
+def outside(tmp_path, monkeypatch):
+    """An installed package, found as at the beginning of a command."""
+    package(tmp_path / "site", MODULE)
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    discover.cache_clear()
+    yield
+    del sys.modules["outside"]
+
+
+def test_a_plugin_adds_a_kind_of_weights(outside, tmp_path, capsys):
+    reference = Published()
+    ids, _ = reference(pictures())
+    tensors = {f"ema.{key}": tensor for key, tensor in reference.tensors.items()}
+    tensors |= {f"net.{key}": torch.zeros_like(tensor) for key, tensor in reference.tensors.items()}
+    save_file(tensors, tmp_path / "weights.safetensors")
+    with pytest.raises(SystemExit):
+        main(["import", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "outside: VQ-GANs of an outside project." in shown and "take the moving averages of the weights" in shown
+    assert main(["list", "importer"]) == 0
+    assert "  outside               VQ-GANs of an outside project.\n" in capsys.readouterr().out
+    weights, out = str(tmp_path / "weights.safetensors"), str(tmp_path / "out.ckpt")
+    command = ["import", "--kind", "outside", "--weights", weights, "--averaged", "true", "--image_size", "16"]
+    assert main([*command, "--out", out]) == 0
+    assert f"left out 'net', tensors: {len(reference.tensors)}" in capsys.readouterr().out
+    assert torch.equal(lightgen.load(out).encode(pictures()), ids)
