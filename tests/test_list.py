@@ -1,5 +1,7 @@
 """`lightgen list`, and the help of every command."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -37,6 +39,13 @@ def test_completion(capsys):
     assert main(["--print_shtab", "bash"]) == 0
     script = capsys.readouterr().out
     assert "--ckpt_path" in script and "reconstruct" in script and len(script) < 100_000
+
+
+def test_the_readme_has_the_table_of_samplers(capsys):
+    assert main(["list", "sampler", "--table"]) == 0
+    table = capsys.readouterr().out
+    assert table in (Path(__file__).parents[1] / "README.md").read_text()
+    assert main(["list", "guidance", "--table"]) == 2
 
 
 def test_the_zoo_has_names(prior_checkpoint, tmp_path, monkeypatch, capsys):

@@ -1,52 +1,32 @@
-"""A sampler and a resampler from outside the package, chosen by name in YAML."""
+"""A sampler, a resampler, guidance and a conditioner from outside the package, each one file, chosen by name."""
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-MODULE = '''
-import torch
-from lightgen.networks.resamplers import LinearResampler
-from lightgen.samplers import Sampler
-from lightgen.types import NoiseFamily
+PLUGINS = Path(__file__).with_name("plugins")
 
 
-class ConstantSampler(Sampler):
-    """Everything becomes one id."""
-
-    accepts = frozenset({NoiseFamily.UNIFORM})
-    source = "Outside, 2026"
-
-    def __init__(self, steps: int = 3, value: int = 0) -> None:
-        super().__init__(steps)
-        self.value = value
-
-    def step(self, state, denoise, step):
-        denoise(state.ids)
-        return torch.full_like(state.ids, self.value), None
-
-
-class OutsideResampler(LinearResampler):
-    """A linear one by another name."""
-'''
-
-
-def package(site, module):
-    """Install a package of one file, with an entry point, in a folder."""
+def package(site, *names):
+    """Install a package of plug-ins, with an entry point for each, in a folder."""
     info = site / "outside-1.0.dist-info"
     info.mkdir(parents=True)
-    (site / "outside.py").write_text(module)
+    for name in names:
+        shutil.copy(PLUGINS / f"{name}.py", site / f"outside_{name}.py")
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: outside\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[lightgen.components]\noutside = outside\n")
+    entries = "".join(f"{name} = outside_{name}\n" for name in names)
+    (info / "entry_points.txt").write_text(f"[lightgen.components]\n{entries}")
 
 
 @pytest.fixture
 def lightgen(tmp_path):
-    """Runs the command where a package with an entry point is installed."""
-    package(tmp_path / "site", MODULE)
+    """Runs the command where a package with entry points is installed."""
+    package(tmp_path / "site", "sampler", "resampler", "guidance", "conditioner")
 
     def run(*args):
         path = [str(tmp_path / "site"), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -59,19 +39,26 @@ def lightgen(tmp_path):
     return run
 
 
-def test_a_plugin_is_listed_trained_with_and_sampled_from(lightgen, runs, tmp_path):
-    listed = lightgen("list", "sampler")
-    assert "ConstantSampler" in listed and "Outside, 2026" in listed and "uniform" in listed
+def test_plugins_are_listed_trained_with_and_sampled_from(lightgen, runs, tmp_path):
+    listed = lightgen("list")
+    for name in ("ConstantSampler", "OutsideResampler", "HalfWay", "OneHot"):
+        assert f"  {name} " in listed
+    assert "Outside, 2026" in listed
     (tmp_path / "overlay.yaml").write_text(
         "model:\n  init_args:\n"
-        "    recipe: {sampler: {class_path: ConstantSampler, init_args: {steps: 2, value: 5}}}\n"
+        "    conditioner: {class_path: OneHot, init_args: {dropout: 0.5}}\n"
+        "    recipe:\n"
+        "      sampler: {class_path: ConstantSampler, init_args: {steps: 2, value: 5}}\n"
+        "      guidance: {class_path: HalfWay}\n"
         "    network: {init_args: {resampler: {class_path: OutsideResampler, init_args: {axes: 2}}}}\n"
     )
     lightgen("fit", "--config", "tiny.yaml", "--config", "overlay.yaml", "--trainer.max_steps", 2,
              "--model.tokenizer", runs / "tokenizer" / "last.ckpt", "--trainer.default_root_dir", "run")  # fmt: skip
-    lightgen("sample", "--ckpt_path", "run/last.ckpt", "--out", "own")
+    lightgen("sample", "--ckpt_path", "run/last.ckpt", "--label", 1, "--out", "own")
     record = json.loads((tmp_path / "own" / "samples.json").read_text())
-    assert record["sampler"]["name"] == "ConstantSampler" and record["evaluations"][0] == 2
+    assert record["sampler"]["name"] == "ConstantSampler" and record["guidance"]["name"] == "HalfWay"
+    # Two steps of two branches.
+    assert record["evaluations"][0] == 4
     first, second = ((tmp_path / "own" / f"00000{i}.png").read_bytes() for i in (0, 1))
     assert first == second
     lightgen("sample", "--ckpt_path", runs / "prior" / "last.ckpt", "--out", "swapped", "--sampler", "ConstantSampler")

@@ -12,35 +12,15 @@ import lightgen
 from lightgen.cli.main import main
 from lightgen.registry import discover
 
-MODULE = '''
-from lightgen.importers import Taming, VQGANImporter
-
-
-class Outside(VQGANImporter):
-    """VQ-GANs of an outside project.
-
-    Args:
-        averaged: take the moving averages of the weights
-    """
-
-    name = "outside"
-    source = "Outside, 2026"
-    keys = Taming.keys
-
-    def __init__(self, averaged: bool = False, **sizes) -> None:
-        super().__init__(**sizes)
-        self.inside = "ema." if averaged else "net."
-'''
-
 
 @pytest.fixture
 def outside(tmp_path, monkeypatch):
     """An installed package, found as at the beginning of a command."""
-    package(tmp_path / "site", MODULE)
+    package(tmp_path / "site", "importer")
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     discover.cache_clear()
     yield
-    del sys.modules["outside"]
+    del sys.modules["outside_importer"]
 
 
 def test_a_plugin_adds_a_kind_of_weights(outside, tmp_path, capsys):

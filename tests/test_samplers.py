@@ -21,6 +21,7 @@ from lightgen.samplers import (
     ArgmaxUnrolled,
     Cap,
     Confidence,
+    EBSampler,
     Halton,
     Loop,
     MaskGIT,
@@ -36,6 +37,7 @@ from lightgen.samplers.base import require_fit
 from lightgen.samplers.remasking import Written
 from lightgen.schedules import Arccos, Cosine, Exponential, Logarithmic, Power
 from lightgen.types import NoiseFamily
+from lightgen.warps import Warps
 
 V, N, GRID = 5, 12, (3, 4)
 PROCESSES = [SUNDAEProcess, Absorbing, Uniform, MaskReplace]
@@ -518,3 +520,91 @@ def test_renoise_puts_the_first_noise_back(process):
 def test_bad_arguments_are_named(kind, bad):
     with pytest.raises(ValueError, match=next(iter(bad))):
         kind(**bad)
+
+
+def test_the_entropy_bound_writes_what_it_allows():
+    """Entropies 0, h, 2 h, ... nats: with the bound at 3 h the tokens of 0, h and 2 h leave room for a fourth."""
+    unit = 0.1
+
+    def network(ids, time, context):
+        # Two codes, of which one has the probability that makes the entropy what it should be.
+        wanted = torch.arange(N).double() * unit / 2
+        low, high = torch.full((N,), 1e-12).double(), torch.full((N,), 0.5).double()
+        for _ in range(60):
+            middle = (low + high) / 2
+            more = -torch.xlogy(middle, middle) - torch.xlogy(1 - middle, 1 - middle) < wanted
+            low, high = torch.where(more, middle, low), torch.where(more, high, middle)
+        low = low.masked_fill(wanted == 0, 0.0)
+        return torch.stack([1 - low, low], -1).log().expand(len(ids), N, 2)
+
+    written = []
+    for gamma in (0.0, 3.01 * unit / 2, 1e9):
+        seen = []
+        loop = EBSampler(gamma).iterate(denoiser(network, 2, GRID), torch.full((3, N), 2), None, Noise.of(0, 3))
+        for state in loop:
+            seen.append((state.ids[0] != 2).sum().item())
+        assert (state.ids < 2).all() and torch.equal(state.evaluations, torch.full((3,), len(seen)))
+        written.append(seen)
+    # The largest of a set does not count: 0 + h + 2 h are within the bound beside 3 h.
+    assert written[1][0] == 4 and written[2] == [N]
+    # At 0 the certain token goes with the next one, then one at a time.
+    assert written[0] == list(range(2, N + 1))
+
+
+def test_the_entropy_bound_at_zero_is_exact_and_above_it_saves_evaluations():
+    assert truth(EBSampler(0.0), Absorbing(3)) < 1.3 * ERROR
+    noise = Noise.of(0, 2000)
+    means = []
+    for gamma in (0.0, 1.0, 3.0):
+        sampler = EBSampler(gamma)
+        trace = sampler(JOINT.denoiser(Absorbing(3)), Absorbing(3).initial(4, noise), None, noise).trace
+        means.append(trace.evaluations.double().mean().item())
+        assert trace.evaluations.max() <= sampler.num_evaluations(4)
+    assert means[0] > means[1] > means[2] >= 1
+
+
+@pytest.mark.parametrize("sampler", [MaskGIT, ArgmaxUnrolled, Purity])
+@pytest.mark.parametrize("warps", [Warps(0.0), Warps(1.0, top_k=1)])
+def test_the_networks_own_confidence_is_not_lost_in_the_warps(sampler, warps):
+    """After them every probability is 1, and tokens would be written in raster order."""
+
+    def network(ids, time, context):
+        sharpness = torch.arange(N).float().mul(0.3).add(1).view(N, 1)
+        return (torch.arange(V) == 0).float() * sharpness.expand(len(ids), N, 1)
+
+    first = {}
+    for confidence in ("network", "warped"):
+        process = SUNDAEProcess(V) if sampler is ArgmaxUnrolled else Absorbing(V)
+        options = {"MaskGIT": {"choice_temperature": 0.0}, "ArgmaxUnrolled": {"uncertain": 0.5}, "Purity": {}}
+        made = sampler(4, confidence=confidence, **options[sampler.__name__])
+        denoise = denoiser(network, V, GRID, process=process, warps=warps)
+        start = process.initial(N, Noise.of(0, 400))
+        prediction = denoise.bind(torch.arange(400))(start)
+        assert (prediction.by("warped").softmax(-1).amax(-1) > 0.999).all()
+        if sampler is not ArgmaxUnrolled:
+            state = next(made.iterate(denoise, start, None, Noise.of(0, 400)))
+            places = torch.arange(N).expand(400, N)[state.ids != V].double()
+            first[confidence] = places.mean().item()
+        certain = prediction.by(confidence).softmax(-1).amax(-1)
+        assert (certain[:, 1:] > certain[:, :-1] + 1e-4).all() == (confidence == "network")
+    if first:
+        # The network is surer to the right; what is warped knows nothing of that.
+        assert first["network"] > first["warped"] + 0.3
+
+
+@pytest.mark.parametrize("process", [Uniform, SUNDAEProcess])
+@pytest.mark.parametrize("sampler", [Ancestral, PredictorCorrector])
+def test_leaving_one_out_does_nothing_at_temperature_one_and_else_sharpens_the_others_alone(process, sampler):
+    network = TableNetwork(V + 1, V)
+    plain, left = (sampled(sampler(7, leave_one_out=on), process, network, 50).ids for on in (False, True))
+    assert torch.equal(plain, left)
+    made = process(V)
+    ids, time = Noise.of(3, 6).integers(0, 0, N, V), torch.linspace(0.1, 1.0, 6).double()
+    level = made.noise_level(time)
+    denoise = denoiser(network, V, GRID, process=made, warps=Warps(0.5)).bind(torch.arange(6))
+    found = denoise(ids, None, level).logits.double().softmax(-1)
+    # By Bayes: what the others say is p(x) / q(z | x); that is tempered, and multiplied by q(z | x) again.
+    likelihood = (level.replaced / V)[:, None, None] + level.kept[:, None, None] * torch.nn.functional.one_hot(ids, V)
+    others = denoise(ids).own.double().softmax(-1) / likelihood
+    expected = others**2 * likelihood
+    torch.testing.assert_close(found, expected / expected.sum(-1, keepdim=True), rtol=1e-4, atol=1e-6)

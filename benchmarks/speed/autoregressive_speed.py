@@ -13,8 +13,10 @@ import torch
 from timing import best_seconds
 from torch import Tensor, nn
 
+from lightgen.condition import Context
 from lightgen.denoiser import Denoiser
 from lightgen.functional.random import Noise
+from lightgen.layout import Layout
 from lightgen.networks.causal_transformer import CausalTransformer
 from lightgen.processes.causal import Causal
 from lightgen.samplers.autoregressive import Autoregressive
@@ -29,25 +31,27 @@ class Recomputed:
     def __init__(self, network: CausalTransformer) -> None:
         self.network, self.causal_order = network, network.causal_order
 
-    def __call__(self, ids_BN: Tensor, time: Tensor | None, label: Tensor | None) -> Tensor:
-        return self.network(ids_BN, time, label)
+    def __call__(self, ids_BN: Tensor, time: Tensor | None, context: Context | None) -> Tensor:
+        return self.network(ids_BN, time, context)
 
 
 @torch.no_grad()
 def main() -> None:
     torch.set_num_threads(2)
     sizes = {"dim": DIM, "depth": DEPTH, "heads": HEADS, "dim_head": DIM_HEAD}
-    network = CausalTransformer(VOCAB + 1, VOCAB, GRID, **sizes).eval()
+    process, layout = Causal(VOCAB), Layout(GRID, VOCAB)
+    network = CausalTransformer(process.interface(layout, None), **sizes).eval()
     inner = HEADS * DIM_HEAD
     shapes = [(DIM, 3 * inner, False), (inner, DIM, True), (DIM, 4 * DIM, True), (4 * DIM, DIM, True)] * DEPTH
     layers = [nn.Linear(*shape) for shape in [*shapes, (DIM, VOCAB, True)]]
     print("batch   linear ms   token ms   ratio   tokens/s   over recomputing")
     for batch in (1, 8):
         noise = Noise.of(0, batch)
-        start = Causal(VOCAB).initial(NUM, noise)
+        start = process.initial(NUM, noise)
         inputs = [torch.randn(batch, layer.in_features) for layer in layers]
         cached, again = (
-            partial(Autoregressive(), Denoiser(kind), start, None, noise) for kind in (network, Recomputed(network))
+            partial(Autoregressive(), Denoiser(kind, layout), start, None, noise)
+            for kind in (network, Recomputed(network))
         )
         floor, token = best_seconds(partial(bare, layers, inputs), cached, rounds=8)
         token_again, recomputed = best_seconds(cached, again, rounds=2)

@@ -23,15 +23,15 @@ from torch import Tensor, nn
 from lightgen.cli.configs import locate
 from lightgen.denoiser import Denoiser
 from lightgen.functional.random import Noise, Stream
+from lightgen.layout import Layout
 from lightgen.networks.base import Network
-from lightgen.processes.base import Process
-from lightgen.types import Diffusing
+from lightgen.processes.base import DENOISER, Process
 from lightgen.warps import Warps
 
 PACKAGES = {
     "network": "lightgen.networks", "resampler": "lightgen.networks.resamplers", "base": "lightgen.networks.resamplers",
     "process": "lightgen.processes", "sampler": "lightgen.samplers", "tokenizer": "lightgen.tokenizers",
-    "quantizer": "lightgen.quantizers",
+    "quantizer": "lightgen.quantizers", "conditioner": "lightgen.conditioners",
 }  # fmt: skip
 EVALUATIONS = 4
 """Sampling steps that are timed, too few for any picture to finish and leave the batch."""
@@ -74,8 +74,10 @@ class Config:
     def prior(self) -> tuple[Process, Network]:
         """Process and network, sized as `PriorModule` sizes them."""
         process = _built("process", self.model["process"], self.vocab_size)
-        sizes = (process.num_ids, self.vocab_size, (self.side, self.side), self.model["num_classes"], 1)
-        return process, _built("network", self.model["network"], *sizes, process.reads_time)
+        entry = self.model["conditioner"]
+        conditioner = None if entry is None else _built("conditioner", entry)
+        layout = Layout((self.side, self.side), self.vocab_size)
+        return process, _built("network", self.model["network"], process.interface(layout, conditioner))
 
 
 class Case(ABC):
@@ -137,7 +139,7 @@ class Training(Case):
 
         def step() -> None:
             with self.autocast():
-                loss = self.process.loss(self.module, ids, noise).loss
+                loss = self.process.loss({DENOISER: self.module}, ids, noise).loss
             loss.backward()
             self.optimizer.step()
             self.optimizer.zero_grad()
@@ -160,9 +162,9 @@ class Sampling(Case):
 
     def call(self, batch: int) -> Call:
         network, noise = self.network, self.noise(batch)
-        start = self.process.initial(network.num_tokens, noise)
-        process = self.process if isinstance(self.process, Diffusing) else None
-        denoiser = Denoiser(network, None, self.warps, network.grid, process, reads_time=network.reads_time)
+        start = self.process.initial(network.layout.num_tokens, noise)
+        process: Any = self.process if self.process.diffuses else None
+        denoiser = Denoiser(network, network.layout, warps=self.warps, process=process)
 
         def sample() -> None:
             with self.autocast():

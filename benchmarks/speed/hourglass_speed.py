@@ -12,12 +12,14 @@ from functools import partial
 import torch
 from timing import best_seconds, flops, matmul
 
+from lightgen.layout import Layout
+from lightgen.networks.base import Interface
 from lightgen.networks.hourglass import Hourglass
 
 
 @torch.no_grad()
 def main() -> None:
-    network = Hourglass(1024, 1024, (16, 16), dim=256, depth=(2, 6, 2)).eval()
+    network = Hourglass(Interface(Layout((16, 16), 1024), 1024), dim=256, depth=(2, 6, 2)).eval()
     product, product_flops = matmul()
     print("batch   GFLOP      ms   share of matrix rate")
     for batch in (1, 8, 32):

@@ -10,14 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import torch
 from timing import best_seconds
 from torch import Tensor
 
+from lightgen.condition import Condition
+from lightgen.conditioners import ClassLabel
 from lightgen.denoiser import Denoiser
 from lightgen.functional.random import Noise
 from lightgen.guidance import ConstantGuidance
+from lightgen.layout import Layout
 from lightgen.networks.hourglass import Hourglass
 from lightgen.processes.absorbing import Absorbing
 from lightgen.processes.base import Process
@@ -53,22 +57,22 @@ def cases() -> Iterator[tuple[Sampler, Process]]:
 
 
 def cases_of(process: Process) -> list[Sampler]:
-    """Every sampler that fits a process and asks one network only, with its defaults, but 8 steps."""
-    kinds = [kind for kind in components("sampler") if issubclass(kind, Sampler) and not kind.needs_critic]
-    return [kind(steps=STEPS) for kind in kinds if process.family in kind.accepts]  # type: ignore[call-arg]
+    """Every sampler that fits a process, asks one network only and can be told the steps: its defaults, but 8 steps."""
+    kinds = [kind for kind in components("sampler") if issubclass(kind, Sampler) and not kind.needs]
+    sized = [kind for kind in kinds if process.family in kind.accepts and not kind.adaptive]
+    return [kind(steps=STEPS) for kind in sized]  # type: ignore[call-arg]
 
 
 def overhead(sampler: Sampler, process: Process, batch: int, guided: bool = False) -> float:
     """Wall time of sampling over that of as many forward passes as it takes."""
-    num_classes = 10 if guided else 0
-    network = Hourglass(
-        process.num_ids, VOCAB, GRID, num_classes, reads_time=process.reads_time, dim=256, depth=(2, 6, 2)
-    ).eval()
+    layout, conditioner = Layout(GRID, VOCAB), ClassLabel(10) if guided else None
+    network = Hourglass(process.interface(layout, conditioner), dim=256, depth=(2, 6, 2)).eval()
     noise = Noise.of(0, batch)
     ids, time = process.initial(GRID[0] * GRID[1], noise), torch.ones(batch)
-    label = torch.zeros(batch, dtype=torch.long) if guided else None
-    guidance, null = (ConstantGuidance(3.0), num_classes) if guided else (None, None)
-    denoiser = Denoiser(network, label, None, GRID, process, guidance, null, process.reads_time)  # type: ignore[arg-type]
+    condition = Condition({"label": torch.zeros(batch, dtype=torch.long)} if guided else {})
+    guidance = ConstantGuidance(3.0) if guided else None
+    stepping: Any = process
+    denoiser = Denoiser(network, layout, condition, guidance=guidance, process=stepping)
     sample = partial(sampler, denoiser, ids, None, noise)
     evaluations = int(sample().trace.evaluations.sum()) // batch
     floor_ids, floor_time = (ids.repeat(2, 1), time.repeat(2)) if guided else (ids, time)

@@ -16,7 +16,9 @@ from torch.nn.functional import cross_entropy
 from torch.profiler import ProfilerActivity, profile
 
 from lightgen.functional.random import Noise
+from lightgen.layout import Layout
 from lightgen.networks.hourglass import Hourglass
+from lightgen.processes.base import DENOISER
 from lightgen.processes.sundae import SUNDAE
 
 BATCHES = (8, 32)
@@ -25,9 +27,10 @@ BATCHES = (8, 32)
 def steps(batch: int) -> dict[str, Callable[[], None]]:
     """One optimizer step of each kind, on one network."""
     torch.manual_seed(0)
-    network = Hourglass(1024, 1024, (16, 16), dim=256, depth=(2, 6, 2))
+    process = SUNDAE(1024, num_unrolls=2)
+    network = Hourglass(process.interface(Layout((16, 16), 1024), None), dim=256, depth=(2, 6, 2))
     optimizer = torch.optim.AdamW(network.parameters())
-    ids, process, noise = torch.randint(1024, (batch, 256)), SUNDAE(1024, num_unrolls=2), Noise.of(0, batch)
+    ids, noise = torch.randint(1024, (batch, 256)), Noise.of(0, batch)
 
     def update() -> None:
         optimizer.step()
@@ -46,7 +49,7 @@ def steps(batch: int) -> dict[str, Callable[[], None]]:
         update()
 
     def unrolled() -> None:
-        process.loss(network, ids, noise).loss.backward()
+        process.loss({DENOISER: network}, ids, noise).loss.backward()
         update()
 
     return {"one plain pass": one_pass, "two plain passes": two_passes, "SUNDAE, U = 2": unrolled}

@@ -17,7 +17,7 @@ BATCH = 32
 def health_on_emoji(tokenizer: Tokenizer, perceptual: Perceptual | None = None) -> dict[str, float]:
     """Scores of all held-out emoji sent through a tokenizer in eval mode; with a perceptual distance if given."""
     pictures = Emoji().dataset("val")
-    health = Health(tokenizer.layout.vocab_size, tokenizer.layout.num_codes, EfficientNetLite0(), perceptual)
+    health = Health(tokenizer.layout, EfficientNetLite0(), perceptual)
     for index in torch.arange(len(pictures)).split(BATCH):
         health.update(tokenizer, pictures.__getitems__(index.tolist())["image"], index)
     return {name: float(value) for name, value in health.compute().items()}

@@ -16,6 +16,7 @@ from priors import batches
 from torch import Tensor, nn
 
 from lightgen.checkpoint import load
+from lightgen.condition import Condition
 from lightgen.data.emoji import Emoji
 from lightgen.functional.distances import manifold_scores
 from lightgen.functional.random import Noise
@@ -45,9 +46,8 @@ def main(path: str) -> None:
     for scale in SCALES:
         made = []
         for classes, index in batches(label, torch.arange(len(label))):
-            sample = prior.sample_ids(
-                Noise(0, index), Recipe(prior.recipe.sampler, WARPS, ConstantGuidance(scale)), classes
-            )
+            recipe = Recipe(prior.recipe.sampler, WARPS, ConstantGuidance(scale))
+            sample = prior.sample_ids(Noise(0, index), recipe, Condition({"label": classes}))
             made.append(prior.decode(sample.ids))
         fake = of(features, torch.cat(made))
         scores = manifold_scores(real, fake)

@@ -28,7 +28,7 @@ def main(paths: list[str]) -> None:
     some = next(iter(priors.values()))
     (train, _), (held_out, _) = ids_and_labels(some, "train"), ids_and_labels(some, "val")
     pictures = Emoji().dataset("val")
-    vocab_size = some.network.vocab_size
+    vocab_size = some.layout().vocab_size
     print(f"{len(held_out)} held-out pictures of {held_out.shape[1]} tokens of {vocab_size} codes\n")
     print("| model | bits per token, estimate | full sum | bits per pixel value |")
     print("|---|---|---|---|")

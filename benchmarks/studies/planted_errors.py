@@ -14,6 +14,7 @@ import torch
 from priors import batches, ids_and_labels, read
 from torch import Tensor
 
+from lightgen.condition import Condition
 from lightgen.functional.random import Noise, Stream
 from lightgen.prior import Prior
 from lightgen.recipe import Recipe
@@ -44,7 +45,7 @@ def main(paths: list[str]) -> None:
     priors = read(paths)
     some = next(iter(priors.values()))
     clean, label = ids_and_labels(some, "val")
-    damaged = plant(clean, some.network.vocab_size)
+    damaged = plant(clean, some.layout().vocab_size)
     print(f"{len(clean)} held-out emoji, {STEPS} steps\n")
     print("| prior | sampler | temperature | token accuracy before | after | errors mended | right tokens broken |")
     print("|---|---|---|---|---|---|---|")
@@ -78,8 +79,8 @@ def mend(prior: Prior, sampler: Sampler, temperature: float, damaged: Tensor, la
     """The ids after sampling from the damaged ones."""
     parts = []
     for ids, labels, index in batches(damaged, label, torch.arange(len(damaged))):
-        classes = labels if prior.network.num_classes else None
-        parts.append(prior.sample_ids(Noise(0, index), Recipe(sampler, Warps(temperature)), classes, ids_BN=ids).ids)
+        condition = Condition({} if prior.network.conditioner is None else {"label": labels})
+        parts.append(prior.sample_ids(Noise(0, index), Recipe(sampler, Warps(temperature)), condition, ids).ids)
     return torch.cat(parts)
 
 

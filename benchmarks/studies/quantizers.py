@@ -29,6 +29,7 @@ from lightgen.data.order import TrainOrder
 from lightgen.functional.distances import frechet_distance
 from lightgen.functional.files import save_json
 from lightgen.functional.random import Noise
+from lightgen.layout import Layout
 from lightgen.losses.reconstruction import ReconstructionLoss
 from lightgen.metrics.codebook import CodebookUsage
 from lightgen.metrics.features import EfficientNetLite0
@@ -64,10 +65,8 @@ class Patches:
         seed: of the choice of patches and of the first means.
     """
 
-    num_codes = 1
-
     def __init__(self, images: Tensor, vocab_size: int, seed: int) -> None:
-        self.vocab_size, self.seed = vocab_size, seed
+        self.layout, self.seed = Layout((SIZE // PATCH, SIZE // PATCH), vocab_size), seed
         patches = cut(images)
         chosen = uniform(seed, len(patches)).argsort()[:PATCHES]
         samples = to_unit(patches[chosen])
@@ -86,7 +85,7 @@ class Patches:
         return torch.stack(means)[None]
 
     def encode(self, images: Tensor) -> Tensor:
-        return torch.cdist(cut(images), self.means).argmin(1).view(len(images), SIZE // PATCH, SIZE // PATCH)
+        return torch.cdist(cut(images), self.means).argmin(1).view(len(images), *self.layout.grid)
 
     def decode(self, ids: Tensor) -> Tensor:
         return torch.pixel_shuffle(self.means[ids].movedim(-1, 1), PATCH)

@@ -26,6 +26,7 @@ from lightgen.networks.resamplers.attention import AttentionResampler
 from lightgen.networks.resamplers.base import Resampler
 from lightgen.networks.resamplers.linear import LinearResampler
 from lightgen.networks.resamplers.naive import NaiveResampler
+from lightgen.processes.base import DENOISER
 from lightgen.processes.sundae import SUNDAE
 
 PAIRS: dict[str, tuple[Resampler, Resampler]] = {
@@ -46,7 +47,7 @@ def main() -> None:
     cache = encode(Path(arguments.tokenizer).parent / "token-cache", tokenizer, Emoji())
     splits = (cache.dataset("train"), cache.dataset("val"))
     train, held_out = (s.__getitems__(plain(torch.arange(len(s))))["ids"].flatten(1) for s in splits)
-    vocab_size, grid = tokenizer.layout.vocab_size, tokenizer.layout.grid
+    process = SUNDAE(tokenizer.layout.vocab_size, 1)
     print(f"{arguments.steps} steps of {BATCH}; held-out loss in nats per token, mean over corruption of {TIMES}")
     print("resampler   parameters      1-D      2-D   2-D minus 1-D, by seed")
     for name, pair in PAIRS.items():
@@ -54,11 +55,10 @@ def main() -> None:
         for seed in range(arguments.seeds):
             for losses, resampler in zip(found, pair, strict=True):
                 torch.manual_seed(seed)
-                network = Hourglass(
-                    vocab_size, vocab_size, grid, dim=128, depth=(1, 4, 1), heads=2, resampler=resampler
-                )
-                fit(network, SUNDAE(vocab_size, 1), train, arguments.steps, seed)
-                losses.append(evaluate(network, SUNDAE(vocab_size, 1), held_out))
+                read = process.interface(tokenizer.layout, None)
+                network = Hourglass(read, dim=128, depth=(1, 4, 1), heads=2, resampler=resampler)
+                fit(network, process, train, arguments.steps, seed)
+                losses.append(evaluate(network, process, held_out))
         one, two = (sum(losses) / len(losses) for losses in found)
         gaps = "  ".join(f"{b - a:+.4f}" for a, b in zip(*found, strict=True))
         size = sum(p.numel() for p in network.parameters())
@@ -73,7 +73,7 @@ def fit(network: Hourglass, process: SUNDAE, ids: Tensor, steps: int, seed: int)
         for group in optimizer.param_groups:
             group["lr"] = PEAK * min(1, (step + 1) / 20) * (1 + math.cos(math.pi * step / steps)) / 2
         batch = ids[torch.randint(len(ids), (BATCH,), generator=generator)]
-        process.loss(network, batch, Noise.of(seed, BATCH).fold(step)).loss.backward()
+        process.loss({DENOISER: network}, batch, Noise.of(seed, BATCH).fold(step)).loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()

@@ -38,6 +38,9 @@ class Ancestral(Sampler):
         {NoiseFamily.ABSORBING, NoiseFamily.UNIFORM, NoiseFamily.MASK_REPLACE}
     )
     revisits: ClassVar[bool] = True
+    nfe: ClassVar[str] = "S; absorbing at most min(S, N)"
+    revises: ClassVar[str] = "but for absorbing"
+    exact: ClassVar[str] = "in the limit of many steps, but for `SUNDAE` priors"
     source: ClassVar[str] = "Austin et al., 2021, arXiv 2107.03006; Gourevitch et al., 2026, arXiv 2605.22765"
 
     def __init__(self, steps: int = 64, start: float = 1.0, leave_one_out: bool = True) -> None:

@@ -38,6 +38,7 @@ class ArgmaxUnrolled(Sampler):
     """
 
     accepts: ClassVar[frozenset[NoiseFamily]] = frozenset({NoiseFamily.UNIFORM})
+    nfe: ClassVar[str] = "at most 2 S"
     source: ClassVar[str] = "Savinov et al., 2022, arXiv 2112.06749"
 
     def __init__(

@@ -26,6 +26,9 @@ class Autoregressive(Sampler):
     """
 
     accepts: ClassVar[frozenset[NoiseFamily]] = frozenset({NoiseFamily.CAUSAL})
+    nfe: ClassVar[str] = "N"
+    revises: ClassVar[str] = "no"
+    exact: ClassVar[str] = "yes"
     source: ClassVar[str] = "Esser et al., 2021, arXiv 2012.09841; Sun et al., 2024, arXiv 2406.06525"
 
     def __init__(self) -> None:

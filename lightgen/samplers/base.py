@@ -40,6 +40,13 @@ class Sampler(Component):
     adaptive: ClassVar[bool] = False
     """Whether pictures decide themselves how many evaluations they take; `num_evaluations` is only the most."""
 
+    nfe: ClassVar[str] = "at most S"
+    """Network evaluations (NFE) of a picture in S steps without guidance, in words: see `num_evaluations`."""
+    revises: ClassVar[str] = "yes"
+    """Whether a token that is written may change again."""
+    exact: ClassVar[str] = "no"
+    """Whether a perfect network is sampled exactly."""
+
     def __init__(self, steps: int) -> None:
         if steps < 1:
             raise ValueError(f"steps must be at least 1, not {steps}")

@@ -37,6 +37,9 @@ class EBSampler(Sampler):
 
     accepts: ClassVar[frozenset[NoiseFamily]] = frozenset({NoiseFamily.ABSORBING})
     adaptive: ClassVar[bool] = True
+    nfe: ClassVar[str] = "at most N, as each picture needs"
+    revises: ClassVar[str] = "no"
+    exact: ClassVar[str] = "gamma 0"
     source: ClassVar[str] = "Ben-Hamu et al., 2025, arXiv 2505.24857"
 
     def __init__(self, gamma: float = 0.5, confidence: Confidence = "network") -> None:

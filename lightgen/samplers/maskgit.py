@@ -32,6 +32,7 @@ class MaskGIT(Unmasking):
         ValueError: if the temperature is below 0.
     """
 
+    exact: ClassVar[str] = "no"
     source: ClassVar[str] = "Chang et al., 2022, arXiv 2202.04200"
 
     def __init__(

@@ -41,6 +41,7 @@ class PredictorCorrector(Sampler):
         {NoiseFamily.ABSORBING, NoiseFamily.UNIFORM, NoiseFamily.MASK_REPLACE}
     )
     revisits: ClassVar[bool] = True
+    exact: ClassVar[str] = "in the limit of many steps, but for `SUNDAE` priors"
     source: ClassVar[str] = "Campbell et al., 2024, arXiv 2402.04997; Gat et al., 2024, arXiv 2407.15595"
 
     def __init__(

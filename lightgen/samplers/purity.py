@@ -40,6 +40,8 @@ class Purity(Sampler):
 
     accepts: ClassVar[frozenset[NoiseFamily]] = frozenset({NoiseFamily.ABSORBING, NoiseFamily.MASK_REPLACE})
     revisits: ClassVar[bool] = True
+    revises: ClassVar[str] = "replaced ones"
+    exact: ClassVar[str] = "one token a step, sharpness 0"
     source: ClassVar[str] = "Tang et al., 2022, arXiv 2205.16007"
 
     def __init__(self, steps: int = 25, sharpness: float = 1.0, confidence: Confidence = "network") -> None:

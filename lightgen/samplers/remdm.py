@@ -37,6 +37,8 @@ class ReMDM(Sampler):
 
     accepts: ClassVar[frozenset[NoiseFamily]] = frozenset({NoiseFamily.ABSORBING})
     revisits: ClassVar[bool] = True
+    nfe: ClassVar[str] = "at most S; with `Confidence` 2 more from given tokens"
+    exact: ClassVar[str] = "in the limit (`Cap`, `Rescale`, `Loop`)"
     source: ClassVar[str] = "Wang et al., 2025, arXiv 2503.00307"
 
     def __init__(self, steps: int = 128, remasking: Remasking | None = None) -> None:

@@ -39,6 +39,7 @@ class TokenCritic(Sampler):
 
     accepts: ClassVar[frozenset[NoiseFamily]] = frozenset({NoiseFamily.ABSORBING})
     needs: ClassVar[tuple[str, ...]] = ("critic",)
+    nfe: ClassVar[str] = "2 S − 1"
     source: ClassVar[str] = "Lezama et al., 2022, arXiv 2209.04439"
 
     def __init__(self, steps: int = 18, choice_temperature: float = 1.0, schedule: Schedule | None = None) -> None:

@@ -31,6 +31,9 @@ class Unmasking(Sampler):
     """
 
     accepts: ClassVar[frozenset[NoiseFamily]] = frozenset({NoiseFamily.ABSORBING})
+    nfe: ClassVar[str] = "min(S, N)"
+    revises: ClassVar[str] = "no"
+    exact: ClassVar[str] = "one token a step"
     confidence: Confidence = "warped"
     """Whose log-probability of a proposed token `score` is given."""
 
