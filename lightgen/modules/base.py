@@ -12,6 +12,7 @@ from torch import Tensor
 from torchmetrics import MeanMetric
 
 from lightgen.checkpoint import KEY, pack
+from lightgen.migration import migrate
 from lightgen.modules.optim import OptimizerFactory, SchedulerFactory
 from lightgen.modules.precision import require_precision
 from lightgen.registry import Component
@@ -99,6 +100,9 @@ class TrainingModule(LightningModule, Component):
 
     def on_test_epoch_end(self) -> None:
         self.finish("test")
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        migrate(checkpoint, KEY)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         entry = pack(getattr(self, self.product), f"{self.product}.")

@@ -177,6 +177,7 @@ class TokenizerModule(TrainingModule):
             checkpoint[DISCRIMINATOR] = self.optimizer_d.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_load_checkpoint(checkpoint)
         self._optimizer_d_state = checkpoint.get(DISCRIMINATOR)
 
     def _adversarial_loss(

@@ -52,6 +52,8 @@ class Network(nn.Module, Component):
     kind: ClassVar[str] = "network"
     causal: ClassVar[bool] = False
     """Whether it is `Ordered`: the logits at a position do not depend on the id there, nor on later ones."""
+    conditioner: Conditioner | None
+    """That of the interface, as a part of this network."""
 
     def __init__(self, interface: Interface) -> None:
         super().__init__()
@@ -59,7 +61,6 @@ class Network(nn.Module, Component):
         self.layout = interface.layout
         self.num_outputs = interface.num_outputs or interface.layout.vocab_size
         self.reads_time = interface.reads_time
-        self.conditioner = interface.conditioner
 
     @abstractmethod
     def forward(self, ids_BN: Tensor, time: Tensor | None = None, context: Context | None = None) -> Tensor:

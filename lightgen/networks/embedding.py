@@ -31,6 +31,7 @@ class TokenNetwork(Network):
         num_codes, self.num_ids = self.layout.num_codes, interface.num_ids
         self.dim, self.adaptive = dim, adaptive
         self.token = nn.Embedding(num_codes * self.num_ids, dim)
+        self.conditioner = interface.conditioner
         if self.conditioner is not None:
             self.conditioner.attach(dim)
         self.time = TimeEmbedding(dim) if self.reads_time else None
