@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 import lightgen
 from lightgen.functional.files import atomic, save_json
-from lightgen.migration import migrate
+from lightgen.migration import first_name, migrate
 from lightgen.registry import Component, build, describe
 from lightgen.zoo import located
 
@@ -184,7 +184,7 @@ def load_tokenizer(path: str) -> Any:
 def fingerprint(module: nn.Module) -> str:
     """Sixteen hex digits that name a module's weights; equal weights have equal names."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
+    for name, tensor in sorted((first_name(name), tensor) for name, tensor in module.state_dict().items()):
         digest.update(name.encode())
         digest.update(_bytes(tensor))
     return digest.hexdigest()[:16]

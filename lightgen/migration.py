@@ -24,10 +24,15 @@ def migrate(contents: dict[str, Any], key: str) -> None:
     """
     entry = contents[key]
     if str(entry["version"]).startswith("0.1."):
-        entry["component"] = _walked(entry["component"], _FROM_0_1)
+        entry["component"] = from_0_1(entry["component"])
         for state in ("state_dict", "current_model_state"):
             if state in contents:
                 contents[state] = {_renamed(name): tensor for name, tensor in contents[state].items()}
+
+
+def from_0_1(description: Any) -> Any:
+    """The description of a component, or plain data with such in it, as this version would give it."""
+    return _walked(description, _FROM_0_1)
 
 
 def component(kind: str, name: str, **arguments: Any) -> Description:
@@ -83,6 +88,13 @@ def _sampler(description: Description) -> None:
 def _remasking(description: Description) -> None:
     if description["name"] == "Confidence":
         description["arguments"]["confidence"] = "warped"
+
+
+def first_name(name: str) -> str:
+    """What a weight of a prior was called in 0.1: fingerprints go by that, so that a renamed weight is no other one."""
+    if name.startswith("others.critic."):
+        name = name.removeprefix("others.")
+    return name.replace("conditioner.embedding.weight", "label.weight")
 
 
 def _renamed(name: str) -> str:

@@ -1,9 +1,11 @@
 """`lightgen bench`: fair budgets, tuning on other seeds, nothing measured twice, every figure again."""
 
+import inspect
 import json
 import math
 import shutil
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,19 +13,24 @@ import pytest
 import torch
 import yaml
 from filelock import FileLock
+from lightning.pytorch import Trainer
 
 import lightgen
 from lightgen.bench.compare import compare
-from lightgen.bench.measure import Laboratory
-from lightgen.bench.results import Interval, Result, ends, front, results
-from lightgen.bench.rows import key, read
+from lightgen.bench.curves import save_curves
+from lightgen.bench.measurement import Measurement
+from lightgen.bench.plan import Plan
+from lightgen.bench.results import Interval, Result, baselines, front, results
+from lightgen.bench.rows import Identity, Place, Row, read, read_identity
+from lightgen.bench.runner import Runner
 from lightgen.bench.sheet import save_cell, save_sheet
-from lightgen.bench.suite import Method, Setting, branches, settings, within
-from lightgen.bench.table import markdown
+from lightgen.bench.suite import Method, Suite, branches, recipes, within
+from lightgen.bench.table import RULES, markdown
 from lightgen.checkpoint import export, save
-from lightgen.cli.bench import identity_of
+from lightgen.cli.bench import parser
 from lightgen.cli.configs import SUITES, locate
 from lightgen.cli.main import main
+from lightgen.cli.sampling import TRAINER_DEFAULTS
 from lightgen.conditioners import ClassLabel
 from lightgen.figures import read_png
 from lightgen.guidance import ConstantGuidance, LinearGuidance
@@ -34,16 +41,14 @@ from lightgen.prior import Prior
 from lightgen.processes.absorbing import Absorbing
 from lightgen.processes.causal import Causal
 from lightgen.recipe import Recipe
-from lightgen.registry import describe
 from lightgen.samplers.argmax_unrolled import ArgmaxUnrolled
 from lightgen.samplers.autoregressive import Autoregressive
 from lightgen.samplers.random_order import RandomOrder
 from lightgen.samplers.sundae import SUNDAE
 from lightgen.samplers.token_critic import TokenCritic
-from lightgen.warps import Warps
 
+PUBLISHED = Path(lightgen.__file__).parents[1] / "benchmarks" / "results"
 SCORE = "KID(efficientnet-lite0@32)"
-TIMES = ("seconds", "git", "device")
 
 
 @pytest.fixture(scope="module")
@@ -66,25 +71,33 @@ def done(suite, tmp_path_factory):
 
 
 def without_times(rows):
-    return [{name: value for name, value in row.items() if name not in TIMES} for row in rows]
+    return [replace(row, seconds=0.0, provenance={}) for row in rows]
+
+
+def of_role(rows, role):
+    return [row for row in rows if row.place.role == role]
+
+
+def save_rows(rows, path):
+    path.write_text("".join(json.dumps(asdict(row)) + "\n" for row in rows))
 
 
 def test_every_method_is_tuned_and_reported_at_every_budget(done, suite):
     rows = read(done)
-    assert len({key(row) for row in rows}) == len(rows)
-    reported = [row for row in rows if row["role"] == "report"]
-    cells = {(row["method"], row["budget"]) for row in reported}
+    assert len({row.key for row in rows}) == len(rows)
+    reported = of_role(rows, "report")
+    cells = {(row.place.method, row.place.budget) for row in reported}
     # Two evaluations a step do not fit into one.
     assert cells == {("SUNDAE", 1), ("SUNDAE", 4), ("ArgmaxUnrolled", 4), ("Ancestral", 1), ("Ancestral", 4)}
-    assert all(sum((r["method"], r["budget"]) == cell for r in reported) == 2 for cell in cells)
-    assert all(0 < row["evaluations"] <= row["budget"] for row in rows if row["role"] != "end")
+    assert all(sum((r.place.method, r.place.budget) == cell for r in reported) == 2 for cell in cells)
+    assert all(0 < row.evaluations <= row.place.budget for row in rows if row.place.role != "baseline")
     for budget in (1, 4):
-        tuning = [r for r in rows if (r["role"], r["method"], r["budget"]) == ("tuning", "SUNDAE", budget)]
-        best = min(tuning, key=lambda row: row["scores"][SCORE])
-        chosen = [r for r in reported if (r["method"], r["budget"]) == ("SUNDAE", budget)]
-        assert len(tuning) == 2 and all(row["warps"] == best["warps"] for row in chosen)
-        assert {row["seed"] for row in tuning}.isdisjoint(row["seed"] for row in chosen)
-    assert [row["method"] for row in rows if row["role"] == "end"] == [
+        tuning = [row for row in rows if row.place == Place("tuning", "SUNDAE", budget)]
+        best = min(tuning, key=lambda row: row.scores[SCORE])
+        chosen = [row for row in rows if row.place == Place("report", "SUNDAE", budget)]
+        assert len(tuning) == 2 and all(row.measurement.recipe == best.measurement.recipe for row in chosen)
+        assert {row.measurement.seed for row in tuning}.isdisjoint(row.measurement.seed for row in chosen)
+    assert [row.place.method for row in of_role(rows, "baseline")] == [
         "training pictures", "reconstructions", "independent tokens",
     ]  # fmt: skip
 
@@ -121,15 +134,16 @@ def test_page_writes_again_what_people_look_at(done, tmp_path, capsys):
             assert (out / name).read_bytes() == (done / name).read_bytes()
         (out / "pictures").unlink(missing_ok=True)
     (out / "results.jsonl").write_text("")
-    for folder, why in ((tmp_path / "nowhere", "has no suite.json"), (out, "has no results yet")):
+    for folder, why in ((tmp_path / "nowhere", "has no suite.json"), (out, "there are no results yet")):
         assert main(["bench", "page", str(folder)]) == 2
         assert why in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["emoji64", "sundae_ablations"])
 def test_published_tables_are_those_of_their_rows(name):
-    folder = Path(lightgen.__file__).parents[1] / "benchmarks" / "results" / name
-    assert markdown(read(folder), identity_of(folder)) == (folder / "table.md").read_text()
+    assert (
+        markdown(read(PUBLISHED / name), read_identity(PUBLISHED / name)) == (PUBLISHED / name / "table.md").read_text()
+    )
 
 
 class Links(HTMLParser):
@@ -150,15 +164,15 @@ class Links(HTMLParser):
 
 
 def test_a_killed_run_goes_on_and_ends_the_same(done, suite, tmp_path, monkeypatch, capsys):
-    out, measure, calls = tmp_path / "out", Laboratory.measure, []
+    out, run, calls = tmp_path / "out", Runner.run, []
 
-    def killed(self, task, on_step=None):
-        calls.append(task)
+    def killed(self, what, on_step=None):
+        calls.append(what)
         if len(calls) == 6:
             raise KeyboardInterrupt
-        return measure(self, task, on_step)
+        return run(self, what, on_step)
 
-    monkeypatch.setattr(Laboratory, "measure", killed)
+    monkeypatch.setattr(Runner, "run", killed)
     assert main(["bench", "--config", str(suite[0]), "--out", str(out)]) == 130
     whole = read(out)
     assert len(whole) == 5
@@ -171,6 +185,19 @@ def test_a_killed_run_goes_on_and_ends_the_same(done, suite, tmp_path, monkeypat
     assert capsys.readouterr().err.count("a Frechet distance from 8 pictures") == 2
     assert main(["bench", "--config", str(suite[0]), "--out", str(out)]) == 0
     assert len(calls) == 1 + len(read(done))
+
+
+def test_a_score_that_is_added_is_measured_for_the_rows_that_lack_it(done, suite, tmp_path, capsys):
+    lines = [json.loads(line) for line in (done / "results.jsonl").read_text().splitlines()]
+    # As if two reported rows, and the best of the tuning, were of a day when there was no coverage or no KID.
+    places = [line.get("place", line) for line in lines]
+    for name, number in (("coverage", -1), ("coverage", -3), (SCORE, [p["role"] for p in places].index("tuning"))):
+        del lines[number]["scores"][name]
+    (tmp_path / "results.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    shutil.copytree(done / "pictures", tmp_path / "pictures")
+    assert main(["bench", "--config", str(suite[0]), "--out", str(tmp_path)]) == 0
+    assert len((tmp_path / "results.jsonl").read_text().splitlines()) == len(lines) + 3
+    assert without_times(read(tmp_path)) == without_times(read(done))
 
 
 def test_shards_share_the_work(done, suite, tmp_path, capsys):
@@ -199,8 +226,9 @@ def test_the_bar_of_a_guided_suite_ends_at_its_total(suite, prior_checkpoint, tm
     process = Causal(layout.vocab_size)
     network = CausalTransformer(process.interface(layout, ClassLabel(2)), dim=8, depth=1, heads=1)
     save(Prior(own.tokenizer, network, process, Recipe(Autoregressive())), tmp_path / "classes.ckpt")
-    methods = {"A": {"prior": "classes", "sampler": {"class_path": "Autoregressive"},
-                     "guidance": {"class_path": "ConstantGuidance", "init_args": {"scale": 2.0}}}}  # fmt: skip
+    guidance = {"class_path": "ConstantGuidance", "init_args": {"scale": 2.0}}
+    recipe = {"sampler": {"class_path": "Autoregressive"}, "guidance": guidance}
+    methods = {"A": {"prior": "classes", "recipe": recipe}}
     text = suite[1] | {"priors": {"classes": str(tmp_path / "classes.ckpt")}, "methods": methods}
     (tmp_path / "suite.yaml").write_text(yaml.safe_dump(text))
 
@@ -216,13 +244,13 @@ def test_the_bar_of_a_guided_suite_ends_at_its_total(suite, prior_checkpoint, tm
 
 
 def test_a_figure_that_cannot_be_made_again_is_noticed(done, tmp_path, capsys):
-    row = next(row for row in read(done) if row["role"] == "report")
-    row["scores"]["precision"] += 1e-3
-    (tmp_path / "results.jsonl").write_text(json.dumps(row) + "\n")
-    assert main(["bench", "replay", str(tmp_path), row["id"]]) == 1
-    row["seed"] += 1
-    (tmp_path / "results.jsonl").write_text(json.dumps(row) + "\n")
+    row = of_role(read(done), "report")[0]
+    row.scores["precision"] += 1e-3
+    save_rows([row], tmp_path / "results.jsonl")
+    assert main(["bench", "replay", str(tmp_path), row.id]) == 1
+    save_rows([replace(row, measurement=replace(row.measurement, weights="others"))], tmp_path / "results.jsonl")
     assert main(["bench", "replay", str(tmp_path), "1"]) == 2
+    assert "have changed since this row was measured" in capsys.readouterr().err
     assert main(["bench", "replay", str(tmp_path), "2"]) == 2
     assert "there is no row 2" in capsys.readouterr().err
 
@@ -238,30 +266,33 @@ def test_compare_finds_what_differs(done, tmp_path, capsys):
 
 
 def shifted(row):
-    return {**row, "scores": {**row["scores"], SCORE: row["scores"][SCORE] + 100}}
+    return replace(row, scores={**row.scores, SCORE: row.scores[SCORE] + 100})
 
 
+SUNDAES = {"sampler": {"class_path": "SUNDAE"}}
 CHANGES = {
-    "there are tiny": {"methods": {"A": {"prior": "none", "sampler": {"class_path": "SUNDAE"}}}},
+    "there are tiny": {"methods": {"A": {"prior": "none", "recipe": SUNDAES}}},
     "which is not there; there are sampler.steps": {
-        "methods": {"A": {"prior": "tiny", "sampler": {"class_path": "SUNDAE"}, "grid": {"sampler.updat": [1]}}}
+        "methods": {"A": {"prior": "tiny", "recipe": SUNDAES, "grid": {"sampler.updat": [1]}}}
     },
     "update must be in (0, 1], not 2": {
-        "methods": {"A": {"prior": "tiny", "sampler": {"class_path": "SUNDAE"}, "grid": {"sampler.update": [2]}}}
+        "methods": {"A": {"prior": "tiny", "recipe": SUNDAES, "grid": {"sampler.update": [2]}}}
     },
     "method A: the sampler MaskGIT does not fit a prior trained with uniform noise": {
-        "methods": {"A": {"prior": "tiny", "sampler": {"class_path": "MaskGIT"}}}
+        "methods": {"A": {"prior": "tiny", "recipe": {"sampler": {"class_path": "MaskGIT"}}}}
     },
     "evaluations must be at least 1, not 0": {"evaluations": [0, 4]},
     "num_images must be above 3": {"num_images": 3},
     "no method has a setting that fits a budget": {
-        "methods": {"A": {"prior": "tiny", "sampler": {"class_path": "ArgmaxUnrolled"}}},
+        "methods": {"A": {"prior": "tiny", "recipe": {"sampler": {"class_path": "ArgmaxUnrolled"}}}},
         "evaluations": [1],
     },
     "tune on other seeds than are reported": {"tuning_seeds": [1]},
     "at least two seeds, all different": {"seeds": [0]},
     "two seeds, all different, or": {"seeds": [0, 1, 1]},
-    "tune_by must be one of KID": {"tune_by": "beauty"},
+    "tune_by must be one of the scores FD, KID": {"tune_by": "beauty"},
+    "tune_by must be one of the scores FD, recall, not KID": {"scores": ["FDScore", "RecallScore"]},
+    "scores must have names of their own, but 2 are called KID": {"scores": ["KIDScore", "KIDScore"]},
     "no checkpoint at gone.ckpt": {"priors": {"tiny": "gone.ckpt"}},
     "no model is called zoo:dogs": {"priors": {"tiny": "zoo:dogs"}},
     "wants as many generated as reference pictures": {"protocol": {"class_path": "Offline"}},
@@ -291,12 +322,10 @@ def test_distances_to_other_statistics_have_other_names(done, suite, tmp_path, c
     path, text = tmp_path / "whole.yaml", suite[1] | {"reference": str(tmp_path / "reference.safetensors")}
     path.write_text(yaml.safe_dump(text))
     assert main(["bench", "--config", str(path), "--out", str(tmp_path / "out")]) == 0
-    plain, whole = ({key(row): row for row in read(folder)} for folder in (done, tmp_path / "out"))
-    assert not {row["id"] for row in plain.values()} & {
-        row["id"] for row in whole.values() if row["source"] != "likelihood"
-    }
-    assert {row["rules"]["frechet_reference"] for row in plain.values()} == {"the reference pictures"}
-    assert {row["rules"]["frechet_reference"] for row in whole.values()} == {"statistics of the whole split"}
+    plain, whole = (read(folder) for folder in (done, tmp_path / "out"))
+    assert not {row.id for row in plain} & {row.id for row in whole if row.place.role != "likelihood"}
+    assert {row.rules["frechet_reference"] for row in plain} == {"the reference pictures"}
+    assert {row.rules["frechet_reference"] for row in whole} == {"statistics of the whole split"}
     for config, folder in ((path, done), (suite[0], tmp_path / "out")):
         assert main(["bench", "--config", str(config), "--out", str(folder)]) == 2
         assert "holds results of another suite (other frechet_reference)" in capsys.readouterr().err
@@ -307,14 +336,14 @@ def test_results_in_half_precision_are_others_and_can_be_made_again(done, suite,
     path.write_text(yaml.safe_dump(suite[1] | {"methods": {"Ancestral": suite[1]["methods"]["Ancestral"]}}))
     command = ["bench", "--config", str(path), "--out", str(tmp_path / "out")]
     assert main([*command, *half]) == 0
-    plain, rows = ({key(row): row for row in read(folder)} for folder in (done, tmp_path / "out"))
-    assert not {row["id"] for row in plain.values()} & {row["id"] for row in rows.values()}
-    assert {row["precision"] for row in plain.values()} == {"32-true"}
+    plain, rows = (read(folder) for folder in (done, tmp_path / "out"))
+    assert not {row.id for row in plain} & {row.id for row in rows}
+    assert {row.measurement.precision for row in plain} == {"32-true"}
     assert main(command) == 2
     assert "holds results of another suite (other precision)" in capsys.readouterr().err
-    last = list(rows.values())[-1]
-    assert last["role"] == "report" and last["precision"] == "bf16-mixed"
-    assert main(["bench", "replay", str(tmp_path / "out"), last["id"]]) == 0
+    last = rows[-1]
+    assert last.place.role == "report" and last.measurement.precision == "bf16-mixed"
+    assert main(["bench", "replay", str(tmp_path / "out"), last.id]) == 0
 
 
 def test_a_measurement_that_two_processes_made_counts_once(done, tmp_path):
@@ -327,31 +356,107 @@ def test_a_measurement_that_two_processes_made_counts_once(done, tmp_path):
 def test_the_page_speaks_of_what_is_reported(done, suite, tmp_path):
     """Whatever the order of the files: a shard's may begin with a row of tuning, of fewer pictures, of another day."""
     rows = read(done)
-    rows[-1]["git"] = "of-another-day"
-    for name, roles in (("results-2-of-2.jsonl", ("tuning",)), ("results.jsonl", ("end", "likelihood", "report"))):
-        (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in rows if row["role"] in roles))
+    rows[-1].provenance["git"] = "of-another-day"
+    for name, roles in (("results-2-of-2.jsonl", ("tuning",)), ("results.jsonl", ("baseline", "likelihood", "report"))):
+        save_rows([row for row in rows if row.place.role in roles], tmp_path / name)
     for name in ("suite.json", "pictures"):
         (tmp_path / name).symlink_to(done / name)
     assert main(["bench", "--config", str(suite[0]), "--out", str(tmp_path)]) == 0
     table, page = (tmp_path / "table.md").read_text(), (tmp_path / "report.html").read_text()
     assert "; 8 pictures a seed against" in table and ". 8 pictures of each of 2 seeds" in page
-    assert "- num_fake: 8\n" in table and f"- git: {rows[-2]['git']}, of-another-day\n" in table
+    assert "- num_fake: 8\n" in table and f"- git: {rows[-2].provenance['git']}, of-another-day\n" in table
 
 
-def test_ends_of_several_tokenizers_go_by_their_priors():
-    rows = [{"role": "end", "method": method, "prior": path} for method, path in (
+def a_row(role, method, budget=None, prior="a.ckpt", evaluations=0.0, seed=0, recipe=None, score=0.0):
+    """A row of results, mostly empty."""
+    source = method if role == "baseline" else "sampler"
+    what = Measurement(source, prior, "w", recipe, seed, 8, {"name": "none"}, "f", {}, None, 8)
+    rules = dict.fromkeys(RULES, "none")
+    return Row(
+        Place(role, method, budget), f"{what.id}{budget}", what, (), {SCORE: score}, evaluations, 0.1, 8, rules, {}
+    )
+
+
+def test_baselines_of_several_tokenizers_go_by_their_priors():
+    rows = [a_row("baseline", method, prior=path) for method, path in (
         ("reconstructions", "a.ckpt"), ("training pictures", "a.ckpt"), ("reconstructions", "b.ckpt"))]  # fmt: skip
-    names = [name for name, _ in ends(rows, {"A": "a.ckpt", "also A": "a.ckpt", "B": "b.ckpt"})]
+    names = [name for name, _ in baselines(rows, {"A": "a.ckpt", "also A": "a.ckpt", "B": "b.ckpt"})]
     assert names == ["training pictures", "reconstructions, A", "reconstructions, B"]
 
 
 def test_sheets_of_pictures_that_are_not_square(tmp_path):
-    found = [Result("a", budget, ({"id": str(budget)},)) for budget in (1, 2)]
+    found = [Result("a", budget, (a_row("report", "a", budget),)) for budget in (1, 2)]
     for result in found:
-        save_cell(torch.full((8, 3, 16, 40), 100, dtype=torch.uint8), tmp_path / f"{result.budget}.png")
+        save_cell(torch.full((8, 3, 16, 40), 100, dtype=torch.uint8), tmp_path / f"{result.rows[0].id}.png")
     save_sheet(found, tmp_path, tmp_path / "sheet.png")
     sheet = read_png(tmp_path / "sheet.png")
     assert int((sheet == 100).all(0).sum()) >= 2 * 8 * 16 * 40
+
+
+def test_adaptive_samplers_stand_where_they_were_measured(tmp_path):
+    recipes = [{"kind": "recipe", "arguments": {"sampler": {"arguments": {"entropy": value}}}} for value in (0.1, 0.2)]
+    rows = [
+        *(a_row("report", "fixed", 4, seed=seed, evaluations=4.0, score=seed) for seed in (0, 1)),
+        *(a_row("report", "EB", None, seed=seed, evaluations=cost + seed, recipe=recipe, score=0.1 * cost)
+          for recipe, cost in zip(recipes, (9.0, 3.0), strict=True) for seed in (0, 1)),
+    ]  # fmt: skip
+    found = results(rows, ["fixed", "EB"])
+    assert [(r.method, r.budget, r.evaluations) for r in found] == [
+        ("fixed", 4, 4.0),
+        ("EB", None, 3.5),
+        ("EB", None, 9.5),
+    ]
+    methods = {name: {"grid": grid} for name, grid in (("fixed", {}), ("EB", {"sampler.entropy": [0.1, 0.2]}))}
+    identity = Identity({}, {}, methods, "f", {}, [4], 8, [0, 1], 8, [9], SCORE, False)
+    table = markdown(rows, identity)
+    assert f"| method | 4 |\n|---|---|\n| fixed | {found[0].score(SCORE)} |\n" in table
+    assert "| EB | 3.5 | 0.3 | entropy 0.2 |\n| EB | 9.5 | 0.9 | entropy 0.1 |\n" in table
+    assert compare(found, found[:2], SCORE)[-1] == "Only in A: EB at 9.5, adaptive."
+    for result in found:
+        save_cell(torch.full((8, 3, 16, 40), 100, dtype=torch.uint8), tmp_path / f"{result.rows[0].id}.png")
+    save_sheet(found, tmp_path, tmp_path / "sheet.png")
+    assert int((read_png(tmp_path / "sheet.png") == 100).all(0).sum()) >= 3 * 8 * 16 * 40
+    save_curves(found, tmp_path / "curves.png", SCORE, {})
+
+
+def test_a_score_that_only_some_rows_have_is_said_to_be_missing():
+    rows = [a_row("report", "a", budget, seed=seed, evaluations=1.0) for budget in (1, 2) for seed in (0, 1)]
+    rows[2].scores["novelty"] = 0.5
+    identity = Identity({}, {}, {"a": {"grid": {}}}, "f", {}, [1, 2], 8, [0, 1], 8, [9], SCORE, False)
+    assert markdown(rows, identity).count("| not measured |") == 2
+    rows[3].scores["novelty"] = 0.5
+    assert markdown(rows, identity).count("| not measured |") == 1
+    del rows[0].scores[SCORE]
+    with pytest.raises(ValueError, match="a at 1 has no KID"):
+        markdown(rows, identity)
+
+
+def test_results_of_before_are_todays(tmp_path):
+    """The published rows, which have no version: their suite finds nothing left to do, and their ids are kept."""
+    folder, made = PUBLISHED / "emoji64", parser()
+    then = {"ArgmaxUnrolled": {"confidence": "warped"}, "MaskGIT": {"confidence": "warped"},
+            "Purity": {"confidence": "warped"}, "Ancestral": {"leave_one_out": False},
+            "PredictorCorrector": {"leave_one_out": False}}  # fmt: skip
+    text = yaml.safe_load(Path(locate("emoji64.yaml", SUITES)).read_text())
+    for sampler in (method["recipe"]["sampler"] for method in text["methods"].values()):
+        sampler["init_args"] = then.get(sampler["class_path"], {}) | sampler.get("init_args", {})
+    (tmp_path / "suite.yaml").write_text(yaml.safe_dump(text, sort_keys=False))
+    parsed = made.instantiate_classes(made.parse_args(["--config", str(tmp_path / "suite.yaml"), "--out", "nowhere"]))
+    suite = Suite(**{name: parsed[name] for name in inspect.signature(Suite).parameters})
+    plan, rows = Plan(suite, Runner.of(suite, Trainer(**TRAINER_DEFAULTS))), read(folder)
+    assert plan.identity() == read_identity(folder)
+    assert plan.missing(rows) == plan.work(rows, None) == 0
+    known = {entry.key for entry in (*plan.baselines(), *plan.likelihoods())}
+    assert known == {row.key for row in rows if row.place.role in ("baseline", "likelihood")}
+    lines = [json.loads(line) for path in sorted(folder.glob("*.jsonl")) for line in path.read_text().splitlines()]
+    assert {row.id for row in rows} == {line["id"] for line in lines}
+
+
+def test_results_of_a_later_version_are_refused(done, tmp_path):
+    row = replace(read(done)[0], version=3)
+    save_rows([row], tmp_path / "results.jsonl")
+    with pytest.raises(ValueError, match=r"line 1 of .*results.jsonl was written by a later lightgen"):
+        read(tmp_path)
 
 
 def test_a_folder_is_one_suites_and_one_writers(done, suite, tmp_path, capsys):
@@ -391,9 +496,8 @@ def test_a_shard_is_a_part_of_a_whole(shard, suite, tmp_path, capsys):
 
 def test_budgets_count_evaluations():
     def steps(sampler, budget, guidance=None, num_tokens=16):
-        setting = Setting(describe(sampler), describe(Warps()), describe(guidance))
-        fitted = within(setting, budget, num_tokens)
-        return fitted and fitted.sampler["arguments"].get("steps", num_tokens)
+        fitted = within(Recipe(sampler, guidance=guidance), budget, num_tokens)
+        return fitted and getattr(fitted.sampler, "steps", num_tokens)
 
     assert steps(SUNDAE(1), 8) == 8
     assert steps(SUNDAE(1), 8, ConstantGuidance(1.0)) == 8
@@ -407,26 +511,26 @@ def test_budgets_count_evaluations():
     assert steps(ArgmaxUnrolled(1), 1) is None
     assert steps(Autoregressive(), 16) == 16
     assert steps(Autoregressive(), 15) is None
-    assert branches(Setting(describe(SUNDAE()), None, None)) == 1
+    assert branches(None) == 1
 
 
 def test_a_grid_is_every_combination():
     grid = {"warps.temperature": [0.5, 1.0], "sampler.update": [0.2, 0.4, 0.6]}
-    found = list(settings(Method("p", SUNDAE(8), Warps(), grid=grid)))
-    pairs = [(s.warps["arguments"]["temperature"], s.sampler["arguments"]["update"]) for s in found]
+    found = list(recipes(Method("p", Recipe(SUNDAE(8)), grid=grid)))
+    pairs = [(recipe.warps.temperature, recipe.sampler.update) for recipe in found]
     assert pairs == [(t, u) for t in (0.5, 1.0) for u in (0.2, 0.4, 0.6)]
 
 
 def test_a_method_may_have_a_prior_for_each_seed(suite, prior_checkpoint, tmp_path, capsys):
     other = tmp_path / "other"
     export(prior_checkpoint, other, half=True)
-    methods = {"SUNDAE": {"prior": ["tiny", "other"], "sampler": {"class_path": "SUNDAE"}}}
+    methods = {"SUNDAE": {"prior": ["tiny", "other"], "recipe": SUNDAES}}
     text = suite[1] | {"priors": {"tiny": str(prior_checkpoint), "other": str(other)}, "methods": methods}
     path = tmp_path / "suite.yaml"
     path.write_text(yaml.safe_dump(text))
     assert main(["bench", "--config", str(path), "--out", str(tmp_path / "out")]) == 0
-    reported = [row for row in read(tmp_path / "out") if row["role"] == "report" and row["budget"] == 4]
-    assert [(row["seed"], row["prior"]) for row in reported] == [(0, str(prior_checkpoint)), (1, str(other))]
+    reported = [row.measurement for row in read(tmp_path / "out") if row.place == Place("report", "SUNDAE", 4)]
+    assert [(what.seed, what.prior) for what in reported] == [(0, str(prior_checkpoint)), (1, str(other))]
     path.write_text(yaml.safe_dump(text | {"seeds": [0, 1, 2]}))
     assert main(["bench", "--config", str(path), "--out", str(tmp_path / "other-out")]) == 2
     assert "method SUNDAE has 2 priors; give one, or one for each of the seeds" in capsys.readouterr().err
@@ -437,11 +541,11 @@ def test_a_method_without_guidance_has_none_whatever_the_prior_does_by_itself(su
     parts = (own.tokenizer, own.network, own.process, own.recipe.replace(guidance=ConstantGuidance(2.0)))
     save(Prior(*parts), tmp_path / "guided.ckpt")
     sampler = {"class_path": "SUNDAE", "init_args": {"steps": 1, "min_steps": 4}}
-    methods = {"SUNDAE": {"prior": "guided", "sampler": sampler}}
+    methods = {"SUNDAE": {"prior": "guided", "recipe": {"sampler": sampler}}}
     text = suite[1] | {"priors": {"guided": str(tmp_path / "guided.ckpt")}, "methods": methods, "evaluations": [4]}
     (tmp_path / "suite.yaml").write_text(yaml.safe_dump(text))
     assert main(["bench", "--config", str(tmp_path / "suite.yaml"), "--out", str(tmp_path / "out")]) == 0
-    assert {row["evaluations"] for row in read(tmp_path / "out") if row["role"] == "report"} == {4.0}
+    assert {row.evaluations for row in of_role(read(tmp_path / "out"), "report")} == {4.0}
 
 
 def test_a_prior_with_a_likelihood_is_measured_by_it(suite, prior_checkpoint, tmp_path):
@@ -451,18 +555,18 @@ def test_a_prior_with_a_likelihood_is_measured_by_it(suite, prior_checkpoint, tm
     for weight in network.parameters():
         torch.nn.init.zeros_(weight)
     save(Prior(tokenizer, network, process, Recipe(RandomOrder(2))), tmp_path / "blank.ckpt")
-    methods = {"RandomOrder": {"prior": "blank", "sampler": {"class_path": "RandomOrder"}}}
+    methods = {"RandomOrder": {"prior": "blank", "recipe": {"sampler": {"class_path": "RandomOrder"}}}}
     text = suite[1] | {"priors": {"blank": str(tmp_path / "blank.ckpt")}, "methods": methods, "evaluations": [2]}
     (tmp_path / "suite.yaml").write_text(yaml.safe_dump(text))
     out = tmp_path / "out"
     assert main(["bench", "--config", str(tmp_path / "suite.yaml"), "--out", str(out)]) == 0
-    row = next(row for row in read(out) if row["role"] == "likelihood")
+    (row,) = of_role(read(out), "likelihood")
     # A network that knows nothing needs log2 V bits for every token.
-    assert row["method"] == "blank"
-    assert row["scores"]["bits per token"] == pytest.approx(math.log2(tokenizer.layout.vocab_size))
+    assert row.place.method == "blank"
+    assert row.scores["bits per token"] == pytest.approx(math.log2(tokenizer.layout.vocab_size))
     assert "| blank | 4.000 ± 0.000 |" in (out / "table.md").read_text()
     assert "4.000 ± 0.000" in (out / "report.html").read_text()
-    assert main(["bench", "replay", str(out), row["id"]]) == 0
+    assert main(["bench", "replay", str(out), row.id]) == 0
 
 
 def test_intervals_are_students():

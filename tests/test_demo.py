@@ -46,7 +46,7 @@ def test_demo(calls, tmp_path, capsys):
     for name in ("samples/grid.png", "reconstructions/reconstructions.png", "bench/curves.png", "bench/sheet.png"):
         assert read_png(out / name).float().std() > 1
     rows = read(out / "bench")
-    cells = {(row["method"], row["budget"]) for row in rows if row["role"] == "report"}
+    cells = {(row.place.method, row.place.budget) for row in rows if row.place.role == "report"}
     assert cells == {(method, budget) for method in ("SUNDAE", "Renoise") for budget in (1, 2)}
     # Nothing was tuned, so nothing says so.
     table, page = (out / "bench" / "table.md").read_text(), (out / "bench" / "report.html").read_text()

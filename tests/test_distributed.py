@@ -56,10 +56,10 @@ def test_a_suite(tmp_path, runs):
     for name, more in (("one", []), ("two", TWO)):
         lightgen("bench", "--config", tmp_path / "suite.yaml", "--out", tmp_path / name, *more)
     one, two = (read(tmp_path / name) for name in ("one", "two"))
-    assert [row["id"] for row in two] == [row["id"] for row in one]
+    assert [row.id for row in two] == [row.id for row in one]
     for a, b in zip(one, two, strict=True):
-        assert b["scores"] == pytest.approx(a["scores"], rel=1e-4, abs=1e-6)
-        assert b["evaluations"] == a["evaluations"]
+        assert b.scores == pytest.approx(a.scores, rel=1e-4, abs=1e-6)
+        assert b.evaluations == a.evaluations
     assert (tmp_path / "two" / "report.html").is_file()
 
 

@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor, distributed, multiprocessing, nn
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
+import lightgen.metrics.scores as scores_module
 from lightgen.functional.weights import OFFLINE, efficientnet_lite0_state_dict, timm_model
 from lightgen.metrics.base import FeatureMetric
 from lightgen.metrics.classification import ClassAccuracy, InceptionScore
@@ -29,6 +30,7 @@ from lightgen.metrics.manifold import PRDC
 from lightgen.metrics.novelty import Novelty
 from lightgen.metrics.pictures import bicubic, bilinear_tensorflow
 from lightgen.metrics.protocols import Custom
+from lightgen.metrics.scores import KIDScore, NoveltyScore, RecallScore
 
 pytestmark = pytest.mark.filterwarnings("ignore:a Frechet distance from")
 
@@ -175,6 +177,28 @@ def test_the_protocol_says_what_was_compared() -> None:
     protocol = scores.protocol()
     assert (protocol["num_real"], protocol["num_fake"], protocol["k"]) == (9, 8, 2)
     assert protocol["features"]["name"] == "_Pixels" and protocol["resize"] == "none"
+
+
+def test_what_scores_share_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, fake, calls = pictures(30, 1), pictures(25, 2, high=200), []
+    for name in ("manifold_scores", "kernel_distance"):
+        function = getattr(scores_module, name)
+        monkeypatch.setattr(scores_module, name, lambda *args, f=function, n=name: calls.append(n) or f(*args))
+    scored(real, fake)
+    assert sorted(calls) == ["kernel_distance", "manifold_scores"]
+
+
+def test_any_scores_may_be_asked_for() -> None:
+    scores = GenerationScores(_Pixels(), scores=[KIDScore(), RecallScore()])
+    for images, is_real in ((pictures(30, 1), True), (pictures(25, 2, high=200), False)):
+        scores.update(images, real=is_real)
+    found = {name: float(value) for name, value in scores.compute().items()}
+    expected = scored(pictures(30, 1), pictures(25, 2, high=200))
+    assert found == {name: expected[name] for name in ("KID(pixels)", "KID(pixels) standard error", "recall")}
+    with pytest.raises(ValueError, match="score novelty compares with training pictures"):
+        GenerationScores(_Pixels(), scores=[NoveltyScore()])
+    with pytest.raises(ValueError, match="scores must name at least one score"):
+        GenerationScores(_Pixels(), scores=[])
 
 
 def test_networks_stay_out_of_modules() -> None:

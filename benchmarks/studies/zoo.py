@@ -18,9 +18,8 @@ import yaml
 from emoji_health import health_on_emoji
 from lightning.pytorch import Trainer
 
-from lightgen.bench.likelihood import bits_per_token
-from lightgen.bench.measure import Laboratory, Task
-from lightgen.bench.suite import Setting
+from lightgen.bench.likelihood import BITS, bits_per_token
+from lightgen.bench.runner import Runner
 from lightgen.checkpoint import KEY, export, fingerprint, load, read
 from lightgen.cli.sampling import TRAINER_DEFAULTS
 from lightgen.data.emoji import Emoji
@@ -28,7 +27,6 @@ from lightgen.functional.files import save_json
 from lightgen.metrics.protocols import Offline
 from lightgen.prior import Prior
 from lightgen.provenance import provenance
-from lightgen.registry import describe
 from lightgen.tokenizers.base import Tokenizer
 from lightgen.zoo import CARD, FOLDER
 
@@ -67,13 +65,12 @@ def scores(model: Any, folder: Path, data: Emoji) -> dict[str, float]:
     if isinstance(model, Tokenizer):
         return health_on_emoji(model)
     assert isinstance(model, Prior)
-    laboratory = Laboratory(data, Offline(), Trainer(**TRAINER_DEFAULTS))
-    own = Setting(*(describe(part) for part in (model.recipe.sampler, model.recipe.warps, model.recipe.guidance)))
-    task = Task("sampler", str(folder), own, 0, laboratory.num_real)
-    found = laboratory.measure(task).scores
+    runner = Runner(data, Offline(), Trainer(**TRAINER_DEFAULTS))
+    what = runner.measurement("sampler", str(folder), 0, runner.evaluator.num_real, model.recipe)
+    found = runner.run(what).scores
     bits = bits_per_token(model, data.dataset("val"), 0)
     if bits is not None:
-        found["bits per token"] = float(bits.mean())
+        found[BITS] = float(bits.mean())
     return found
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from lightgen.bench.results import Result
+
+Cell = tuple[str, int | str]
 
 
 def compare(a: Sequence[Result], b: Sequence[Result], score: str) -> list[str]:
@@ -12,12 +15,12 @@ def compare(a: Sequence[Result], b: Sequence[Result], score: str) -> list[str]:
 
     Args:
         a, b: results.
-        score: the name of the score.
+        score: the label of the score.
 
     Raises:
         ValueError: if the two have no cell in common.
     """
-    first, second = ({(r.method, r.budget): r for r in found} for found in (a, b))
+    first, second = ({_cell(r): r for r in found} for found in (a, b))
     common = [cell for cell in first if cell in second]
     if not common:
         raise ValueError("the two have no method at the same budget in common")
@@ -25,10 +28,17 @@ def compare(a: Sequence[Result], b: Sequence[Result], score: str) -> list[str]:
     for cell in common:
         ours, theirs = first[cell].score(score), second[cell].score(score)
         apart += ours.apart(theirs)
-        lines.append(f"| {cell[0]} | {cell[1]} | {ours} | {theirs} | {'yes' if ours.apart(theirs) else ''} |")
+        differ = "yes" if ours.apart(theirs) else ""
+        lines.append(f"| {first[cell].method} | {first[cell].at} | {ours} | {theirs} | {differ} |")
     lines.append("")
     lines.append(f"{apart} of {len(common)} cells differ in {score} beyond their 95 % intervals.")
-    for name, alone in (("A", set(first) - set(second)), ("B", set(second) - set(first))):
-        if alone:
-            lines.append(f"Only in {name}: {', '.join(f'{method} at {budget}' for method, budget in sorted(alone))}.")
+    for name, here, there in (("A", first, second), ("B", second, first)):
+        if alone := sorted(f"{r.method} at {r.at}" for cell, r in here.items() if cell not in there):
+            lines.append(f"Only in {name}: {', '.join(alone)}.")
     return lines
+
+
+def _cell(result: Result) -> Cell:
+    """What two results must share to be compared: the budget, or the whole recipe where there is none."""
+    by = json.dumps(result.recipe, sort_keys=True) if result.budget is None else result.budget
+    return result.method, by

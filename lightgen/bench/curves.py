@@ -23,10 +23,12 @@ def save_curves(
 ) -> None:
     """Write `curves.png`: a line a method with 95 % intervals, black rings around the Pareto front.
 
+    Every result stands at the evaluations that it was measured to take, whatever its budget.
+
     Args:
         found: what was reported.
         path: of the figure.
-        score: the name of the score.
+        score: the label of the score.
         lines: named horizontal lines to compare with.
         higher_is_better: of the score.
     """
@@ -49,8 +51,9 @@ def save_curves(
     if max(tops) > 0:
         axes[0].set_ylim(-0.04 * max(tops), 1.08 * max(tops))
     _, budgets = sides(found)
-    axes[0].set_xticks(budgets, [str(b) for b in budgets])
-    axes[0].minorticks_off()
+    if budgets:
+        axes[0].set_xticks(budgets, [str(b) for b in budgets])
+        axes[0].minorticks_off()
     axes[0].set_ylabel(score)
     axes[0].set_title(f"{'higher' if higher_is_better else 'lower'} is better; rings: no other method is better and "
                       "cheaper", loc="left", fontsize=10)  # fmt: skip
@@ -63,7 +66,7 @@ def save_curves(
 def _panel(ax: Axes, found: Sequence[Result], cost: Sequence[float], score: str, sign: int) -> None:
     intervals = [r.score(score) for r in found]
     colours = colormaps["tab20"].resampled(20)
-    for number, method in enumerate(sides(found)[0]):
+    for number, method in enumerate(dict.fromkeys(r.method for r in found)):
         ours = [i for i, r in enumerate(found) if r.method == method]
         halves = [_bar(intervals[i]) for i in ours]
         ax.errorbar([cost[i] for i in ours], [intervals[i].mean for i in ours], halves, label=method, capsize=2,

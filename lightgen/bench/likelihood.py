@@ -16,6 +16,8 @@ from lightgen.prior import Prior
 from lightgen.processes.likelihood import estimate, full_sum
 
 BATCH = 64
+BITS = "bits per token"
+"""What a likelihood is called in results."""
 
 
 @torch.no_grad()

@@ -8,17 +8,26 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from lightgen.bench.measure import BITS
-from lightgen.bench.results import Result, chosen, ends, results, sides
-from lightgen.bench.rows import Row
-from lightgen.bench.table import bits, cells, columns, heads, provenance, tuning
+from lightgen.bench.likelihood import BITS
+from lightgen.bench.results import Result, scored, setting, sides
+from lightgen.bench.rows import Identity, Row
+from lightgen.bench.table import (
+    ADAPTIVE,
+    bits,
+    by_baseline,
+    by_cell,
+    by_evaluations,
+    heads,
+    provenance,
+    tuning,
+)
 
 TEMPLATE = Path(__file__).with_name("page.html")
 SHEET = """<h2>The same pictures under every method</h2>
 <div class="wide"><img src="{}" alt="the first pictures of the first seed, a row a method, a column a budget"></div>"""
 
 
-def page(rows: Sequence[Row], identity: Row, title: str, curves: Path, sheet: Path) -> str:
+def page(rows: Sequence[Row], identity: Identity, title: str, curves: Path, sheet: Path) -> str:
     """The page `report.html`.
 
     Args:
@@ -27,46 +36,44 @@ def page(rows: Sequence[Row], identity: Row, title: str, curves: Path, sheet: Pa
         title: of the page.
         curves, sheet: the pictures to put into it; without a sheet, it has no part about it.
     """
-    found = results(rows, list(identity["methods"]))
-    rules = found[0].rows[0]["rules"]
-    score, higher = identity["score"], identity["higher_is_better"]
-    scores = columns(found)
-    tried = [row for row in rows if row["role"] == "tuning"]
+    found, score, higher = scored(rows, identity), identity.score, identity.higher_is_better
+    first = found[0].rows[0]
+    tried = [row for row in rows if row.place.role == "tuning"]
     text = Template(TEMPLATE.read_text())
     return text.substitute(
         title=escape(title),
         score=escape(score),
         lead=escape(
-            f"{'Higher' if higher else 'Lower'} is better. {rules['num_fake']} pictures of each of "
-            f"{len(identity['seeds'])} seeds against {rules['num_real']} reference pictures; ± is the half "
+            f"{'Higher' if higher else 'Lower'} is better. {first.measurement.num_images} pictures of each of "
+            f"{len(identity.seeds)} seeds against {first.num_real} reference pictures; ± is the half "
             f"width of a 95 % interval over seeds.{tuning(rows, identity)}"
         ),
         curves=_inline(curves),
         sheet=SHEET.format(_inline(sheet)) if sheet.is_file() else "",
         by_budget=_budgets(found, score, higher),
-        by_end=_table(
-            ["compare with", score],
-            [[name, f"{row['scores'][score]:.4g}"] for name, row in ends(rows, identity["priors"])],
-        ),
+        by_evaluations=_table([*ADAPTIVE, score, "setting"], by_evaluations(found, identity)),
+        by_baseline=_table(["compare with", score], by_baseline(rows, identity)),
         by_prior=_table(["prior", f"held-out {BITS} ± s.e."], bits(rows)),
-        by_cell=_table(heads(scores), [cells(result, identity, scores) for result in found], sortable=True),
+        by_cell=_table(heads(found), by_cell(found, identity), sortable=True),
         num_tuning=len(tried),
         tuning=_table(
             ["method", "budget", "seed", score, "setting"],
-            [
-                [
-                    r["method"],
-                    str(r["budget"]),
-                    str(r["seed"]),
-                    f"{r['scores'][score]:.4g}",
-                    chosen(r, identity["methods"][r["method"]]["grid"]),
-                ]
-                for r in tried
-            ],
+            [_tried(row, identity) for row in tried if score in row.scores],
             sortable=True,
         ),
         provenance=_table(["what", "value"], [[name, str(value)] for name, value in provenance(rows).items()]),
     )
+
+
+def _tried(row: Row, identity: Identity) -> list[str]:
+    place, what = row.place, row.measurement
+    return [
+        place.method,
+        "adaptive" if place.budget is None else str(place.budget),
+        str(what.seed),
+        f"{row.scores[identity.score]:.4g}",
+        setting(what.recipe or {}, identity.grid(place.method)),
+    ]
 
 
 def _budgets(found: Sequence[Result], score: str, higher: bool) -> str:
@@ -76,6 +83,8 @@ def _budgets(found: Sequence[Result], score: str, higher: bool) -> str:
         budget: (max if higher else min)((i for (_, b), i in intervals.items() if b == budget), key=lambda i: i.mean)
         for budget in budgets
     }
+    if not budgets:
+        return ""
     body = []
     for method in methods:
         line = f"<td>{escape(method)}</td>"
@@ -89,6 +98,8 @@ def _budgets(found: Sequence[Result], score: str, higher: bool) -> str:
 
 
 def _table(heads: Sequence[str], lines: Sequence[Sequence[str]], sortable: bool = False) -> str:
+    if not lines:
+        return ""
     inside = '<button type="button">{}</button>' if sortable else "{}"
     head = "".join(f"<th>{inside.format(escape(name))}</th>" for name in heads)
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in line) + "</tr>" for line in lines)

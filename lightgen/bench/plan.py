@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any, Literal
+from typing import Any
 
-from lightgen.bench.measure import ENDS, FULL_PRECISION, Laboratory, Task, recipe_of
-from lightgen.bench.rows import Row, key
-from lightgen.bench.suite import HIGHER_IS_BETTER, Method, Setting, Suite, budgets, settings, within
-from lightgen.registry import build
-from lightgen.samplers.base import Sampler
-
-Role = Literal["end", "likelihood", "tuning", "report"]
+from lightgen.bench.baselines import BASELINES
+from lightgen.bench.measurement import Measurement
+from lightgen.bench.results import front
+from lightgen.bench.rows import Identity, Key, Place, Role, Row, Rows
+from lightgen.bench.runner import Runner
+from lightgen.bench.suite import Method, Suite, budgets, recipes, within
+from lightgen.metrics.protocols import WHOLE_SPLIT
+from lightgen.recipe import Recipe
+from lightgen.registry import build, describe
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A task and its place in the comparison."""
+    """A measurement and its place in the comparison."""
 
-    role: Role
-    method: str
-    budget: int | None
-    task: Task
+    place: Place
+    measurement: Measurement
 
-    def marks(self) -> Row:
-        """What a row says of its place."""
-        return {"role": self.role, "method": self.method, "budget": self.budget}
+    @property
+    def key(self) -> Key:
+        """That of its row."""
+        return self.place.role, self.place.method, self.place.budget, self.measurement.id
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,9 @@ class Cell:
     """A method at a budget."""
 
     method: str
-    budget: int
-    settings: tuple[Setting, ...]
+    budget: int | None
+    """None where the sampler is adaptive."""
+    recipes: tuple[Recipe, ...]
     """Those that fit the budget; empty where none does."""
 
 
@@ -47,150 +48,171 @@ class Plan:
 
     Args:
         suite: what is compared.
-        laboratory: where.
+        runner: what measures it.
 
     Raises:
         ValueError: if a method does not fit its prior, the numbers of pictures are not the protocol's, or nothing fits
             its budget.
     """
 
-    def __init__(self, suite: Suite, laboratory: Laboratory) -> None:
-        self.suite, self.laboratory = suite, laboratory
-        self.num_images = suite.num_images or laboratory.num_real
+    def __init__(self, suite: Suite, runner: Runner) -> None:
+        self.suite, self.runner = suite, runner
+        self.num_images = suite.num_images or runner.evaluator.num_real
         self.tuning_images = suite.tuning_images or self.num_images
-        suite.protocol.check(None if suite.protocol.whole_split else laboratory.num_real, self.num_images)
+        suite.protocol.check(None if suite.protocol.whole_split else runner.evaluator.num_real, self.num_images)
         for name, method in suite.methods.items():
             self._check(name, method)
         self.cells = [cell for name in suite.methods for cell in self._cells(name)]
-        if not any(cell.settings for cell in self.cells):
+        if not any(cell.recipes for cell in self.cells):
             raise ValueError("no method has a setting that fits a budget; raise evaluations")
 
     def _check(self, name: str, method: Method) -> None:
         try:
-            for prior in (self.laboratory.prior(self.suite.priors[prior]) for prior in method.priors):
-                for setting in settings(method):
-                    prior.chosen(recipe_of(setting, prior))
+            for prior in (self.runner.priors[self.suite.priors[prior]] for prior in method.priors):
+                for recipe in recipes(method):
+                    prior.chosen(recipe)
         except ValueError as error:
             raise ValueError(f"method {name}: {error}") from None
 
     def _cells(self, name: str) -> Iterator[Cell]:
         method = self.suite.methods[name]
+        if method.recipe.sampler.adaptive:
+            yield Cell(name, None, tuple(recipes(method)))
+            return
         num_tokens = self.num_tokens(name)
         for budget in budgets(self.suite, method, num_tokens):
-            fitted = [within(setting, budget, num_tokens) for setting in settings(method)]
+            fitted = [within(recipe, budget, num_tokens) for recipe in recipes(method)]
             yield Cell(name, budget, tuple(f for f in fitted if f is not None))
 
-    def identity(self) -> Row:
-        """What results depend on, as plain data: two plans with the same identity may share a folder."""
-        weights = {name: self.laboratory.weights(path) for name, path in self.suite.priors.items()}
-        precision = self.laboratory.precision
-        return {
-            **self.suite.identity(),
-            "weights": weights,
-            **({} if precision == FULL_PRECISION else {"precision": precision}),
-        }
+    def identity(self) -> Identity:
+        """What results depend on."""
+        suite = self.suite
+        return Identity(
+            priors=suite.priors,
+            weights={name: self.runner.priors.weights(path) for name, path in suite.priors.items()},
+            methods={name: describe(method) for name, method in suite.methods.items()},
+            data=self.runner.evaluator.data_fingerprint,
+            protocol=describe(suite.protocol),
+            evaluations=suite.evaluations,
+            num_images=suite.num_images,
+            seeds=list(suite.seeds),
+            tuning_images=suite.tuning_images,
+            tuning_seeds=list(suite.tuning_seeds),
+            score=suite.label,
+            higher_is_better=suite.tuned_score.higher_is_better,
+            frechet_reference=None if suite.reference is None else WHOLE_SPLIT,
+            precision=self.runner.precision,
+        )
 
-    def ends(self) -> Iterator[Entry]:
+    def baselines(self) -> Iterator[Entry]:
         """What samples are compared with, for each tokenizer once."""
         seen: set[str] = set()
         for checkpoint in self.suite.priors.values():
-            tokenizer = self.laboratory.tokenizer(checkpoint)
-            for source in ENDS:
+            tokenizer = self.runner.priors.tokenizer(checkpoint)
+            for source in BASELINES:
                 known = source if source == "training pictures" else source + tokenizer
                 if known not in seen:
                     seen.add(known)
-                    yield Entry(
-                        "end", source, None, Task(source, checkpoint, None, self.suite.seeds[0], self.num_images)
-                    )
+                    what = self.runner.measurement(source, checkpoint, self.suite.seeds[0], self.num_images)
+                    yield Entry(Place("baseline", source, None), what)
 
     def likelihoods(self) -> Iterator[Entry]:
         """Held-out bits per token of the priors that have a likelihood."""
         for name, checkpoint in self.suite.priors.items():
-            if self.laboratory.prior(checkpoint).process.has_likelihood:
+            if self.runner.priors[checkpoint].process.has_likelihood:
                 num_images = len(self.suite.data.dataset("val"))
-                yield Entry("likelihood", name, None, Task("likelihood", checkpoint, None, 0, num_images))
+                what = self.runner.measurement("likelihood", checkpoint, 0, num_images)
+                yield Entry(Place("likelihood", name, None), what)
 
     def tuning(self, cell: Cell) -> list[Entry]:
         """The measurements that settings are chosen by; none where there is nothing to choose."""
-        if len(cell.settings) < 2:
+        if len(cell.recipes) < 2:
             return []
-        pairs = [(setting, seed) for setting in cell.settings for seed in self.suite.tuning_seeds]
-        return [self._entry("tuning", cell, setting, seed, self.tuning_images) for setting, seed in pairs]
+        pairs = itertools.product(cell.recipes, self.suite.tuning_seeds)
+        return [self._entry("tuning", cell, recipe, seed, self.tuning_images) for recipe, seed in pairs]
 
     def report(self, cell: Cell, rows: list[Row]) -> list[Entry]:
         """The measurements that are reported, once the rows of `tuning` are there."""
-        setting = self.chosen(cell, rows)
-        if setting is None:
-            return []
-        return [self._entry("report", cell, setting, seed, self.num_images) for seed in self.suite.seeds]
+        return self._reports(cell, self.chosen(cell, rows))
 
-    def chosen(self, cell: Cell, rows: list[Row]) -> Setting | None:
-        """The setting with the best mean score on the tuning seeds; None where none fits the budget."""
-        if len(cell.settings) < 2:
-            return cell.settings[0] if cell.settings else None
-        by_name = {row["id"]: row["scores"][self.suite.score] for row in rows if row["role"] == "tuning"}
-        sign = -1 if self.suite.tune_by in HIGHER_IS_BETTER else 1
-        found = [by_name[self.laboratory.name(entry.task)] for entry in self.tuning(cell)]
-        count = len(self.suite.tuning_seeds)
-        means = [sign * fmean(found[first : first + count]) for first in range(0, len(found), count)]
-        return cell.settings[means.index(min(means))]
+    def chosen(self, cell: Cell, rows: list[Row]) -> list[Recipe]:
+        """The recipe with the best mean score on the tuning seeds; of an adaptive sampler, those that none beats.
 
-    def work(self, rows: list[Row], shard: tuple[int, int] | None) -> int:
-        """About how many steps times pictures are left."""
-        done, total = {key(row) for row in rows}, 0
-        for cell in self.share(shard):
-            # Which setting will be reported is not known yet, but they take about the same.
-            entries = [self._entry("report", cell, s, seed, self.num_images) for s in cell.settings[:1]
-                       for seed in self.suite.seeds]  # fmt: skip
-            for entry in [*self.tuning(cell), *entries]:
-                if key({**entry.marks(), "id": self.laboratory.name(entry.task)}) not in done:
-                    assert entry.task.setting is not None
-                    sampler: Sampler = build(entry.task.setting.sampler)
-                    total += sampler.num_steps(self.num_tokens(cell.method)) * entry.task.num_images
-        return total
+        None where none fits the budget.
+        """
+        if len(cell.recipes) < 2:
+            return list(cell.recipes)
+        by_id = {row.measurement.id: row for row in self.done(rows).values() if row.place.role == "tuning"}
+        sign = -1 if self.suite.tuned_score.higher_is_better else 1
+        points: list[tuple[float, float]] = []
+        found, count = [by_id[entry.measurement.id] for entry in self.tuning(cell)], len(self.suite.tuning_seeds)
+        for first in range(0, len(found), count):
+            ours = found[first : first + count]
+            loss = sign * fmean(row.scores[self.suite.label] for row in ours)
+            points.append((fmean(row.evaluations for row in ours), loss))
+        if cell.budget is None:
+            return [recipe for recipe, best in zip(cell.recipes, front(points), strict=True) if best]
+        losses = [loss for _, loss in points]
+        return [cell.recipes[losses.index(min(losses))]]
+
+    def done(self, rows: list[Row]) -> dict[Key, Row]:
+        """What need not be measured again: the rows that have all scores that the suite asks for."""
+        wanted = self.runner.evaluator.labels
+        return {row.key: row for row in rows if row.place.role == "likelihood" or wanted <= row.scores.keys()}
 
     def share(self, shard: tuple[int, int] | None) -> list[Cell]:
         """The cells of a shard. A cell is never divided, because its report depends on its tuning."""
         first, count = shard or (1, 1)
         return self.cells[first - 1 :: count]
 
+    def left(self, cell: Cell, rows: list[Row]) -> list[Entry]:
+        """What of a cell is not measured yet."""
+        done = self.done(rows)
+        tuning = [entry for entry in self.tuning(cell) if entry.key not in done]
+        # Which recipe will be reported is not known before the tuning, but they take about the same.
+        report = self._reports(cell, list(cell.recipes[:1])) if tuning else self.report(cell, rows)
+        return tuning + [entry for entry in report if entry.key not in done]
+
+    def work(self, rows: list[Row], shard: tuple[int, int] | None) -> int:
+        """About how many steps times pictures are left to sample."""
+        total = 0
+        for cell in self.share(shard):
+            for what in (entry.measurement for entry in self.left(cell, rows)):
+                total += build(what.recipe).sampler.num_steps(self.num_tokens(cell.method)) * what.num_images
+        return total
+
     def missing(self, rows: list[Row]) -> int:
-        """How many cells are not reported yet."""
-        reported = Counter((row["method"], row["budget"]) for row in rows if row["role"] == "report")
-        return sum(bool(c.settings) and reported[c.method, c.budget] < len(self.suite.seeds) for c in self.cells)
+        """How many cells are not finished yet."""
+        return sum(bool(self.left(cell, rows)) for cell in self.cells)
 
     def num_tokens(self, method: str) -> int:
         """N of the method's prior."""
-        prior = self.laboratory.prior(self.suite.priors[self.suite.methods[method].priors[0]])
-        return prior.layout().num_tokens
+        return self.runner.priors[self.suite.priors[self.suite.methods[method].priors[0]]].layout().num_tokens
 
-    def _entry(self, role: Role, cell: Cell, setting: Setting, seed: int, num_images: int) -> Entry:
+    def _reports(self, cell: Cell, recipes: list[Recipe]) -> list[Entry]:
+        pairs = itertools.product(recipes, self.suite.seeds)
+        return [self._entry("report", cell, recipe, seed, self.num_images) for recipe, seed in pairs]
+
+    def _entry(self, role: Role, cell: Cell, recipe: Recipe, seed: int, num_images: int) -> Entry:
         priors = self.suite.methods[cell.method].priors
         seeds = self.suite.seeds if role == "report" else self.suite.tuning_seeds
         checkpoint = self.suite.priors[priors[seeds.index(seed) % len(priors)]]
-        return Entry(role, cell.method, cell.budget, Task("sampler", checkpoint, setting, seed, num_images))
+        what = self.runner.measurement("sampler", checkpoint, seed, num_images, recipe)
+        return Entry(Place(role, cell.method, cell.budget), what)
 
 
-def carry_out(
-    plan: Plan,
-    shard: tuple[int, int] | None,
-    rows: list[Row],
-    do: Callable[[Entry], Any],
-) -> None:
-    """Do all measurements of a shard that are not among the rows yet; `do` adds them."""
-    done = {key(row) for row in rows}
+def carry_out(plan: Plan, shard: tuple[int, int] | None, store: Rows, do: Callable[[Entry], Any]) -> None:
+    """Do all measurements of a shard that are not in the store yet; `do` adds them to it."""
+
+    def each(entries: Iterable[Entry]) -> None:
+        done = set(plan.done(store.rows))
+        for entry in entries:
+            if entry.key not in done:
+                do(entry)
+                done.add(entry.key)
+
     if shard is None or shard[0] == 1:
-        for entry in itertools.chain(plan.ends(), plan.likelihoods()):
-            _once(entry, plan, done, do)
+        each(itertools.chain(plan.baselines(), plan.likelihoods()))
     for cell in plan.share(shard):
-        for entry in plan.tuning(cell):
-            _once(entry, plan, done, do)
-        for entry in plan.report(cell, rows):
-            _once(entry, plan, done, do)
-
-
-def _once(entry: Entry, plan: Plan, done: set[tuple[Any, ...]], do: Callable[[Entry], Any]) -> None:
-    known = key({**entry.marks(), "id": plan.laboratory.name(entry.task)})
-    if known not in done:
-        do(entry)
-        done.add(known)
+        each(plan.tuning(cell))
+        each(plan.report(cell, store.rows))

@@ -3,18 +3,92 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
+from lightgen.bench.former import identity_of_0_1, row_of_0_1
+from lightgen.bench.measurement import FULL_PRECISION, Measurement
 from lightgen.functional.files import save_json
 
-Row = dict[str, Any]
+Role = Literal["baseline", "likelihood", "tuning", "report"]
+Key = tuple[str, str, int | None, str]
+
+VERSION = 2
+"""Of rows and suites in files; those of 0.1 have none."""
 PATTERN = "results*.jsonl"
 SUITE = "suite.json"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a measurement stands in the comparison."""
+
+    role: Role
+    method: str
+    """Or the baseline's or the prior's name."""
+    budget: int | None
+    """Network evaluations; None where none are spent, and for adaptive samplers, which spend what they measure."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A measurement and its result, with everything that is needed to make it again."""
+
+    place: Place
+    id: str
+    """What it goes by, and its pictures."""
+    measurement: Measurement
+    scored_by: tuple[dict[str, Any], ...]
+    """The scores that were computed, as plain data."""
+    scores: dict[str, float]
+    """Values by label."""
+    evaluations: float
+    """Network evaluations of a picture, on average."""
+    seconds: float
+    """Of sampling (without decoding and scoring) a picture, on average."""
+    num_real: int
+    """Reference pictures."""
+    rules: dict[str, Any]
+    """What must be known to compare the scores with others."""
+    provenance: dict[str, str]
+    """Versions and machine."""
+    version: int = VERSION
+
+    @property
+    def key(self) -> Key:
+        """What no two results of a folder have in common."""
+        return self.place.role, self.place.method, self.place.budget, self.measurement.id
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What the results of a folder depend on, as plain data: two suites with the same may share it."""
+
+    priors: dict[str, str]
+    weights: dict[str, str]
+    methods: dict[str, dict[str, Any]]
+    data: str
+    protocol: dict[str, Any]
+    evaluations: list[int]
+    num_images: int | None
+    seeds: list[int]
+    tuning_images: int | None
+    tuning_seeds: list[int]
+    score: str
+    """The label of the score that settings are chosen by."""
+    higher_is_better: bool
+    frechet_reference: str | None = None
+    precision: str = FULL_PRECISION
+    version: int = VERSION
+
+    def grid(self, method: str) -> list[str]:
+        """The arguments of a method that were searched."""
+        return list(self.methods[method]["grid"])
 
 
 class Rows:
@@ -35,11 +109,11 @@ class Rows:
         """Add a row to the file, and to `rows`."""
         if self.writes:
             with self.path.open("a") as file:
-                file.write(json.dumps(row) + "\n")
-        self.rows.append(row)
+                file.write(json.dumps(asdict(row)) + "\n")
+        self.rows = latest([*self.rows, row])
 
     @contextmanager
-    def writing(self, identity: Row) -> Iterator[None]:
+    def writing(self, identity: Identity) -> Iterator[None]:
         """Hold the file, and mark the folder as that of one suite.
 
         Raises:
@@ -55,43 +129,75 @@ class Rows:
         except Timeout:
             raise ValueError(f"another process is writing {self.path}; wait for it, or choose another --out") from None
         try:
-            _claim(self.folder / SUITE, identity)
+            _claim(self.folder, identity)
             _mend(self.path)
             yield
         finally:
             lock.release()
 
 
-def key(row: Row) -> tuple[Any, ...]:
-    """What no two rows have in common."""
-    return row["role"], row["method"], row["budget"], row["id"]
+def latest(rows: Iterable[Row]) -> list[Row]:
+    """Each result once: the first, unless a later one has scores that it lacks."""
+    found: dict[Key, Row] = {}
+    for row in rows:
+        if row.key not in found or row.scores.keys() - found[row.key].scores.keys():
+            found[row.key] = row
+    return list(found.values())
 
 
 def read(folder: Path) -> list[Row]:
     """All rows of a folder, file by file, each once, without a last line that a killed process left unfinished.
 
     Raises:
-        ValueError: if a whole line is damaged; it names file and line.
+        ValueError: if a whole line is damaged or of a later version; it names file and line.
     """
-    rows: dict[tuple[Any, ...], Row] = {}
-    for path in sorted(folder.glob(PATTERN)):
-        for number, line in enumerate(path.read_text().splitlines(keepends=True), 1):
-            if not line.endswith("\n"):
-                break
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError:
-                raise ValueError(f"line {number} of {path} is damaged; delete it to measure it again") from None
-            rows.setdefault(key(row), row)
-    return list(rows.values())
+    return latest(row for path in sorted(folder.glob(PATTERN)) for row in _lines(path))
 
 
-def _claim(path: Path, identity: Row) -> None:
+def read_identity(folder: Path) -> Identity:
+    """The suite that a folder's results are of.
+
+    Raises:
+        ValueError: if it holds none.
+    """
+    path = folder / SUITE
     if not path.is_file():
-        save_json(identity, path)
+        raise ValueError(f"{folder} is not a folder that `lightgen bench` wrote: it has no {SUITE}")
+    data = json.loads(path.read_text())
+    return Identity(**(data if _is_current(data, str(path)) else identity_of_0_1(data)))
+
+
+def _lines(path: Path) -> Iterator[Row]:
+    for number, line in enumerate(path.read_text().splitlines(keepends=True), 1):
+        if not line.endswith("\n"):
+            return
+        where = f"line {number} of {path}"
+        try:
+            data = json.loads(line)
+        except json.JSONDecodeError:
+            raise ValueError(f"{where} is damaged; delete it to measure it again") from None
+        yield _row(data if _is_current(data, where) else row_of_0_1(data))
+
+
+def _row(data: dict[str, Any]) -> Row:
+    place, measurement = Place(**data["place"]), Measurement(**data["measurement"])
+    return Row(**{**data, "place": place, "measurement": measurement, "scored_by": tuple(data["scored_by"])})
+
+
+def _is_current(data: dict[str, Any], where: str) -> bool:
+    version = data.get("version", 1)
+    if version > VERSION:
+        raise ValueError(f"{where} was written by a later lightgen (version {version} of results, not {VERSION})")
+    return bool(version == VERSION)
+
+
+def _claim(folder: Path, identity: Identity) -> None:
+    path = folder / SUITE
+    if not path.is_file():
+        save_json(asdict(identity), path)
         return
-    here, there = json.loads(json.dumps(identity)), json.loads(path.read_text())
-    if different := [name for name in {**here, **there} if here.get(name) != there.get(name)]:
+    here, there = Identity(**json.loads(json.dumps(asdict(identity)))), read_identity(folder)
+    if different := [f.name for f in fields(Identity) if getattr(here, f.name) != getattr(there, f.name)]:
         raise ValueError(
             f"{path.parent} holds results of another suite (other {', '.join(different)}); choose another --out"
         )

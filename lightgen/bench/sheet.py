@@ -10,7 +10,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from lightgen.bench.measure import SHOWN
+from lightgen.bench.generator import SHOWN
 from lightgen.bench.results import Result, sides
 from lightgen.figures import GAP, grid, read_png, save_png
 
@@ -26,25 +26,38 @@ def save_cell(images: Tensor, path: Path) -> None:
 def save_sheet(found: Sequence[Result], pictures: Path, path: Path) -> None:
     """Write `sheet.png`: a row a method, a column a budget, in each cell the first pictures of the first seed.
 
+    Adaptive samplers, which have no budget, stand below, each picture under the evaluations that it took.
+
     Args:
         found: what was reported.
         pictures: the folder with the first pictures of each measurement.
         path: of the sheet.
     """
-    cells = {(r.method, r.budget): read_png(pictures / f"{r.rows[0]['id']}.png") for r in found}
     methods, budgets = sides(found)
+    placed = {(r.method, r.budget): r for r in found}
+    adaptive = [r for r in found if r.budget is None]
+    lines = [(m, [str(b) for b in budgets], [placed.get((m, b)) for b in budgets]) for m in methods]
+    for method in dict.fromkeys(r.method for r in adaptive):
+        ours = [r for r in adaptive if r.method == method]
+        lines.append((method, [f"{r.evaluations:.1f}" for r in ours], list(ours)))
+    cells = {r.rows[0].id: read_png(pictures / f"{r.rows[0].id}.png") for r in found}
     height, width = next(iter(cells.values())).shape[1:]
     step = (height + 4 * GAP, width + 4 * GAP)
-    sheet = Image.new("RGB", (LABEL + step[1] * len(budgets), HEAD + step[0] * len(methods)), "white")
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(FONT_SIZE)
-    pen.text((6, 4), "network evaluations", "black", font)
-    for column, budget in enumerate(budgets):
-        pen.text((LABEL + column * step[1], 4), str(budget), "black", font)
-    for row, method in enumerate(methods):
-        top = HEAD + row * step[0]
+    # Columns are named where names change: over the first method, and over each adaptive one.
+    named = [i == 0 or heads != lines[i - 1][1] for i, (_, heads, _) in enumerate(lines)]
+    size = (LABEL + step[1] * max(len(heads) for _, heads, _ in lines), HEAD * sum(named) + step[0] * len(lines))
+    sheet = Image.new("RGB", size, "white")
+    pen, font, top = ImageDraw.Draw(sheet), ImageFont.load_default(FONT_SIZE), 0
+    for (method, heads, shown), is_named in zip(lines, named, strict=True):
+        if is_named:
+            pen.text((6, top + 4), "network evaluations", "black", font)
+            for column, head in enumerate(heads):
+                pen.text((LABEL + column * step[1], top + 4), head, "black", font)
+            top += HEAD
         pen.text((6, top + height // 2 - FONT_SIZE), method.replace(" ", "\n", 1), "black", font)
-        for column, budget in enumerate(budgets):
-            if (method, budget) in cells:
-                array = cells[method, budget].expand(3, -1, -1).permute(1, 2, 0).numpy()
+        for column, result in enumerate(shown):
+            if result is not None:
+                array = cells[result.rows[0].id].expand(3, -1, -1).permute(1, 2, 0).numpy()
                 sheet.paste(Image.fromarray(np.ascontiguousarray(array)), (LABEL + column * step[1], top))
+        top += step[0]
     save_png(torch.from_numpy(np.array(sheet).transpose(2, 0, 1).copy()), path)

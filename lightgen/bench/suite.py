@@ -4,40 +4,31 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from lightgen.data.base import ImageData
 from lightgen.guidance.base import Guidance
-from lightgen.metrics.base import frechet_name
-from lightgen.metrics.protocols import WHOLE_SPLIT, EvaluationProtocol
+from lightgen.metrics.protocols import EvaluationProtocol
+from lightgen.metrics.scores import Score, checked
+from lightgen.recipe import Recipe
 from lightgen.registry import build, describe
-from lightgen.samplers.base import Sampler
-from lightgen.warps import Warps
-
-HIGHER_IS_BETTER = ("precision", "recall", "density", "coverage")
-LOWER_IS_BETTER = ("KID", "FD")
-PARTS = ("sampler", "warps", "guidance")
 
 
 @dataclass(frozen=True)
 class Method:
-    """A line of the comparison: a sampler on a prior, and the settings of it that are tried.
+    """A line of the comparison: a recipe on a prior, and the settings of it that are tried.
 
     Args:
         prior: one of the suite's; or one for each reporting seed, so that intervals are over trainings too.
-        sampler: its `steps` follow from the budget.
-        warps: temperature and the like; None takes those of the prior.
-        guidance: None does without.
-        grid: values by argument, e.g. `{warps.temperature: [0.7, 1.0], guidance.scale: [1, 2]}`; every combination is
-            tried.
-        evaluations: budgets in place of the suite's.
+        recipe: sampler, warps and guidance; the sampler's `steps` follow from the budget.
+        grid: values by argument of the recipe, e.g. `{warps.temperature: [0.7, 1.0], guidance.scale: [1, 2]}`; every
+            combination is tried.
+        evaluations: budgets in place of the suite's; none for an adaptive sampler, which spends what it measures.
     """
 
     prior: str | list[str]
-    sampler: Sampler
-    warps: Warps | None = None
-    guidance: Guidance | None = None
+    recipe: Recipe
     grid: dict[str, list[Any]] = field(default_factory=dict)
     evaluations: list[int] | None = None
 
@@ -47,20 +38,13 @@ class Method:
         return [self.prior] if isinstance(self.prior, str) else self.prior
 
 
-@dataclass(frozen=True)
-class Setting:
-    """How pictures are made: components as plain data, so that a row of results holds all of it."""
-
-    sampler: dict[str, Any]
-    warps: dict[str, Any] | None
-    guidance: dict[str, Any] | None
-
-
 class Suite:
     """A fair comparison: every method is tuned at every budget, on other seeds than those that are reported.
 
     A budget is a number of network evaluations for a picture; a method takes as many steps as fit, so that a guided
-    step, which evaluates the network with and without the class, counts twice.
+    step, which evaluates the network with and without the class, counts twice. An adaptive sampler has no budget: of
+    the recipes in its grid, those are reported that none of the others beats on the tuning seeds both in evaluations
+    and in score.
 
     Args:
         priors: checkpoints by name.
@@ -72,8 +56,9 @@ class Suite:
         seeds: of the pictures that are reported, at least two.
         tuning_images: for each tuning seed and setting; None takes `num_images`.
         tuning_seeds: of the pictures that settings are chosen by.
-        tune_by: the score that settings are chosen by: KID, FD, precision, recall, density or coverage.
-        novelty: whether to compare with all training pictures too, which finds copies.
+        scores: what is computed, e.g. `[FDScore, KIDScore, NoveltyScore]`; None takes FD, KID, precision, recall,
+            density and coverage. Measurements that lack one of them are made again.
+        tune_by: the name of the score that settings are chosen by, e.g. KID or recall.
         reference: a file of statistics of the whole split that the Frechet distance is to, made where it is missing;
             None takes the reference pictures.
         batch_size: pictures at a time.
@@ -94,15 +79,15 @@ class Suite:
         seeds: tuple[int, ...] = (0, 1, 2),
         tuning_images: int | None = None,
         tuning_seeds: tuple[int, ...] = (1000,),
+        scores: list[Score] | None = None,
         tune_by: str = "KID",
-        novelty: bool = False,
         reference: str | None = None,
         batch_size: int = 64,
     ) -> None:
         self.priors, self.methods, self.data, self.protocol = priors, methods, data, protocol
         self.evaluations, self.num_images, self.seeds = evaluations, num_images, tuple(seeds)
         self.tuning_images, self.tuning_seeds = tuning_images or num_images, tuple(tuning_seeds)
-        self.tune_by, self.novelty, self.reference, self.batch_size = tune_by, novelty, reference, batch_size
+        self.scores, self.tune_by, self.reference, self.batch_size = checked(scores), tune_by, reference, batch_size
         self._check()
 
     def _check(self) -> None:
@@ -115,7 +100,7 @@ class Suite:
                 raise ValueError(
                     f"method {name} has {len(method.priors)} priors; give one, or one for each of the seeds"
                 )
-            list(settings(method))
+            list(recipes(method))
         budgets = [b for method in self.methods.values() for b in method.evaluations or self.evaluations]
         for what, numbers in (("evaluations", budgets), ("batch_size", [self.batch_size])):
             if not numbers or min(numbers) < 1:
@@ -127,86 +112,67 @@ class Suite:
             raise ValueError("a suite needs at least two seeds, all different, or there are no intervals")
         if both := set(self.seeds) & set(self.tuning_seeds):
             raise ValueError(f"seed {min(both)} is both tuned on and reported; tune on other seeds than are reported")
-        if not self.tuning_seeds and any(len(list(settings(m))) > 1 for m in self.methods.values()):
+        if not self.tuning_seeds and any(len(list(recipes(m))) > 1 for m in self.methods.values()):
             raise ValueError("methods with a grid need tuning_seeds")
         if self.protocol.whole_split and self.reference is None:
             raise ValueError(
                 f"protocol {self.protocol.name} wants statistics of the whole {self.protocol.split} split; "
                 "give a file for them with reference: it is made where it is missing"
             )
-        if self.tune_by not in HIGHER_IS_BETTER + LOWER_IS_BETTER:
-            raise ValueError(
-                f"tune_by must be one of {', '.join(LOWER_IS_BETTER + HIGHER_IS_BETTER)}, not {self.tune_by}"
-            )
+        if self.tune_by not in (names := [score.name for score in self.scores]):
+            raise ValueError(f"tune_by must be one of the scores {', '.join(names)}, not {self.tune_by}")
 
     @property
-    def score(self) -> str:
-        """The name in results of the score that settings are chosen by: KID and FD go by their feature network."""
-        network = self.protocol.features.name
-        return {"KID": f"KID({network})", "FD": frechet_name(network)}.get(self.tune_by, self.tune_by)
+    def tuned_score(self) -> Score:
+        """The score that settings are chosen by."""
+        return next(score for score in self.scores if score.name == self.tune_by)
 
-    def identity(self) -> dict[str, Any]:
-        """What results depend on but for the weights, as plain data."""
-        return {
-            "priors": self.priors,
-            "methods": {name: describe(method) for name, method in self.methods.items()},
-            "data": self.data.fingerprint,
-            "protocol": describe(self.protocol),
-            "evaluations": self.evaluations,
-            "num_images": self.num_images,
-            "seeds": list(self.seeds),
-            "tuning_images": self.tuning_images,
-            "tuning_seeds": list(self.tuning_seeds),
-            "score": self.score,
-            "higher_is_better": self.tune_by in HIGHER_IS_BETTER,
-            "novelty": self.novelty,
-            **({} if self.reference is None else {"frechet_reference": WHOLE_SPLIT}),
-        }
+    @property
+    def label(self) -> str:
+        """What results call it."""
+        return self.tuned_score.label(self.protocol.features.name)
 
 
-def settings(method: Method) -> Iterator[Setting]:
+def recipes(method: Method) -> Iterator[Recipe]:
     """Every combination of a method's grid.
 
     Raises:
         ValueError: if the grid names an argument that there is not, or a value is out of range.
     """
     for values in itertools.product(*method.grid.values()):
-        parts = {name: describe(getattr(method, name)) for name in PARTS}
+        parts = describe(method.recipe)
         for path, value in zip(method.grid, values, strict=True):
-            _set(parts, path, value)
-        for part in parts.values():
-            build(part)
-        yield Setting(**parts)
+            _set(parts["arguments"], path, value)
+        yield build(parts)
 
 
-def within(setting: Setting, budget: int, num_tokens: int) -> Setting | None:
-    """The setting with as many steps as take at most `budget` network evaluations; None if not even one step does."""
-    if "steps" not in setting.sampler["arguments"]:
-        return setting if most_evaluations(setting, num_tokens) <= budget else None
+def within(recipe: Recipe, budget: int, num_tokens: int) -> Recipe | None:
+    """The recipe with as many steps as take at most `budget` network evaluations; None if not even one step does."""
+    sampler = describe(recipe.sampler)
+    if "steps" not in sampler["arguments"]:
+        return recipe if most_evaluations(recipe, num_tokens) <= budget else None
     for steps in range(budget, 0, -1):
-        arguments = {**setting.sampler["arguments"], "steps": steps}
-        fitted = replace(setting, sampler={**setting.sampler, "arguments": arguments})
+        arguments = {**sampler["arguments"], "steps": steps}
+        fitted = recipe.replace(sampler=build({**sampler, "arguments": arguments}))
         if most_evaluations(fitted, num_tokens) <= budget:
             return fitted
     return None
 
 
 def budgets(suite: Suite, method: Method, num_tokens: int) -> list[int]:
-    """The budgets of a method; one that has no steps to choose has those that its settings take."""
-    if hasattr(method.sampler, "steps"):
+    """The budgets of a method; one that has no steps to choose has those that its recipes take."""
+    if "steps" in describe(method.recipe.sampler)["arguments"]:
         return method.evaluations or suite.evaluations
-    return sorted({most_evaluations(setting, num_tokens) for setting in settings(method)})
+    return sorted({most_evaluations(recipe, num_tokens) for recipe in recipes(method)})
 
 
-def most_evaluations(setting: Setting, num_tokens: int) -> int:
+def most_evaluations(recipe: Recipe, num_tokens: int) -> int:
     """The most network evaluations that a picture may take."""
-    sampler: Sampler = build(setting.sampler)
-    return sampler.num_evaluations(num_tokens, branches(setting))
+    return recipe.sampler.num_evaluations(num_tokens, branches(recipe.guidance))
 
 
-def branches(setting: Setting) -> int:
+def branches(guidance: Guidance | None) -> int:
     """Network evaluations of a step of one evaluation: those of the branches of guidance."""
-    guidance: Guidance | None = build(setting.guidance)
     return 1 if guidance is None else len(guidance.branches)
 
 

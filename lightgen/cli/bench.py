@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import inspect
-import json
 import re
 from pathlib import Path
-from typing import Any
 
 from lightning.pytorch import Trainer
 
 from lightgen.bench.compare import compare
 from lightgen.bench.curves import save_curves
-from lightgen.bench.measure import BITS, FULL_PRECISION, Laboratory, Task
+from lightgen.bench.likelihood import BITS
 from lightgen.bench.page import page
 from lightgen.bench.plan import Entry, Plan, carry_out
-from lightgen.bench.results import chosen, ends, results
-from lightgen.bench.rows import SUITE, Row, Rows, read
+from lightgen.bench.results import baselines, results, scored, setting
+from lightgen.bench.rows import Identity, Row, Rows, read, read_identity
+from lightgen.bench.runner import Runner
 from lightgen.bench.sheet import save_cell, save_sheet
-from lightgen.bench.suite import Setting, Suite
+from lightgen.bench.suite import Suite
 from lightgen.bench.table import markdown
 from lightgen.cli.configs import SUITES, with_located_configs
 from lightgen.cli.output import set_up_output
@@ -67,62 +66,60 @@ def main(args: list[str]) -> int:
 
 def run(suite: Suite, out: Path, shard: tuple[int, int] | None, trainer: Trainer) -> None:
     """Do what is left of a suite, then write table, curves, sheet and report."""
-    laboratory = Laboratory.of(suite, trainer)
-    plan = Plan(suite, laboratory)
+    plan = Plan(suite, Runner.of(suite, trainer))
     # Of several processes, one writes; the others only sample with it.
     store, identity = Rows(out, shard, writes=trainer.is_global_zero), plan.identity()
     with store.writing(identity):
         measure(plan, store, shard)
         if not store.writes:
             return
-        store.rows = read(out)
-        if missing := plan.missing(store.rows):
+        rows = read(out)
+        if missing := plan.missing(rows):
             print(
                 f"{missing} of {len(plan.cells)} cells are left to other shards; the last to finish writes the report"
             )
             return
-        write(out, store.rows, identity)
+        write(out, rows, identity)
 
 
 def measure(plan: Plan, store: Rows, shard: tuple[int, int] | None) -> None:
     """Measure what is not measured yet, with a progress bar and a line a measurement."""
-    score = plan.suite.score
     with progress_bar("measuring", plan.work(store.rows, shard)) as advance:
 
         def do(entry: Entry) -> None:
-            measured = plan.laboratory.measure(entry.task, lambda _, ids: advance(len(ids)))
-            row = {**entry.marks(), **plan.laboratory.row(entry.task, measured)}
-            if store.writes and len(measured.shown):
-                save_cell(measured.shown, store.folder / PICTURES / f"{row['id']}.png")
+            outcome = plan.runner.run(entry.measurement, lambda _, ids: advance(len(ids)))
+            row = plan.runner.row(entry.place, entry.measurement, outcome)
+            if store.writes and len(outcome.shown):
+                save_cell(outcome.shown, store.folder / PICTURES / f"{row.id}.png")
             store.append(row)
             if store.writes:
-                print(line(row, score, plan.suite.methods), flush=True)
+                print(line(row, plan.suite), flush=True)
 
-        carry_out(plan, shard, store.rows, do)
+        carry_out(plan, shard, store, do)
 
 
-def line(row: Row, score: str, methods: dict[str, Any]) -> str:
+def line(row: Row, suite: Suite) -> str:
     """What is said of a measurement."""
-    if row["role"] == "likelihood":
-        return f"{row['method']}: {row['scores'][BITS]:.3f} {BITS}"
-    value = f"{score} {row['scores'][score]:.4f}"
-    if row["role"] == "end":
-        return f"{row['method']}: {value}"
-    setting = chosen(row, list(methods[row["method"]].grid))
-    how = f", {setting}" if setting else ""
+    place, what = row.place, row.measurement
+    if place.role == "likelihood":
+        return f"{place.method}: {row.scores[BITS]:.3f} {BITS}"
+    value = f"{suite.label} {row.scores[suite.label]:.4f}"
+    if place.role == "baseline":
+        return f"{place.method}: {value}"
+    how = setting(what.recipe or {}, list(suite.methods[place.method].grid))
+    at = f"{row.evaluations:.1f} evaluations" if place.budget is None else str(place.budget)
     return (
-        f"{row['role']}: {row['method']} at {row['budget']}{how}, seed {row['seed']}: {value}, "
-        f"{1000 * row['seconds']:.3g} ms a picture"
+        f"{place.role}: {place.method} at {at}{f', {how}' * bool(how)}, seed {what.seed}: {value}, "
+        f"{1000 * row.seconds:.3g} ms a picture"
     )
 
 
-def write(out: Path, rows: list[Row], identity: Row) -> None:
+def write(out: Path, rows: list[Row], identity: Identity) -> None:
     """Write what people look at, and say where it is."""
-    found = results(rows, list(identity["methods"]))
-    score = identity["score"]
-    lines = {name: row["scores"][score] for name, row in ends(rows, identity["priors"])}
+    found, score = scored(rows, identity), identity.score
+    lines = {name: row.scores[score] for name, row in baselines(rows, identity.priors)}
     save_text(markdown(rows, identity), out / "table.md")
-    save_curves(found, out / "curves.png", score, lines, identity["higher_is_better"])
+    save_curves(found, out / "curves.png", score, lines, identity.higher_is_better)
     sheet = out / "sheet.png"
     if (out / PICTURES).is_dir():
         save_sheet(found, out / PICTURES, sheet)
@@ -139,11 +136,11 @@ def main_compare(args: list[str]) -> int:
     made.add_argument("b", type=Path, help="another one")
     made.add_argument("--score", help="its name in the tables; default: the one that A was tuned by")
     parsed = made.parse_args(args)
-    identities = [identity_of(folder) for folder in (parsed.a, parsed.b)]
-    score = parsed.score or identities[0]["score"]
-    found = [results(read(f), list(i["methods"])) for f, i in zip((parsed.a, parsed.b), identities, strict=True)]
+    identities = [read_identity(folder) for folder in (parsed.a, parsed.b)]
+    score = parsed.score or identities[0].score
+    found = [results(read(f), i.methods) for f, i in zip((parsed.a, parsed.b), identities, strict=True)]
     for name, some in zip((parsed.a, parsed.b), found, strict=True):
-        if not some or score not in some[0].score_names:
+        if not some or not all(result.has(score) for result in some):
             raise ValueError(f"{name} has no results of {score}")
     print("\n".join(compare(found[0], found[1], score)))
     return 0
@@ -161,17 +158,14 @@ def main_replay(args: list[str]) -> int:
     if not rows:
         raise ValueError(f"{parsed.folder} is not a folder that `lightgen bench` wrote: it has no results")
     row = row_of(rows, parsed.row)
-    # Rows had no precision when there was only one.
-    trainer = Trainer(**TRAINER_DEFAULTS, precision=row.get("precision", FULL_PRECISION))  # type: ignore[arg-type]
-    laboratory = Laboratory.again(row, trainer)
-    setting = None if row["sampler"] is None else Setting(row["sampler"], row["warps"], row["guidance"])
-    task = Task(row["source"], row["prior"], setting, row["seed"], row["num_images"])
-    if laboratory.name(task) != row["id"]:
-        raise ValueError(f"{row['prior']} or the pictures have changed since this row was measured")
-    scores = laboratory.measure(task).scores
+    what = row.measurement
+    runner = Runner.again(row, Trainer(**TRAINER_DEFAULTS, precision=what.precision))  # type: ignore[arg-type]
+    if (what.weights, what.data_fingerprint) != (runner.priors.weights(what.prior), runner.evaluator.data_fingerprint):
+        raise ValueError(f"{what.prior} or the pictures have changed since this row was measured")
+    scores = runner.run(what).scores
     # Relative where figures are above 1: a Frechet distance of a thousand has six digits before the others.
-    worst = max(abs(scores[name] - value) / max(1.0, abs(value)) for name, value in row["scores"].items())
-    for name, value in row["scores"].items():
+    worst = max(abs(scores[name] - value) / max(1.0, abs(value)) for name, value in row.scores.items())
+    for name, value in row.scores.items():
         print(f"{name:<40} {value:.8f}  again {scores[name]:.8f}")
     print(f"largest difference {worst:.1e}")
     return int(worst > TOLERANCE)
@@ -182,28 +176,12 @@ def main_page(args: list[str]) -> int:
     made = PlainParser(prog="lightgen bench page", description=main_page.__doc__)
     made.add_argument("folder", type=Path, help="a folder that `lightgen bench` wrote")
     folder = made.parse_args(args).folder
-    identity, rows = identity_of(folder), read(folder)
-    if not results(rows, list(identity["methods"])):
-        raise ValueError(f"{folder} has no results yet")
-    write(folder, rows, identity)
+    write(folder, read(folder), read_identity(folder))
     return 0
 
 
 WITH_RESULTS = {"compare": main_compare, "replay": main_replay, "page": main_page}
 """What is done with results that are there: `lightgen bench NAME`."""
-
-
-def identity_of(folder: Path) -> Row:
-    """The suite that a folder's results are of.
-
-    Raises:
-        ValueError: if it holds none.
-    """
-    path = folder / SUITE
-    if not path.is_file():
-        raise ValueError(f"{folder} is not a folder that `lightgen bench` wrote: it has no {SUITE}")
-    identity: Row = json.loads(path.read_text())
-    return identity
 
 
 def row_of(rows: list[Row], name: str) -> Row:
@@ -212,7 +190,7 @@ def row_of(rows: list[Row], name: str) -> Row:
     Raises:
         ValueError: if there is none.
     """
-    if found := [row for row in rows if row["id"] == name]:
+    if found := [row for row in rows if row.id == name]:
         return found[0]
     if name.isdigit() and 1 <= int(name) <= len(rows):
         return rows[int(name) - 1]

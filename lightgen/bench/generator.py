@@ -1,0 +1,95 @@
+"""Pictures from a prior on the trainer's devices: their features and what they cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import BasePredictionWriter
+from torch import Tensor
+
+from lightgen.metrics.base import FeatureMetric
+from lightgen.metrics.protocols import EvaluationProtocol
+from lightgen.modules.sampling import SampledPictures, SamplingModule, indices
+from lightgen.prior import Prior
+from lightgen.recipe import Recipe
+from lightgen.types import OnStep
+
+SHOWN = 8
+"""Pictures of each measurement that are kept, to be looked at."""
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A set of pictures, by their features."""
+
+    features: Tensor
+    """(n, d)."""
+    shown: Tensor
+    """(at most SHOWN, C, H, W) uint8, the first pictures."""
+    evaluations: float = 0.0
+    """Network evaluations of a picture, on average."""
+    seconds: float = 0.0
+    """Of sampling (without decoding and scoring) a picture, on average."""
+
+
+class Generator:
+    """Samples sets of pictures.
+
+    Args:
+        protocol: whose features are kept of the pictures.
+        trainer: sampling runs on its devices.
+        batch_size: pictures at a time.
+    """
+
+    def __init__(self, protocol: EvaluationProtocol, trainer: Trainer, batch_size: int) -> None:
+        self.protocol, self.trainer, self.batch_size = protocol, trainer, batch_size
+
+    def __call__(self, prior: Prior, recipe: Recipe, seed: int, num_images: int, on_step: OnStep | None) -> Generated:
+        """Pictures 0 to num_images - 1 of a seed. `on_step` is called after every step of every batch."""
+        looking_on = None if on_step is None else lambda _: on_step
+        collector = Collector(self.protocol)
+        self.trainer.callbacks = [collector]  # type: ignore[attr-defined]
+        self.trainer.predict(
+            SamplingModule(prior, recipe, seed=seed, on_batch=looking_on),
+            indices(num_images, min(self.batch_size, num_images)),
+            return_predictions=False,
+        )
+        evaluations, seconds = (collector.costs / num_images).tolist()
+        return Generated(collector.features, collector.shown, evaluations, seconds)
+
+
+class Features(FeatureMetric):
+    """Features of generated pictures, gathered over ranks."""
+
+    parts = ("fake",)
+
+    def compute(self) -> Tensor:
+        """(n, d)."""
+        return self.gathered()[0]
+
+
+class Collector(BasePredictionWriter):
+    """Features and costs of the pictures that a trainer predicts; complete on every rank after the run."""
+
+    features: Tensor
+
+    def __init__(self, protocol: EvaluationProtocol) -> None:
+        super().__init__("batch")
+        self.metric = Features(protocol)
+        self.costs = torch.zeros(2, dtype=torch.float64)
+        self.shown = torch.empty(0)
+
+    def write_on_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, prediction: SampledPictures, *args: Any
+    ) -> None:
+        self.metric.to(prediction.images.device).update(prediction.images, real=False)
+        self.costs += torch.tensor([float(prediction.evaluations.sum()), prediction.seconds])
+        if len(self.shown) == 0:
+            self.shown = prediction.images[:SHOWN].cpu()
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.features = self.metric.compute()
+        self.costs = torch.as_tensor(trainer.strategy.reduce(self.costs.to(pl_module.device), reduce_op="sum")).cpu()

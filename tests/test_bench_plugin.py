@@ -1,0 +1,104 @@
+"""A score and an adaptive sampler from outside the package, in a suite."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from statistics import fmean
+
+import pytest
+import yaml
+
+from lightgen.bench.results import front, results
+from lightgen.bench.rows import Place, read
+from lightgen.cli.configs import SUITES, locate
+
+SCORE = '''
+from lightgen.metrics.scores import Score
+
+
+class GapScore(Score):
+    """How far the mean of the generated features is from that of the real ones."""
+
+    source = "Outside, 2026"
+    name = "gap"
+    higher_is_better = False
+
+    def __call__(self, sets):
+        return (sets.real.mean(0) - sets.fake.mean(0)).norm()
+'''
+
+SAMPLER = '''
+from lightgen.samplers import SUNDAE
+
+
+class Patience(SUNDAE):
+    """Picture i takes 1 + (i mod count) evaluations."""
+
+    source = "Outside, 2026"
+    adaptive = True
+
+    def __init__(self, most: int = 4, count: int = 1) -> None:
+        super().__init__(most, min_steps=most)
+        self.count = count
+
+    def step(self, state, denoise, clock):
+        ids, _ = super().step(state, denoise, clock)
+        return ids, clock.step >= state.noise.index % self.count
+'''
+
+
+@pytest.fixture
+def bench(tmp_path):
+    """Gives `lightgen bench` commands where both are installed; returns what they print."""
+    site, info = tmp_path / "site", tmp_path / "site" / "outside-1.0.dist-info"
+    info.mkdir(parents=True)
+    (site / "outside_score.py").write_text(SCORE)
+    (site / "outside_sampler.py").write_text(SAMPLER)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: outside\nVersion: 1.0\n")
+    entries = "score = outside_score\nsampler = outside_sampler\n"
+    (info / "entry_points.txt").write_text(f"[lightgen.components]\n{entries}")
+
+    def run(*commands):
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])}
+        given = [["bench", *map(str, command)] for command in commands]
+        code = f"from lightgen.cli.main import main\nassert not any(main(command) for command in {given})"
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+def test_a_score_and_an_adaptive_sampler_from_outside(bench, prior_checkpoint, tmp_path):
+    text = yaml.safe_load(Path(locate("smoke.yaml", SUITES)).read_text())
+    recipe, grid = {"sampler": {"class_path": "Patience"}}, {"sampler.count": [1, 2, 4]}
+    patience = {"prior": "tiny", "recipe": recipe, "grid": grid}
+    text["methods"] = {"Ancestral": text["methods"]["Ancestral"], "Patience": patience}
+    text |= {"priors": {"tiny": str(prior_checkpoint)}, "evaluations": [1, 2], "num_images": 8, "tuning_images": 8}
+    text |= {"scores": ["GapScore", "RecallScore"], "tune_by": "gap"}
+    text["protocol"]["init_args"]["features"]["init_args"]["size"] = 32
+    (tmp_path / "suite.yaml").write_text(yaml.safe_dump(text))
+    out, label = tmp_path / "out", "gap(efficientnet-lite0@32)"
+    suite = ("--config", tmp_path / "suite.yaml", "--out", out)
+    # Whole, then again, when nothing is left to do, then a row of the adaptive sampler.
+    said = bench(suite, suite, ("replay", out, 9))
+    rows = read(out)
+    assert said.count("report: Patience at ") == len([r for r in rows if r.place == Place("report", "Patience", None)])
+    assert "largest difference 0.0e+00" in said
+    assert all(row.scores.keys() == {label, "recall"} and row.scores[label] > 0 for row in rows)
+
+    # The sampler stands where it was measured to be: of 8 pictures, each took 1 + (i mod count) evaluations.
+    tuning = [row for row in rows if (row.place.role, row.place.method) == ("tuning", "Patience")]
+    assert [row.evaluations for row in tuning] == [1.0, 1.5, 2.5]
+    best = front([(row.evaluations, row.scores[label]) for row in tuning])
+    found = [result for result in results(rows, text["methods"]) if result.method == "Patience"]
+    assert [result.budget for result in found] == [None] * sum(best)
+    expected = [row.measurement.recipe for row, is_best in zip(tuning, best, strict=True) if is_best]
+    assert [result.recipe for result in found] == expected
+    for result in found:
+        assert len(result.rows) == 2 and result.evaluations == fmean(row.evaluations for row in result.rows)
+    table, page = (out / "table.md").read_text(), (out / "report.html").read_text()
+    assert f"| Patience | 1.0 | {found[0].score(label)} | count 1 |" in table and "| adaptive method |" in table
+    assert "<td>Patience</td><td>1.0</td>" in page
