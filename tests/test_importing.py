@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from test_cli_errors import mistake
 
 import lightgen
-from lightgen.checkpoint import fingerprint, load_tokenizer, restore
+from lightgen.checkpoint import fingerprint, load_tokenizer
 from lightgen.cli.main import main
 from lightgen.importers import base
 from lightgen.importers.base import Imported, Importer, importers
@@ -288,7 +288,7 @@ def test_an_importer_declares_its_options_and_may_bring_a_prior(prior_checkpoint
             self.prior, self.times = prior, times
 
         def __call__(self, weights: Path) -> Imported:
-            return Imported(restore(self.prior), (f"{weights.name}, {self.times} times",))
+            return Imported(lightgen.load(self.prior), (f"{weights.name}, {self.times} times",))
 
     args = ["import", "--kind", "kept", "--weights", "w.pt", "--out", str(tmp_path / "out.ckpt")]
     run(*args, "--prior", prior_checkpoint, "--times", 2)

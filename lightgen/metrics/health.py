@@ -136,7 +136,7 @@ class Health(nn.Module, Component):
 
 
 HealthFactory = Callable[[Layout], Health]
-"""Called with V and M of the tokenizer."""
+"""Called with the layout of the tokenizer's ids."""
 
 
 class ReconstructionDistance(Metric):

@@ -27,8 +27,9 @@ class Ancestral(Sampler):
     Args:
         steps: S, not bound to the number of steps in training.
         start: the time in (0, 1] at which the given ids are taken to stand; below 1 it varies or mends them.
-        leave_one_out: on uniform noise, let temperature and cuts sharpen what the other tokens say of one, and not that
-            it says so itself, or noise that is there is kept (Gourevitch et al., 2026, arXiv 2605.22765).
+        leave_one_out: on uniform noise, where the network reads the time, let temperature and cuts sharpen what the
+            other tokens say of one, and not that it says so itself, or noise that is there is kept (Gourevitch et al.,
+            2026, arXiv 2605.22765). From all noise only: below `start` 1 it would sharpen away what is given.
 
     Raises:
         ValueError: if `start` is out of range.
@@ -56,7 +57,9 @@ class Ancestral(Sampler):
 
     def step(self, state: State, denoise: Denoiser, clock: Clock) -> tuple[Tensor, Tensor | None]:
         earlier = self.first_time * (1 - clock.done(self.steps)).expand_as(clock.time)
-        prediction = denoise(state.ids, clock, level_left_out(self.leave_one_out, denoise, clock.time))
+        prediction = denoise(
+            state.ids, clock, level_left_out(self.leave_one_out and self.first_time == 1, denoise, clock.time)
+        )
         clean = prediction.draw(state.noise.uniform(clock.step, Stream.TOKEN, state.ids.shape[1]))
         process = process_of(denoise)
         return process.reverse(clean, state.ids, clock.time, earlier, state.noise, clock.step), None
