@@ -8,56 +8,18 @@ from statistics import fmean
 
 import pytest
 import yaml
+from test_plugin import package
 
 from lightgen.bench.results import front, results
 from lightgen.bench.rows import Place, read
 from lightgen.cli.configs import SUITES, locate
 
-SCORE = '''
-from lightgen.metrics.scores import Score
-
-
-class GapScore(Score):
-    """How far the mean of the generated features is from that of the real ones."""
-
-    source = "Outside, 2026"
-    name = "gap"
-    higher_is_better = False
-
-    def __call__(self, sets):
-        return (sets.real.mean(0) - sets.fake.mean(0)).norm()
-'''
-
-SAMPLER = '''
-from lightgen.samplers import SUNDAE
-
-
-class Patience(SUNDAE):
-    """Picture i takes 1 + (i mod count) evaluations."""
-
-    source = "Outside, 2026"
-    adaptive = True
-
-    def __init__(self, most: int = 4, count: int = 1) -> None:
-        super().__init__(most, min_steps=most)
-        self.count = count
-
-    def step(self, state, denoise, clock):
-        ids, _ = super().step(state, denoise, clock)
-        return ids, clock.step >= state.noise.index % self.count
-'''
-
 
 @pytest.fixture
 def bench(tmp_path):
     """Gives `lightgen bench` commands where both are installed; returns what they print."""
-    site, info = tmp_path / "site", tmp_path / "site" / "outside-1.0.dist-info"
-    info.mkdir(parents=True)
-    (site / "outside_score.py").write_text(SCORE)
-    (site / "outside_sampler.py").write_text(SAMPLER)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: outside\nVersion: 1.0\n")
-    entries = "score = outside_score\nsampler = outside_sampler\n"
-    (info / "entry_points.txt").write_text(f"[lightgen.components]\n{entries}")
+    site = tmp_path / "site"
+    package(site, "score", "adaptive")
 
     def run(*commands):
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])}
