@@ -49,7 +49,7 @@ class Ancestral(Sampler):
         if not 0 < start <= 1:
             raise ValueError(f"start must be in (0, 1], not {start}")
         self.first_time = start
-        self.leave_one_out = leave_one_out
+        self.leave_one_out = leave_one_out and start == 1
 
     def clock(self, state: State) -> Clock:
         clock = super().clock(state)
@@ -57,9 +57,7 @@ class Ancestral(Sampler):
 
     def step(self, state: State, denoise: Denoiser, clock: Clock) -> tuple[Tensor, Tensor | None]:
         earlier = self.first_time * (1 - clock.done(self.steps)).expand_as(clock.time)
-        prediction = denoise(
-            state.ids, clock, level_left_out(self.leave_one_out and self.first_time == 1, denoise, clock.time)
-        )
+        prediction = denoise(state.ids, clock, level_left_out(self.leave_one_out, denoise, clock.time))
         clean = prediction.draw(state.noise.uniform(clock.step, Stream.TOKEN, state.ids.shape[1]))
         process = process_of(denoise)
         return process.reverse(clean, state.ids, clock.time, earlier, state.noise, clock.step), None

@@ -22,7 +22,7 @@ def process_of(denoise: Denoiser) -> Diffusing:
 def level_left_out(wanted: bool, denoise: Denoiser, time_A: Tensor) -> NoiseLevel | None:
     """The level (A,) of the noise whose own evidence warps leave out; None where it is not wanted, or there is none.
 
-    There is none where noise is not uniform, and none that could be told apart where the network does not read the time.
+    There is none where noise is not uniform, and none that counts where the network does not read the time.
     """
     process = process_of(denoise)
     wanted = wanted and process.family is NoiseFamily.UNIFORM and denoise.reads_time
