@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lightgen.functional.diffusion import posterior
+from lightgen.functional.posteriors import posterior
 from lightgen.functional.random import Noise
 from lightgen.processes import Absorbing, MaskReplace, Uniform
 from lightgen.processes.likelihood import estimate, full_sum

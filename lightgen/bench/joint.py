@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -45,18 +46,19 @@ class Joint:
                 when tokens are read from left to right, gets the exact p(token | tokens before it) instead.
             reads_time: whether the network is told t; else t is uniform to it. None is as the process has it.
         """
-        if not isinstance(process, Diffusion):
+        if not process.diffuses:
             return Denoiser(self._from_the_left, LAYOUT)
+        stepping: Any = process
         told = process.reads_time if reads_time is None else reads_time
-        averaged = None if told else self._tokens(process, (torch.arange(TIMES, dtype=torch.float64) + 0.5) / TIMES)
+        averaged = None if told else self._tokens(stepping, (torch.arange(TIMES, dtype=torch.float64) + 0.5) / TIMES)
 
         def network(ids_BN: Tensor, time_B: Tensor | None, context: Context | None) -> Tensor:
             # Samplers tell all pictures the same time.
-            table = self._tokens(process, time_B[:1].double()) if averaged is None and time_B is not None else averaged
+            table = self._tokens(stepping, time_B[:1].double()) if averaged is None and time_B is not None else averaged
             assert table is not None
             return table[_code(ids_BN, V + 1)].log()
 
-        return Denoiser(network, LAYOUT, process=process, reads_time=told, critic=self._critic)
+        return Denoiser(network, LAYOUT, process=stepping, reads_time=told, critic=self._critic)
 
     def distance(self, ids_BN: Tensor) -> float:
         """Total variation between the truth and how often each state is found."""

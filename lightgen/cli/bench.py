@@ -22,9 +22,9 @@ from lightgen.bench.table import markdown
 from lightgen.cli.configs import SUITES, with_located_configs
 from lightgen.cli.output import set_up_output
 from lightgen.cli.parser import Parser
+from lightgen.cli.picture_run import TRAINER_DEFAULTS
 from lightgen.cli.plain import PlainParser
 from lightgen.cli.progress import progress_bar
-from lightgen.cli.sampling import TRAINER_DEFAULTS
 from lightgen.functional.files import save_text
 from lightgen.registry import discover
 

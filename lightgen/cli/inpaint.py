@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from lightgen.callbacks.writer import picture_name
-from lightgen.cli import sampling
+from lightgen.cli import picture_run
 from lightgen.cli.parser import Parser
+from lightgen.cli.picture_run import Request
 from lightgen.cli.reconstruct import own_data
-from lightgen.cli.sampling import Request
 from lightgen.data.masked import read_masked
 from lightgen.figures import grid, read_png, save_png
 from lightgen.functional.files import save_json
@@ -46,13 +46,13 @@ def parser() -> Parser:
         help="on a --canvas: rows,columns from its top left to the picture's, in picture sizes, e.g. 0,0.5; "
         "default: in the middle",
     )
-    sampling.add_options(made, 4, "sheet.png (original, what is kept, results) and inpaint.json")
+    picture_run.add_options(made, 4, "sheet.png (original, what is kept, results) and inpaint.json")
     return made
 
 
 def main(args: list[str]) -> int:
     """Paint and write pictures; `args[0]` is the command's name."""
-    run(sampling.requested(parser(), args[1:]))
+    run(picture_run.requested(parser(), args[1:]))
     return 0
 
 
@@ -61,13 +61,13 @@ def run(request: Request) -> None:
     prior, parsed, canvas = request.prior, request.parsed, request.canvas
     if canvas is None and (parsed.mask is None or parsed.place is not None):
         raise ValueError("without a --canvas, a --mask is needed and --place means nothing")
-    at = None if parsed.place is None else sampling.pair("place", parsed.place, ",")
+    at = None if parsed.place is None else picture_run.pair("place", parsed.place, ",")
     data = own_data(parsed.ckpt_path) or {}
     resize = data.get("init_args", {}).get("resize", "lanczos")
     tokenizer = prior.tokenizer
     image, pixels = read_masked(parsed.image, parsed.mask, tokenizer.image_size, tokenizer.channels, resize)
     known = known_region(prior, image, pixels, parsed.margin, canvas, at)
-    record = sampling.run(request, known=known, composite=parsed.composite)
+    record = picture_run.run(request, known=known, composite=parsed.composite)
     if record is None:
         return
     results = [read_png(parsed.out / picture_name(i)) for i in range(min(parsed.num_images, SHEET_LIMIT))]
@@ -84,4 +84,4 @@ def run(request: Request) -> None:
         "tokens": known.tokens.numel(),
     }
     save_json(record, parsed.out / "inpaint.json")
-    print(sampling.summary(record, parsed.out / "sheet.png"))
+    print(picture_run.summary(record, parsed.out / "sheet.png"))

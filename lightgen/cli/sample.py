@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import Tensor
 
 from lightgen.callbacks.writer import picture_name
-from lightgen.cli import sampling
+from lightgen.cli import picture_run
 from lightgen.cli.parser import Parser
-from lightgen.cli.sampling import Request
+from lightgen.cli.picture_run import Request
 from lightgen.figures import grid, read_png, save_gif, save_png
 from lightgen.functional.files import save_json
 from lightgen.functional.random import Noise
@@ -20,14 +20,14 @@ ANIMATION_LIMIT = 16
 def parser() -> Parser:
     """The arguments of `lightgen sample`."""
     made = Parser(prog="lightgen sample", description="Make pictures from a prior's checkpoint.")
-    sampling.add_options(made, 16, "grid.png and samples.json")
+    picture_run.add_options(made, 16, "grid.png and samples.json")
     made.add_argument("--animate", action="store_true", help="also write steps.gif, a grid after every step")
     return made
 
 
 def main(args: list[str]) -> int:
     """Sample and write pictures; `args[0]` is the command's name."""
-    run(sampling.requested(parser(), args[1:]))
+    run(picture_run.requested(parser(), args[1:]))
     return 0
 
 
@@ -46,7 +46,7 @@ def run(request: Request) -> None:
         on_step(-1, prior.initial(Noise(parsed.seed, index[:ANIMATION_LIMIT]), canvas))
         return on_step
 
-    record = sampling.run(request, animation)
+    record = picture_run.run(request, animation)
     if record is None:
         return
     shown = [read_png(parsed.out / picture_name(i)) for i in range(min(parsed.num_images, GRID_LIMIT))]
@@ -54,4 +54,4 @@ def run(request: Request) -> None:
     if frames:
         save_gif(frames, parsed.out / "steps.gif")
     save_json(record, parsed.out / "samples.json")
-    print(sampling.summary(record, parsed.out / "grid.png"))
+    print(picture_run.summary(record, parsed.out / "grid.png"))

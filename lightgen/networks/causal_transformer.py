@@ -15,8 +15,8 @@ from torch.nn.functional import embedding, linear
 
 from lightgen.condition import Condition, Context
 from lightgen.networks.base import Interface
-from lightgen.networks.cache import CachedBlocks, Norm
 from lightgen.networks.embedding import TokenNetwork
+from lightgen.networks.kv_cache import CachedBlocks, Norm
 from lightgen.networks.layers import Block, BlockSize, place
 from lightgen.networks.orders import Order, Raster
 from lightgen.networks.rotary import CausalRotary
@@ -49,7 +49,7 @@ class CausalTransformer(TokenNetwork):
     """(N,) the positions in the order."""
     rank: Tensor
     """(N,) the place of each position in the order."""
-    book: Tensor
+    offset: Tensor
     """(N,) where the embeddings begin of what is read at each place: those of MASK, then of the code of that cell."""
 
     def __init__(
@@ -67,11 +67,11 @@ class CausalTransformer(TokenNetwork):
         cells = (order or Raster()).cells(self.layout.grid)
         codes = torch.arange(num_codes)
         positions = (cells[:, None] * num_codes + codes).flatten()
-        book = (codes * self.num_ids).repeat(len(cells)).roll(1)
-        book[0] = 0
+        offset = (codes * self.num_ids).repeat(len(cells)).roll(1)
+        offset[0] = 0
         self.register_buffer("causal_order", positions, persistent=False)
         self.register_buffer("rank", positions.argsort(), persistent=False)
-        self.register_buffer("book", book, persistent=False)
+        self.register_buffer("offset", offset, persistent=False)
         self.position = nn.Embedding(len(positions), dim)
         nn.init.normal_(self.position.weight, std=dim**-0.5)
         self.rotary = CausalRotary(self.layout.grid, dim_head, heads, cells.repeat_interleave(num_codes))
@@ -89,7 +89,7 @@ class CausalTransformer(TokenNetwork):
             start = self.token.weight[self.layout.mask].expand(len(ids_BN), 1, -1)
             return torch.cat([start, before], dim=1) + self.position.weight
         start = torch.full_like(ids_BN[:, :1], self.layout.mask)
-        return self.token(torch.cat([start, before], dim=1) + self.book) + self.position.weight
+        return self.token(torch.cat([start, before], dim=1) + self.offset) + self.position.weight
 
     def body(self, x_BND: Tensor, context: Context) -> Tensor:
         for block in self.blocks:
@@ -117,7 +117,7 @@ class CachedReader:
     """Reads one token at a step. See `lightgen.types.Reader`."""
 
     def __init__(self, network: CausalTransformer, num_rows: int, context: Context) -> None:
-        self.positions, self.book = network.causal_order.tolist(), network.book.tolist()
+        self.positions, self.offset = network.causal_order.tolist(), network.offset.tolist()
         self.start_B = network.causal_order.new_full((num_rows,), network.layout.mask)
         added = network.token.weight.new_zeros(1, 1, network.dim)
         if context.vector is not None and not network.adaptive:
@@ -132,7 +132,7 @@ class CachedReader:
         self.heads = [network.head(code) for code in range(network.layout.num_codes)]
 
     def __call__(self, ids_BN: Tensor, step: int) -> Tensor:
-        read_B = ids_BN.select(1, self.positions[step - 1]) + self.book[step] if step else self.start_B
+        read_B = ids_BN.select(1, self.positions[step - 1]) + self.offset[step] if step else self.start_B
         x = embedding(read_B, self.token) + (self.added_BND.select(1, step) + self.position[step])
         return linear(self.norm(self.blocks(x, step)), *self.heads[step % len(self.heads)])
 

@@ -81,8 +81,8 @@ class TokenNetwork(Network):
             return ids_BN.unflatten(1, (-1, self.layout.num_codes)).sum(2)
         if self.layout.num_codes == 1:
             return self.token(ids_BN)
-        book = torch.arange(self.layout.num_codes, device=ids_BN.device) * self.num_ids
-        return self.token(ids_BN.unflatten(1, (-1, self.layout.num_codes)) + book).sum(2)
+        offset = torch.arange(self.layout.num_codes, device=ids_BN.device) * self.num_ids
+        return self.token(ids_BN.unflatten(1, (-1, self.layout.num_codes)) + offset).sum(2)
 
     def logits(self, x_BnD: Tensor) -> Tensor:
         """(B, N, V) of vectors (B, h w, D)."""

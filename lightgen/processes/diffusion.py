@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from lightgen.functional import diffusion
+from lightgen.functional import posteriors
 from lightgen.functional.random import Noise, Stream
 from lightgen.processes.base import Process
 from lightgen.types import NoiseLevel
@@ -49,7 +49,7 @@ class Diffusion(Process):
         """Noisy ids (B, N) at time (B,) in [0, 1], where 1 is all noise."""
         choice = noise.uniform(0, Stream.CORRUPT, ids_BN.shape[1]).double()
         codes = self._codes(noise, 0, Stream.REPLACE, ids_BN.shape[1])
-        return diffusion.corrupt(ids_BN, self.noise_level(time_B.double()), self.vocab_size, choice, codes)
+        return posteriors.corrupt(ids_BN, self.noise_level(time_B.double()), self.vocab_size, choice, codes)
 
     def initial(self, num_tokens: int, noise: Noise) -> Tensor:
         """Ids at time 1: what any ids are corrupted to."""
@@ -66,14 +66,14 @@ class Diffusion(Process):
         choice = noise.uniform(step, Stream.CHOICE, ids_BN.shape[1]).double()
         codes = self._codes(noise, step, Stream.REVERSE, ids_BN.shape[1])
         s, t = self.noise_level(earlier_B), self.noise_level(time_B)
-        return diffusion.step_back(clean_BN, ids_BN, s, t, self.frequencies, choice, codes)
+        return posteriors.step_back(clean_BN, ids_BN, s, t, self.frequencies, choice, codes)
 
     def forward_from(self, ids_BN: Tensor, time_B: Tensor, later_B: Tensor, noise: Noise, step: int | Tensor) -> Tensor:
         """Draw ids (B, N) at a later time, given those at `time`; times are (B,) float64."""
         choice = noise.uniform(step, Stream.FORWARD, ids_BN.shape[1]).double()
         codes = self._codes(noise, step, Stream.FORWARD_CODE, ids_BN.shape[1])
-        moved = diffusion.transition(self.noise_level(time_B), self.noise_level(later_B))
-        return diffusion.corrupt(ids_BN, NoiseLevel(*moved), self.vocab_size, choice, codes)
+        moved = posteriors.transition(self.noise_level(time_B), self.noise_level(later_B))
+        return posteriors.corrupt(ids_BN, NoiseLevel(*moved), self.vocab_size, choice, codes)
 
     def divergence(
         self, logits_BNV: Tensor, ids_BN: Tensor, noisy_BN: Tensor, earlier_B: Tensor, time_B: Tensor
@@ -81,8 +81,8 @@ class Diffusion(Process):
         """(B, N) KL from the true posterior of a step to the model's, in nats."""
         s, t = (NoiseLevel(*(x.to(logits_BNV.dtype) for x in self.noise_level(b))) for b in (earlier_B, time_B))
         f = self.frequencies
-        true = diffusion.posterior(one_hot(ids_BN, self.vocab_size).to(logits_BNV), noisy_BN, s, t, f)
-        model = diffusion.posterior(logits_BNV.softmax(-1), noisy_BN, s, t, f)
+        true = posteriors.posterior(one_hot(ids_BN, self.vocab_size).to(logits_BNV), noisy_BN, s, t, f)
+        model = posteriors.posterior(logits_BNV.softmax(-1), noisy_BN, s, t, f)
         return (torch.xlogy(true, true) - true * model.clamp_min(torch.finfo(logits_BNV.dtype).tiny).log()).sum(-1)
 
     def _codes(self, noise: Noise, step: int | Tensor, stream: Stream, num: int) -> Tensor:
