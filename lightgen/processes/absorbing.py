@@ -24,6 +24,8 @@ WEIGHTS: dict[str, Callable[[Tensor], Tensor]] = {"elbo": torch.reciprocal, "rew
 class Absorbing(Masked):
     """At time t each token is masked with probability t; the loss is the cross-entropy of the masked tokens.
 
+    q(z_t = MASK | z_0) = t; L = E over t of w(t) sum over masked n of -log p(x_n | z_t) / N.
+
     Args:
         vocab_size: V; MASK is id V.
         weight: of time t: `elbo`, 1 / t, makes the loss a bound on the negative log-likelihood in nats per token, in

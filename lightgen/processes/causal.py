@@ -19,7 +19,7 @@ from lightgen.types import Denoise, LossOutput, NoiseFamily
 
 
 class Causal(Bound, Process):
-    """The cross-entropy of every token given those before it.
+    """The cross-entropy of every token given those before it: -1/N sum over n of log p(x_n | x_1, ..., x_{n-1}).
 
     Args:
         vocab_size: V; MASK, where sampling starts, is id V.

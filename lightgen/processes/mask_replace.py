@@ -16,6 +16,8 @@ from lightgen.types import NoiseFamily, NoiseLevel
 class MaskReplace(Variational):
     """At time t a share t of the tokens is destroyed, most of it by MASK.
 
+    q(z_t = k | z_0) = (1 - t) [k = z_0] + (1 - m) t / V, q(z_t = MASK | z_0) = m t, where m is `mask_share`.
+
     Args:
         vocab_size, num_steps, auxiliary, importance, informed: see `Variational`.
         mask_share: of what is destroyed, in (0, 1); the rest becomes random codes.

@@ -19,6 +19,8 @@ from lightgen.types import Denoise, LossOutput
 class MaskGIT(Masked):
     """Mask a share cos(pi u / 2) of the tokens, u uniform; the loss is the mean cross-entropy of masked tokens.
 
+    L = -E over u, M of mean over n in M of log p(x_n | x outside of M).
+
     Args:
         vocab_size: V; MASK is id V.
         label_smoothing: in [0, 1).

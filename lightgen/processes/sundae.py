@@ -25,6 +25,9 @@ from lightgen.types import LossOutput, NoiseFamily, NoiseLevel
 class SUNDAE(Diffusion):
     """Corrupt a random share of the tokens with random codes, then learn to undo it, and to undo one's own attempts.
 
+    z_1 ~ q(. | x) at t ~ U(0, 1), z_{u+1} ~ p(. | z_u); L = -1/U sum over u = 1 to U of 1/N sum over n of
+    log p(x_n | z_u).
+
     Args:
         vocab_size: V, the number of codes.
         num_unrolls: U >= 1, how often the network denoises, each time starting from a draw of its last prediction.

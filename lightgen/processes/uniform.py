@@ -20,6 +20,9 @@ OFFSET = 0.008
 class Uniform(Variational):
     """At time t a token is kept with share cos^2, falling from 1 to 0, and else is a uniformly random code.
 
+    q(z_t = k | z_0) = a_t [k = z_0] + (1 - a_t) / V, a_t = (cos(pi/2 (t + o) / (1 + o)) / cos(pi/2 o / (1 + o)))^2 with
+    o = 0.008.
+
     Args:
         vocab_size, num_steps, auxiliary, importance, informed: see `Variational`.
     """

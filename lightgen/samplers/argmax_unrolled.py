@@ -23,6 +23,7 @@ from lightgen.types import NoiseFamily
 class ArgmaxUnrolled(Sampler):
     """Propose the likeliest tokens, show the proposal to the network, and take its word on the least certain share.
 
+    y = argmax p(. | x_k), y' = argmax p(. | y), and x_{k+1} = y' where log p(y | x_k) is among the lowest, else y.
     The first step draws its proposal instead, or all pictures would be alike. Every step takes two network evaluations:
     of the ids as they are, and of the proposal. A picture whose proposal is itself stops there if the logits are the
     same at every step, as nothing would ever change again. Both evaluations of step k are told the time 1 - k / S.

@@ -20,6 +20,8 @@ from lightgen.schedules import Arccos, Schedule
 class Halton(Unmasking):
     """Write the tokens in the order of the 2-D Halton sequence.
 
+    Its n-th cell is (phi_2(n) h, phi_3(n) w), where phi_b(n) are the digits of n in base b, mirrored at the point.
+
     Args:
         steps: S.
         randomize: start the order elsewhere for each picture.

@@ -24,6 +24,7 @@ from lightgen.types import NoiseFamily
 class Purity(Sampler):
     """Write a fixed number of the masked tokens at each step, drawn in proportion to their purity.
 
+    Token n is written with chance in proportion to max_x p_n(x), and drawn from p_n(x)^(1 + r purity_n).
     The purity of a token is its largest probability, relative to that of the purest token of the picture. Its logits
     are multiplied by 1 + sharpness x purity. After the step to time s, the masked share of the tokens that were masked
     at first is that of s, to the nearest token. Tokens that are not masked step back by the exact posterior. At most S

@@ -23,6 +23,8 @@ from lightgen.types import NoiseFamily
 class Renoise(Sampler):
     """Draw a picture from each noisy one, and corrupt it to the next lower level with the noise it started from.
 
+    x ~ p(. | z_t), then z_s = m x + (1 - m) z_1 with m ~ Bernoulli(a_s), where a_s is the share kept at time s.
+
     In the paper the temperature falls from 1 to 0.2. At most S network evaluations: see
     `Sampler.revisits`.
 

@@ -22,6 +22,8 @@ from lightgen.types import NoiseFamily
 class SUNDAE(Sampler):
     """Draw a proposal for every token, write a random share of it, stop each picture by itself.
 
+    y ~ p(. | x_k), then x_{k+1} = m y + (1 - m) x_k with m ~ Bernoulli(update), token by token.
+
     Networks that read the time are told 1 - k / S at step k.
 
     Args:

@@ -23,6 +23,8 @@ from lightgen.types import NoiseFamily
 class TokenCritic(Sampler):
     """Fill all masked tokens, then mask those that the critic doubts most, wherever they are.
 
+    x ~ p(. | z), then MASK at the largest of log-odds c_n(x) + tau (1 - t / S) (u_n - 1/2), u uniform.
+
     After step t of S, floor(M g(t / S)) tokens are masked, but at least one, where M were masked at first; the last
     step leaves all filled. Every step evaluates the network, and every one but the last the critic: 2 S - 1
     evaluations.

@@ -22,6 +22,15 @@ from lightgen.types import NoiseFamily
 class Unmasking(Sampler):
     """Draw every masked token, write those of the highest score, as many as the schedule says.
 
+    >>> from lightgen.denoiser import Denoiser
+    >>> from lightgen.functional.random import Noise
+    >>> from lightgen.layout import Layout
+    >>> from lightgen.samplers import RandomOrder
+    >>> blank = Denoiser(lambda ids, time, context: torch.zeros(*ids.shape, 5), Layout((2, 4), vocab_size=5))
+    >>> loop = RandomOrder(steps=4).iterate(blank, torch.full((1, 8), 5), None, Noise.of(0, 1))
+    >>> [int((state.ids == 5).sum()) for state in loop]
+    [6, 4, 2, 0]
+
     After step t of S, floor(M g(t / S)) of the M tokens that were masked at first are masked still, but every step
     writes at least one and the last writes all: at most min(S, M) network evaluations.
 
