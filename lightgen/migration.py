@@ -80,14 +80,14 @@ def _network(arguments: Description) -> None:
 def _sampler(description: Description) -> None:
     arguments = description["arguments"]
     if description["name"] in ("MaskGIT", "ArgmaxUnrolled", "Purity"):
-        arguments["confidence"] = "warped"
+        arguments.setdefault("confidence", "warped")
     if description["name"] in ("Ancestral", "PredictorCorrector"):
-        arguments["leave_one_out"] = False
+        arguments.setdefault("leave_one_out", False)
 
 
 def _remasking(description: Description) -> None:
     if description["name"] == "Confidence":
-        description["arguments"]["confidence"] = "warped"
+        description["arguments"].setdefault("confidence", "warped")
 
 
 def first_name(name: str) -> str:

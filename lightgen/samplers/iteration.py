@@ -5,18 +5,30 @@ from __future__ import annotations
 import time
 from copy import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
+from lightgen.clock import Clock
 from lightgen.denoiser import Denoiser
 from lightgen.functional.random import Noise
 from lightgen.samplers.state import State
 from lightgen.types import OnStep, Sample, Trace
 
-if TYPE_CHECKING:
-    from lightgen.samplers.base import Sampler
+
+class Steps(Protocol):
+    """What the loop needs of a sampler: see `lightgen.samplers.base.Sampler`."""
+
+    revisits: ClassVar[bool]
+
+    def start(self, state: State, denoise: Denoiser) -> State: ...
+
+    def clock(self, state: State) -> Clock: ...
+
+    def step(self, state: State, denoise: Denoiser, clock: Clock) -> tuple[Tensor, Tensor | None]: ...
+
+    def num_steps(self, num_tokens: int) -> int: ...
 
 
 class Iteration:
@@ -41,7 +53,7 @@ class Iteration:
     @torch.no_grad()
     def __init__(
         self,
-        sampler: Sampler,
+        sampler: Steps,
         denoise: Denoiser,
         ids_BN: Tensor,
         known_BN: Tensor | None,
