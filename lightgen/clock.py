@@ -22,7 +22,8 @@ class Clock:
     @classmethod
     def even(cls, step: int, time: float, progress: float, like: Tensor) -> Clock:
         """All pictures at the same place; like: any tensor with A rows."""
-        return cls(step, *(like.new_full((len(like),), value, dtype=torch.float64) for value in (time, progress)))
+        size, kind = like.shape[:1], torch.float64
+        return cls(step, like.new_full(size, time, dtype=kind), like.new_full(size, progress, dtype=kind))
 
     def done(self, steps: int) -> Tensor:
         """() float64: (k + 1) / S, the share of the steps that are done after this one."""

@@ -61,7 +61,7 @@ class Denoiser:
         self.condition, self.negative = condition or Condition(), negative or Condition()
         self.warps, self.guidance = warps or Warps(), guidance or Unguided()
         self.reads_time = getattr(network, "reads_time", False) if reads_time is None else reads_time
-        self.branches = self.guidance.branches
+        self.branches, self._constant = self.guidance.branches, self.guidance.constant
         self._masks = any(branch.masked for branch in self.branches)
         self._context: Context | None = None
         self._critics: Context | None = None
@@ -122,7 +122,7 @@ class Denoiser:
     @property
     def steady(self) -> bool:
         """Whether equal ids give equal logits at every step, so that an evaluation can be used again."""
-        return self.guidance.constant and not self.reads_time
+        return self._constant and not self.reads_time
 
     def expect(self, ids_AN: Tensor) -> None:
         """Announce the ids of the next evaluation: where they are those of the last one, that is used again.
@@ -177,7 +177,7 @@ class Denoiser:
             ids_AN: (A, N), of which the ids at the positions before count.
             clock: where sampling stands.
         """
-        several = ids_AN.repeat(len(self.branches), 1)
+        several = ids_AN.repeat(len(self.branches), 1) if len(self.branches) > 1 else ids_AN
         if self._reader is None:
             self._reader = self._begin(len(ids_AN))
             for earlier in range(step):

@@ -59,7 +59,7 @@ class Warps(Component):
     @property
     def none(self) -> bool:
         """Whether they change nothing."""
-        return self == Warps() or self == Warps(temperature_end=1.0)
+        return self.constant and self.temperature == 1 and self.top_k is self.top_p is self.typical is None
 
     def __call__(
         self, logits: Tensor, progress: Tensor | None = None, ids: Tensor | None = None, evidence: Tensor | None = None

@@ -140,6 +140,8 @@ def test_names_can_be_hidden_one_by_one():
     assert Branch(hidden=("style",)).condition(given, Condition()).tensors.keys() == {"label"}
     assert Branch(hidden=ALL).condition(given, Condition()).tensors == {}
     assert ConstantGuidance(2.0, hidden=["style"]).branches == (TOWARDS, Branch(hidden=("style",)))
+    # What hides nothing goes away from itself, which costs nothing and does nothing.
+    assert ConstantGuidance(2.0, hidden=[]).branches == (TOWARDS,)
 
 
 def test_adaptive_guidance_masks_the_least_sure_of_the_tokens_that_were_written():

@@ -28,10 +28,12 @@ def lightgen(tmp_path):
     """Runs the command where a package with entry points is installed."""
     package(tmp_path / "site", "sampler", "resampler", "guidance", "conditioner")
 
-    def run(*args):
+    def run(*commands):
         path = [str(tmp_path / "site"), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
-        command = [sys.executable, "-m", "lightgen", *map(str, args)]
+        given = [list(map(str, command)) for command in commands]
+        code = f"from lightgen.cli.main import main\nassert not any(main(command) for command in {given})"
+        command = [sys.executable, "-c", code]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -40,10 +42,6 @@ def lightgen(tmp_path):
 
 
 def test_plugins_are_listed_trained_with_and_sampled_from(lightgen, runs, tmp_path):
-    listed = lightgen("list")
-    for name in ("ConstantSampler", "OutsideResampler", "HalfWay", "OneHot"):
-        assert f"  {name} " in listed
-    assert "Outside, 2026" in listed
     (tmp_path / "overlay.yaml").write_text(
         "model:\n  init_args:\n"
         "    conditioner: {class_path: OneHot, init_args: {dropout: 0.5}}\n"
@@ -52,15 +50,21 @@ def test_plugins_are_listed_trained_with_and_sampled_from(lightgen, runs, tmp_pa
         "      guidance: {class_path: HalfWay}\n"
         "    network: {init_args: {resampler: {class_path: OutsideResampler, init_args: {axes: 2}}}}\n"
     )
-    lightgen("fit", "--config", "tiny.yaml", "--config", "overlay.yaml", "--trainer.max_steps", 2,
-             "--model.tokenizer", runs / "tokenizer" / "last.ckpt", "--trainer.default_root_dir", "run")  # fmt: skip
-    lightgen("sample", "--ckpt_path", "run/last.ckpt", "--label", 1, "--out", "own")
+    fit = ("fit", "--config", "tiny.yaml", "--config", "overlay.yaml", "--trainer.max_steps", 2, "--model.tokenizer",
+           runs / "tokenizer" / "last.ckpt", "--trainer.default_root_dir", "run")  # fmt: skip
+    own = ("sample", "--ckpt_path", "run/last.ckpt", "--label", 1, "--out", "own")
+    prior = runs / "prior" / "last.ckpt"
+    listed = lightgen(
+        ("list",), fit, own, ("sample", "--ckpt_path", prior, "--out", "swapped", "--sampler", "ConstantSampler")
+    )
+    for name in ("ConstantSampler", "OutsideResampler", "HalfWay", "OneHot"):
+        assert f"  {name} " in listed
+    assert "Outside, 2026" in listed
     record = json.loads((tmp_path / "own" / "samples.json").read_text())
     assert record["sampler"]["name"] == "ConstantSampler" and record["guidance"]["name"] == "HalfWay"
     # Two steps of two branches.
     assert record["evaluations"][0] == 4
     first, second = ((tmp_path / "own" / f"00000{i}.png").read_bytes() for i in (0, 1))
     assert first == second
-    lightgen("sample", "--ckpt_path", runs / "prior" / "last.ckpt", "--out", "swapped", "--sampler", "ConstantSampler")
     record = json.loads((tmp_path / "swapped" / "samples.json").read_text())
     assert record["sampler"]["arguments"] == {"steps": 3, "value": 0}

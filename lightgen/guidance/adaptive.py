@@ -5,6 +5,7 @@ Li et al., 2025, "Adaptive classifier-free guidance via dynamic low-confidence m
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -44,7 +45,7 @@ class AdaptiveGuidance(Scaled):
     def away(self) -> Branch:
         return Branch(hidden=ALL if self.unconditional else (), masked=self.share)
 
-    @property
+    @cached_property
     def constant(self) -> bool:
         # The confidence is that of another step every time.
         return self.scale == 1.0

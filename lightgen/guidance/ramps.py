@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -49,31 +50,33 @@ class Scaled(Guidance):
         """s at progresses in [0, 1], float64."""
         return 1 + (self.scale - 1) * self.ramp(progress)
 
-    @property
+    @cached_property
     def constant(self) -> bool:
-        first, last = self._ends()
+        first, last = self._scales
         return first == last
 
-    @property
+    @cached_property
     def branches(self) -> tuple[Branch, ...]:
         if self._is(1.0):
             return (TOWARDS,)
-        return (self.away,) if self._is(0.0) else (TOWARDS, self.away)
+        return (self.away,) if self._is(0.0) else tuple(dict.fromkeys((TOWARDS, self.away)))
 
     def combine(self, logits: Mapping[Branch, Tensor], ids_AN: Tensor, clock: Clock) -> Tensor:
         if len(self.branches) == 1:
             return logits[self.branches[0]].float()
         towards, away = logits[TOWARDS].float(), logits[self.away].float()
         if self.constant:
-            return torch.lerp(away, towards, self._ends()[0])
+            return torch.lerp(away, towards, self._scales[0])
         return torch.lerp(away, towards, self.at(clock.progress).float().view(-1, *(1,) * (towards.ndim - 1)))
 
     def _is(self, scale: float) -> bool:
-        return self._ends() == [scale, scale]
+        return self._scales == [scale, scale]
 
-    def _ends(self) -> list[float]:
-        ends: list[float] = self.at(torch.tensor([0.0, 1.0], dtype=torch.float64)).tolist()
-        return ends
+    @cached_property
+    def _scales(self) -> list[float]:
+        """At the first step and at the last."""
+        scales: list[float] = self.at(torch.tensor([0.0, 1.0], dtype=torch.float64)).tolist()
+        return scales
 
 
 class ClassifierFree(Scaled):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import ClassVar
 
 from torch import Tensor
@@ -42,7 +43,7 @@ class Sum(Guidance):
     def needs_mask(self) -> bool:  # type: ignore[override]
         return any(part.needs_mask for part in self.parts)
 
-    @property
+    @cached_property
     def branches(self) -> tuple[Branch, ...]:
         first = () if len(self.parts) == 1 else (TOWARDS,)
         return tuple(dict.fromkeys([*first, *(branch for part in self.parts for branch in part.branches)]))

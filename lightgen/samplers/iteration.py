@@ -98,12 +98,11 @@ class Iteration:
         ids, done = self.sampler.step(state, denoise, self.sampler.clock(state))
         ids = torch.where(state.known, state.ids, ids)
         self._rows.append(len(state.rows))
-        changed = (ids != state.ids).sum(1)
-        self._changed.append(torch.zeros_like(self.finished, dtype=torch.long).index_copy_(0, state.rows, changed))
-        self.ids = self.ids.index_copy(0, state.rows, ids)
+        self._changed.append(self._placed(torch.zeros_like(self.finished, dtype=torch.long), (ids != state.ids).sum(1)))
+        self.ids = self._placed(self.ids, ids)
         if self.confidence is not None:
-            self.confidence = self.confidence.index_copy(0, state.rows, self._sure(ids))
-        state = replace(state, ids=ids, step=state.step + 1)
+            self.confidence = self._placed(self.confidence, self._sure(ids))
+        state.ids, state.step = ids, state.step + 1
         if done is not None and bool(done.any()):
             self.finished[state.rows[done]] = state.step < state.num_steps
             state, denoise = state.select(~done), denoise.select(~done)
@@ -158,6 +157,10 @@ class Iteration:
         none = torch.zeros(0, len(self.ids), dtype=torch.long, device=self.ids.device)
         changed = torch.stack(self._changed) if self._changed else none
         return Sample(self.ids, Trace(self.evaluations, changed, self._rows, self.finished, seconds))
+
+    def _placed(self, whole: Tensor, part: Tensor) -> Tensor:
+        """(B, ...) of the batch, with the rows (A, ...) of the pictures still being sampled."""
+        return part if len(part) == len(whole) else whole.index_copy(0, self._state.rows, part)
 
     def _sure(self, ids_AN: Tensor) -> Tensor:
         last = self._denoise.last

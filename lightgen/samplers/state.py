@@ -9,7 +9,7 @@ from torch import Tensor
 from lightgen.functional.random import Noise
 
 
-@dataclass(frozen=True)
+@dataclass
 class State:
     """The pictures still being sampled: A rows of the batch of B."""
 
