@@ -36,6 +36,11 @@ class Condition:
         kept = {name: hidden for name, hidden in self.hidden.items() if name not in tensors}
         return Condition({**self.tensors, **tensors}, kept)
 
+    def update(self, other: Condition) -> Condition:
+        """With what another condition says, hidden rows included, in place of the same names here."""
+        kept = {name: hidden for name, hidden in self.hidden.items() if name not in other.tensors}
+        return Condition({**self.tensors, **other.tensors}, {**kept, **other.hidden})
+
     def keep(self, names: Sequence[str]) -> Condition:
         """Only some names."""
         return Condition(*({n: part[n] for n in part if n in names} for part in (self.tensors, self.hidden)))

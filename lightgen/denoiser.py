@@ -66,38 +66,39 @@ class Denoiser:
         self._context: Context | None = None
         self._critics: Context | None = None
         self._confidence: Tensor | None = None
+        self._given: Tensor | None = None
         self._keeps = False
         self.forget()
 
-    def bind(self, rows: Tensor, keeps: bool = False) -> Denoiser:
+    def bind(self, rows: Tensor, keeps: bool = False, given_BN: Tensor | None = None) -> Denoiser:
         """The denoiser for a whole batch, with its counter at zero.
 
         Args:
             rows: (B,) 0 to B - 1.
-            keeps: whether to keep the last prediction, to be looked at, or used again.
+            keeps: whether to keep the last logits, to be looked at, or used again.
+            given_BN: (B, N) True where a token is given; None takes those that are not MASK at the first evaluation.
         """
         bound = copy(self)
         bound.rows, bound.evaluations = rows, torch.zeros_like(rows)
         bound._context = self._seen(self.network, self.branches, len(rows))
         bound._critics = None if self.critic is None else self._seen(self.critic, (TOWARDS,), len(rows))
-        bound._keeps, bound._confidence = keeps, None
+        bound._keeps, bound._confidence, bound._given = keeps, None, given_BN
         bound.forget()
         return bound
 
     def forget(self) -> None:
         """Drop what is kept of earlier evaluations."""
-        self.last: Prediction | None = None
+        self.own: Tensor | None = None
+        """(A, N, V), or (A, V) of a causal network: the last logits before the warps, where they are kept."""
         self._read: Tensor | None = None
         self._awaited: Tensor | None = None
-        self._stale: Tensor | None = None
+        self._stale: tuple[Tensor, Denoiser] | None = None
         self._reader: Reader | None = None
 
-    def edited(self, ids_AN: Tensor, known_AN: Tensor) -> None:
-        """Ids (A, N) were changed from outside, or which of them are known."""
+    def edited(self, known_AN: Tensor) -> None:
+        """Ids were changed from outside, or which of them are known: (A, N)."""
         self.forget()
-        if self._confidence is not None:
-            given = self._confidence.masked_fill(known_AN, torch.inf)
-            self._confidence = given.masked_fill(ids_AN == self.layout.mask, 0.0)
+        self._given = known_AN
 
     def select(self, rows: Tensor) -> Denoiser:
         """The denoiser of some of its rows (a boolean mask (A,)); it goes on counting in the same place."""
@@ -107,8 +108,8 @@ class Denoiser:
         several = rows.repeat(len(self.branches))
         some._context = None if self._context is None else self._context.select(several)
         some._critics = None if self._critics is None else self._critics.select(rows)
-        some.last = None if self.last is None else Prediction(*(part[rows] for part in self.last))
-        some._read, some._confidence = (None if x is None else x[rows] for x in (self._read, self._confidence))
+        kept = (self.own, self._read, self._confidence, self._given)
+        some.own, some._read, some._confidence, some._given = (None if x is None else x[rows] for x in kept)
         some._awaited = some._stale = None
         some._reader = None if self._reader is None else self._reader.select(several)
         return some
@@ -129,9 +130,11 @@ class Denoiser:
 
         Between steps, because it looks at data.
         """
-        if self._keeps and self.steady and self._read is not None:
-            stale = (self._read != ids_AN).any(1)
-            self._awaited, self._stale = ids_AN, None if bool(stale.all()) else stale
+        if not (self._keeps and self.steady) or self._read is None:
+            return
+        changed = (self._read != ids_AN).any(1)
+        self._awaited = ids_AN
+        self._stale = None if bool(changed.all()) else (changed.nonzero().squeeze(1), self.select(changed))
 
     def __call__(self, ids_AN: Tensor, clock: Clock | None = None, level: NoiseLevel | None = None) -> Prediction:
         """The logits (A, N, V) of the clean ids.
@@ -142,21 +145,20 @@ class Denoiser:
             level: (A,) of the noise in the ids, where warps are to leave out what a token says about itself.
         """
         clock = clock or Clock.even(0, torch.nan, 0.0, ids_AN)
-        used, self.last = self.last, None
-        if used is not None and ids_AN is self._awaited and self._stale is not None:
-            own = self._renewed(used.own, self._stale, ids_AN, clock)
+        kept, self.own = self.own, None
+        if kept is not None and ids_AN is self._awaited and self._stale is not None:
+            own = self._renewed(kept, *self._stale, ids_AN, clock)
         else:
-            del used
+            del kept
             own = self._guided(ids_AN, clock)
         evidence = None
         if level is not None and not self.warps.none:
             assert self.process is not None
             evidence = warping.evidence(ids_AN, level, self.process.frequencies)
-        prediction = Prediction(self.warps(own, clock.progress, ids_AN, evidence), own)
         if self._keeps:
-            self.last, self._read = prediction, ids_AN
+            self.own, self._read = own, ids_AN
         self._awaited = self._stale = None
-        return prediction
+        return Prediction(self.warps(own, clock.progress, ids_AN, evidence), own)
 
     def critique(self, ids_AN: Tensor) -> Tensor:
         """How likely each token is wrong, as float32 logits (A, N); costs one network evaluation.
@@ -184,10 +186,9 @@ class Denoiser:
                 self._reader(several, earlier)
         self._count(len(self.branches))
         own = self._mixed(self._reader(several, step), ids_AN, clock)
-        prediction = Prediction(self.warps(own, clock.progress), own)
         self.position = self._reader.positions[step]
-        self.last = prediction if self._keeps else None
-        return self.position, prediction
+        self.own = own if self._keeps else None
+        return self.position, Prediction(self.warps(own, clock.progress), own)
 
     def _begin(self, num_rows: int) -> Reader:
         network = self.network
@@ -196,13 +197,12 @@ class Denoiser:
         order = network.causal_order if isinstance(network, Ordered) else torch.arange(self.layout.num_tokens)
         return Recomputing(network, self._context, order.tolist())
 
-    def _renewed(self, own: Tensor, stale: Tensor, ids_AN: Tensor, clock: Clock) -> Tensor:
+    def _renewed(self, own: Tensor, where: Tensor, some: Denoiser, ids_AN: Tensor, clock: Clock) -> Tensor:
         """The last logits, evaluated anew in the rows that have changed."""
-        if not bool(stale.any()):
+        if len(where) == 0:
             return own
-        at = Clock(clock.step, clock.time[stale], clock.progress[stale])
-        own[stale] = self.select(stale)._guided(ids_AN[stale], at)
-        return own
+        at = Clock(clock.step, clock.time[where], clock.progress[where])
+        return own.index_copy_(0, where, some._guided(ids_AN[where], at))
 
     def _guided(self, ids_AN: Tensor, clock: Clock) -> Tensor:
         """Float32 logits (A, N, V): all branches as one batch, mixed."""
@@ -212,8 +212,8 @@ class Denoiser:
         time = clock.time.float().repeat(num) if self.reads_time else None
         own = self._mixed(self.network(ids, time, self._context), ids_AN, clock)
         if self._masks:
-            given = ids_AN != self.layout.mask if self._confidence is None else self._confidence.isinf()
-            self._confidence = own.softmax(-1).amax(-1).masked_fill(given, torch.inf)
+            self._given = ids_AN != self.layout.mask if self._given is None else self._given
+            self._confidence = own.softmax(-1).amax(-1)
         return own
 
     def _mixed(self, logits: Tensor, ids_AN: Tensor, clock: Clock) -> Tensor:
@@ -224,7 +224,9 @@ class Denoiser:
 
     def _asked(self, branch: Branch, ids_AN: Tensor) -> Tensor:
         """The ids that a branch reads; before the first evaluation nothing is unsure."""
-        return ids_AN if self._confidence is None else branch.ids(ids_AN, self._confidence, self.layout.mask)
+        if self._confidence is None or self._given is None:
+            return ids_AN
+        return branch.ids(ids_AN, self._confidence.masked_fill(self._given, torch.inf), self.layout.mask)
 
     def _seen(self, network: NetworkLike, branches: tuple[Branch, ...], num_rows: int) -> Context | None:
         """What a network sees of the condition in every branch, one under another."""

@@ -82,17 +82,23 @@ class Prior(nn.Module, Component):
             raise ValueError(f"{name} masks tokens, but a prior trained with {noise} noise knows no MASK")
         conditioner = self.network.conditioner
         for branch in guidance.branches:
-            if not (branch.hidden or branch.replaced):
+            replaced = dict(branch.replaced)
+            if not (branch.hidden or replaced):
                 continue
             if conditioner is None:
                 raise ValueError("guidance needs a prior with a condition; this one was trained without "
                                  "(model.conditioner: null)")  # fmt: skip
-            if conditioner.dropout == 0:
+            hidden = conditioner.names if branch.hidden == ALL else branch.hidden
+            if unknown := {*hidden, *replaced} - set(conditioner.names):
+                there = ", ".join(conditioner.names)
+                raise ValueError(f"guidance goes away from {', '.join(unknown)}; this prior was trained with {there}")
+            if hidden and not conditioner.hides(hidden):
                 raise ValueError("guidance needs a prior trained with dropout of its condition above 0, not this one")
-            if unknown := set(branch.hidden) - {*conditioner.names, *ALL}:
-                raise ValueError(f"guidance hides {', '.join(unknown)}; there are {', '.join(conditioner.names)}")
-            for name, value in branch.replaced:
-                conditioner.check(name, value)
+            for name, value in replaced.items():
+                try:
+                    conditioner.require(Condition({name: torch.tensor([value])}))
+                except ValueError as error:
+                    raise ValueError(f"negative: {error}") from None
 
     def train(self, mode: bool = True) -> Prior:
         """Training mode for the network; the tokenizer stays as it is."""
@@ -126,16 +132,24 @@ class Prior(nn.Module, Component):
         """What B pictures are asked for, where a condition leaves it open, e.g. random classes.
 
         Raises:
-            ValueError: if it asks for what the prior was not trained with.
+            ValueError: if it asks for what the prior was not trained with, or has another number of rows.
         """
+        conditioner, checked = self.network.conditioner, self._checked(condition, noise)
+        return checked if conditioner is None else conditioner.complete(checked, noise)
+
+    def _checked(self, condition: Condition | None, noise: Noise) -> Condition:
         conditioner, condition = self.network.conditioner, condition or Condition()
         known = () if conditioner is None else conditioner.names
-        if unknown := set(condition.tensors) - set(known):
-            name = min(unknown)
-            given = ", ".join(map(str, condition.tensors[name].unique().tolist()))
-            without = "classes" if name == "label" else name
-            raise ValueError(f"{name} {given} was given, but this prior was trained without {without}")
-        return condition if conditioner is None else conditioner.complete(condition.to(self.device), noise)
+        for name, tensor in condition.tensors.items():
+            if name not in known:
+                without = "classes" if name == "label" else name
+                given = ", ".join(map(str, tensor.unique().tolist()))
+                raise ValueError(f"{name} {given} was given, but this prior was trained without {without}")
+            if len(tensor) != len(noise.index):
+                raise ValueError(f"{name} must have a row for each of {len(noise.index)} pictures, not {len(tensor)}")
+        if conditioner is not None:
+            conditioner.require(condition)
+        return condition.to(self.device)
 
     def denoiser(
         self,
@@ -153,8 +167,8 @@ class Prior(nn.Module, Component):
         process: Any = self.process
         stepping: Diffusing | None = process if process.diffuses else None
         return Denoiser(
-            networks["denoiser"], layout, self.completed(condition, noise), negative, recipe.warps, recipe.guidance,
-            stepping, networks.get("critic"),
+            networks["denoiser"], layout, self.completed(condition, noise), self._checked(negative, noise),
+            recipe.warps, recipe.guidance, stepping, networks.get("critic"),
         )  # fmt: skip
 
     def iterate(
@@ -173,6 +187,8 @@ class Prior(nn.Module, Component):
         Args:
             watch: whether to keep how sure the network is of each token.
         """
+        if known_BN is not None and ids_BN is None:
+            raise ValueError("known_BN says where ids_BN is given, so there must be ids_BN")
         recipe = self.chosen(recipe)
         start_BN = self.initial(noise, canvas)
         if ids_BN is not None:

@@ -146,7 +146,7 @@ class Trace:
     changed: Tensor
     """(S, B) tokens that each step changed."""
     rows: list[int]
-    """Rows of the batch that each step evaluated; falls as pictures finish."""
+    """Pictures still being sampled at each step; falls as they finish."""
     finished: Tensor
     """(B,) True where the picture stopped by itself before the last step."""
     seconds: float

@@ -209,7 +209,7 @@ def test_a_sampler_on_the_wrong_noise_is_refused_with_those_that_fit(capsys, tmp
 def test_guidance_on_a_prior_that_was_not_trained_for_it(capsys, tmp_path, prior_checkpoint, tokenizer_checkpoint):
     sample = ["sample", "--ckpt_path", str(prior_checkpoint), "--out", str(tmp_path / "out")]
     line = mistake(capsys, [*sample, "--guidance", "ConstantGuidance", "--guidance.negative", "9"])
-    assert "negative must be a class in [0, 2], not 9" in line
+    assert "negative: label must be in [0, 2], or 3 for no class, not 9" in line
     assert "'w'" in mistake(capsys, [*sample, "--guidance", "ConstantGuidance", "--guidance.w", "2"])
     fit = [*PRIOR, "--model.tokenizer", str(tokenizer_checkpoint), "--model.recipe.guidance", "LinearGuidance"]
     line = mistake(capsys, [*fit, "--model.conditioner.dropout", "0"])

@@ -184,6 +184,12 @@ def test_a_mixture_hides_each_part_alone_and_all_together():
     both = (hidden["label"] & hidden["words"]).double().mean().item()
     assert label == pytest.approx(0.1 + 0.9 * 0.2, abs=0.01) and words == pytest.approx(0.1 + 0.9 * 0.4, abs=0.015)
     assert both == pytest.approx(0.1 + 0.9 * 0.2 * 0.4, abs=0.01)
+    # Alone is enough for guidance that hides that name alone; together for one that hides all.
+    assert mixed.hides(["label"]) and mixed.hides(mixed.names)
+    assert not Mixed([ClassLabel(3, dropout=0.0), Words(dropout=0.4)]).hides(["label"])
+    nested = Mixed([Mixed([ClassLabel(3, dropout=0.5)], dropout=0.0), Words(dropout=0.5)], dropout=0.0)
+    hidden = nested.hide(given, noise).hidden
+    assert (hidden["label"] & hidden["words"]).double().mean().item() == pytest.approx(0.25, abs=0.02)
     with pytest.raises(ValueError, match="parts must be conditioners of different names, not of label, label"):
         Mixed([ClassLabel(3), ClassLabel(2)])
     with pytest.raises(ValueError, match=r"dropout must be in \[0, 1\], not 2"):

@@ -200,9 +200,9 @@ def test_guidance_needs_a_condition_and_pictures_that_were_seen_without_it():
         prior(dropout=0.0).sample(1, guided(2))
     with pytest.raises(ValueError, match="guidance needs a prior with a condition"):
         prior(num_classes=0).sample(1, guided(2))
-    with pytest.raises(ValueError, match=r"negative must be a class in \[0, 2\]"):
-        prior().sample(1, guided(2, negative=3))
-    with pytest.raises(ValueError, match="guidance hides text; there are label"):
+    with pytest.raises(ValueError, match=r"negative: label must be in \[0, 2\]"):
+        prior().sample(1, guided(2, negative=4))
+    with pytest.raises(ValueError, match="guidance goes away from text; this prior was trained with label"):
         prior().sample(1, guided(2, hidden=["text"]))
 
 

@@ -71,6 +71,27 @@ def test_a_fork_goes_the_same_way_until_it_is_edited(sampler, process):
     assert (changed.ids[going][:, N // 2 :] == 1).all() and not torch.equal(changed.ids, expected.ids)
 
 
+def test_what_is_read_out_stays_as_it_was():
+    denoise, start, noise = setting(Absorbing)
+    known = torch.zeros_like(start, dtype=torch.bool)
+    loop = MaskGIT(4).iterate(denoise, start, known, noise)
+    next(loop)
+    sample, spent = loop.sample(), loop.evaluations
+    known[:] = True
+    next(loop)
+    assert spent.tolist() == sample.trace.evaluations.tolist() == [1] * 4 and sample.trace.rows == [4]
+    assert (loop.run().ids < V).all()
+
+
+def test_masked_again_in_the_last_steps_an_adaptive_sampler_still_leaves_no_mask():
+    denoise, start, noise = setting(Absorbing)
+    loop = EBSampler(0.0).iterate(denoise, start, None, noise)
+    for state in loop:
+        if state.step == N - 2:
+            state.edit(start)
+    assert (loop.ids < V).all()
+
+
 def test_edits_are_checked_and_a_masked_token_is_drawn_again():
     denoise, start, noise = setting(Absorbing)
     loop = MaskGIT(4).iterate(denoise, start, None, noise)
@@ -112,11 +133,11 @@ def test_a_step_reads_nothing_out_of_a_tensor_and_takes_its_number_as_one(sample
     denoise, start, noise = setting(process, warps=warps)
     loop = made(sampler).iterate(denoise, start, None, noise)
     next(loop)
-    state, bound = loop._state, loop._denoise.fork()
-    bound.forget()
+    # What is evaluated again was decided before the step.
+    state, bound, other = loop._state, loop._denoise, loop.fork()
     clock = loop.sampler.clock(state)
     as_tensor = Clock(torch.tensor(clock.step), clock.time, clock.progress)
-    expected, _ = loop.sampler.step(loop.fork()._state, bound.fork(), clock)
+    expected, _ = other.sampler.step(other._state, other._denoise, clock)
     with NoSync(), torch.no_grad():
         found, _ = loop.sampler.step(state, bound, as_tensor)
     assert torch.equal(found, expected)

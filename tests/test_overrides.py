@@ -28,6 +28,8 @@ def applied(*words):
         (["--sampler.init_args.steps=3"], {"class_path": "SUNDAE", "init_args": {"steps": 3, "patience": 1}}),
         (["--sampler", "Renoise", "--sampler.steps", "3"], {"class_path": "Renoise", "init_args": {"steps": 3}}),
         (["--sampler.steps", "3", "--sampler", "Renoise"], "Renoise"),
+        (["--sampler", "Renoise", "--sampler", "{steps: 3}"], {"class_path": "Renoise", "init_args": {"steps": 3}}),
+        (["--sampler.init_args", "{steps: 3}"], {"class_path": "SUNDAE", "init_args": {"steps": 3, "patience": 1}}),
         (["--sampler", "MaskGIT", "--sampler.schedule", "Power", "--sampler.schedule.exponent", "2"],
          {"class_path": "MaskGIT", "init_args": {"schedule": {"class_path": "Power", "init_args": {"exponent": 2}}}}),
     ],
@@ -54,8 +56,12 @@ def test_configs_stand_where_their_option_stands(tmp_path):
 def test_mistakes_are_one_line(tmp_path):
     with pytest.raises(ValueError, match="--sampler needs a value"):
         applied("--sampler")
-    with pytest.raises(ValueError, match=r"--guidance.scale changes an argument, but there is no guidance to change"):
+    with pytest.raises(ValueError, match=r"there is no guidance yet; name its class with --guidance"):
         applied("--guidance.scale", "2")
+    with pytest.raises(ValueError, match=r"name its class with --sampler\.schedule"):
+        applied("--sampler", "MaskGIT", "--sampler.schedule.exponent", "2")
+    with pytest.raises(ValueError, match="--sampler has a value that cannot be read"):
+        applied("--sampler", "{a: ")
     for text in ("a: [", "[1, 2]"):
         (tmp_path / "bad.yaml").write_text(text)
         with pytest.raises(ValueError, match=r"bad.yaml is not a config"):
@@ -81,3 +87,12 @@ def test_a_checkpoint_in_a_config_keeps_its_own_sampler(prior_checkpoint, tmp_pa
     of_config = json.loads((tmp_path / "out" / "samples.json").read_text())["sampler"]
     assert main(["sample", "--ckpt_path", str(prior_checkpoint), "--num_images", "1", "--out", str(tmp_path)]) == 0
     assert json.loads((tmp_path / "samples.json").read_text())["sampler"] == of_config
+
+
+def test_null_and_the_name_of_the_only_class_are_no_traps(prior_checkpoint, tmp_path, capsys):
+    sample = ["sample", "--ckpt_path", str(prior_checkpoint), "--num_images", "1", "--out", str(tmp_path)]
+    for warps in ("null", "Warps"):
+        assert main([*sample, "--warps", warps]) == 0
+        assert json.loads((tmp_path / "samples.json").read_text())["warps"]["arguments"]["temperature"] == 1.0
+    assert main([*sample, "--sampler", "null"]) == 2
+    assert "sampler must be one of those" in capsys.readouterr().err

@@ -54,6 +54,12 @@ def test_labels(prior):
     assert prior.completed(labelled(2, noise), noise).tensors["label"].unique().tolist() == [2]
     with pytest.raises(ValueError, match=r"label must be in \[0, 2\], or 3 for no class, not 9"):
         prior.completed(labelled(9, noise), noise)
+    with pytest.raises(ValueError, match="label must have a row for each of 200 pictures, not 2"):
+        prior.completed(labelled(1, Noise.of(0, 2)), noise)
+    with pytest.raises(ValueError, match=r"label must be in .* not 9"):
+        prior.sample_ids(noise, negative=labelled(9, noise))
+    with pytest.raises(ValueError, match="there must be ids_BN"):
+        prior.sample_ids(noise, known_BN=torch.ones(200, 16, dtype=torch.bool))
     with pytest.raises(ValueError, match="text 1 was given, but this prior was trained without text"):
         prior.completed(Condition({"text": torch.ones(200).long()}), noise)
 

@@ -1,8 +1,9 @@
 """Options that change what a checkpoint says: a whole component, or one argument of it.
 
-One rule for all of them. `--NAME CLASS` (or a mapping, or null) takes the place of the whole component, with that
-class's own defaults. `--NAME.argument VALUE` changes one argument of what is there by then, which at first is what the
-checkpoint says. They are followed in the order of the command line; a config stands where its --config stands.
+One rule for all of them. `--NAME CLASS` (or a mapping with a `class_path`, or null) takes the place of the whole
+component, with that class's own defaults. `--NAME.argument VALUE` (or a mapping of arguments) changes arguments of what
+is there by then, which at first is what the checkpoint says. They are followed in the order of the command line; a
+config stands where its --config stands.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Overrides:
             if is_config:
                 self._add_config(value)
             else:
-                self.changes.append((option.removeprefix("--"), yaml.safe_load(value)))
+                self.changes.append((option.removeprefix("--"), _value(option, value)))
 
     def applied(self, defaults: dict[str, Any]) -> dict[str, Any]:
         """Defaults by name, each in the words of YAML, with the changes.
@@ -80,28 +81,38 @@ class Overrides:
         self.rest += ["--config", yaml.safe_dump(config)]
 
 
+def _value(option: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ValueError(f"{option} has a value that cannot be read: {text}") from None
+
+
 def _change(parts: dict[str, Any], path: Sequence[str], value: Any, whole: str) -> None:
     """Set a value at a path of components, whose arguments stand under `init_args`."""
     name, *deeper = path
+    if isinstance(parts.get(name), str):
+        parts[name] = {"class_path": parts[name]}
     part = parts.get(name)
-    if not deeper:
-        if isinstance(value, dict) and isinstance(part, dict) and "class_path" not in value:
-            # A config that names no class changes arguments.
-            for argument, given in value.get("init_args", value).items():
-                _change(parts, [name, argument], given, f"{whole}.{argument}")
-        else:
-            parts[name] = value
-        return
-    if isinstance(part, str):
-        part = parts[name] = {"class_path": part}
-    if not isinstance(part, dict):
-        raise ValueError(
-            f"--{whole} changes an argument, but there is no {name} to change; name its class with --{name}"
-        )
     if deeper == ["class_path"]:
         parts[name] = value
+    elif not deeper or deeper == ["init_args"]:
+        _replace(parts, name, value, whole)
+    elif not isinstance(part, dict):
+        above = whole.rpartition(".")[0]
+        raise ValueError(
+            f"--{whole} changes an argument, but there is no {name} to change; name its class with --{above}"
+        )
     elif "class_path" in part:
-        inside = part.setdefault("init_args", {})
-        _change(inside, deeper[deeper[0] == "init_args" :], value, whole)
+        _change(part.setdefault("init_args", {}), deeper[deeper[0] == "init_args" :], value, whole)
     else:
         _change(part, deeper, value, whole)
+
+
+def _replace(parts: dict[str, Any], name: str, value: Any, whole: str) -> None:
+    """Put a whole in its place; a mapping that names no class changes the arguments that it names."""
+    if isinstance(value, dict) and isinstance(parts.get(name), dict) and "class_path" not in value:
+        for argument, given in value.get("init_args", value).items():
+            _change(parts, [name, argument], given, f"{whole}.{argument}")
+    else:
+        parts[name] = value

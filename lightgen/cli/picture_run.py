@@ -101,7 +101,11 @@ def changed(recipe: Recipe, overrides: Overrides) -> Recipe:
     made = Parser()
     add_recipe(made)
     parts = overrides.applied(as_config(describe(recipe))["init_args"])
-    objects = made.instantiate_classes(made.parse_object({**parts, "warps": parts["warps"]["init_args"]}))
+    if parts["sampler"] is None:
+        raise ValueError("sampler must be one of those that `lightgen list sampler` names, not null")
+    # There is one class of warps, so that their arguments stand alone.
+    warps = parts["warps"] if isinstance(parts["warps"], dict) else {}
+    objects = made.instantiate_classes(made.parse_object({**parts, "warps": warps.get("init_args", {})}))
     return Recipe(objects.sampler, objects.warps, objects.guidance)
 
 

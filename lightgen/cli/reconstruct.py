@@ -42,7 +42,7 @@ def main(args: list[str]) -> int:
     """Reconstruct and measure; `args[0]` is the command's name."""
     made, overrides = parser(), Overrides(with_located_configs(args[1:]), ["data"])
     parsed = made.parse_args(overrides.rest)
-    if parsed.batch_size < 1 or (parsed.num_images or 1) < 1:
+    if parsed.batch_size < 1 or (parsed.num_images is not None and parsed.num_images < 1):
         raise ValueError("batch_size and num_images must be at least 1")
     run(tokenizer_in(parsed.ckpt_path), made_data(parsed.ckpt_path, overrides), parsed)
     return 0

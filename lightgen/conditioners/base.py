@@ -35,6 +35,11 @@ class Conditioner(nn.Module, Component):
         self.dropout = dropout
 
     @property
+    def num_choices(self) -> int:
+        """How many random choices `hide` makes for a picture."""
+        return 1
+
+    @property
     @abstractmethod
     def names(self) -> tuple[str, ...]:
         """Of the tensors that it reads."""
@@ -58,20 +63,20 @@ class Conditioner(nn.Module, Component):
         hidden = noise.uniform(0, Stream.CONDITION, position + 1)[:, position] < self.dropout
         return condition.hide(*self.names, rows=hidden)
 
-    def complete(self, condition: Condition, noise: Noise) -> Condition:
-        """What B pictures are asked for where a condition leaves it open, and a check of what it says.
-
-        Raises:
-            ValueError: if it asks for what there is not.
-        """
-        return condition
-
-    def check(self, name: str, value: int) -> None:
-        """Refuse a class that guidance goes away from, if there is no such.
+    def require(self, condition: Condition) -> None:
+        """Refuse what a condition asks for, if there is no such.
 
         Raises:
             ValueError: in one line.
         """
+
+    def complete(self, condition: Condition, noise: Noise) -> Condition:
+        """What B pictures are asked for where a condition leaves it open."""
+        return condition
+
+    def hides(self, names: Sequence[str]) -> bool:
+        """Whether some of its names were hidden together in training, as guidance needs."""
+        return self.dropout > 0
 
     def require_data(self, class_names: Sequence[str] | None) -> None:
         """Refuse data of other classes than there are; None where the data do not say.

@@ -49,25 +49,18 @@ class ClassLabel(Conditioner):
             label = torch.full((num_rows,), self.num_classes, device=self.embedding.weight.device)
         return Context(self.embedding(label).unsqueeze(1))
 
-    def complete(self, condition: Condition, noise: Noise) -> Condition:
-        """Uniformly random classes where none are given.
-
-        Raises:
-            ValueError: if there is no such class.
-        """
-        if "label" not in condition.tensors:
-            drawn = noise.integers(0, Stream.CONDITION, 1, self.num_classes).squeeze(1)
-            return condition.replace(label=drawn)
-        label = condition.tensors["label"]
-        if bool(((label < 0) | (label > self.num_classes)).any()):
-            last, asked = self.num_classes - 1, sorted(set(label.tolist()))
-            given = ", ".join(map(str, asked))
+    def require(self, condition: Condition) -> None:
+        label = condition.tensors.get("label")
+        if label is not None and bool(((label < 0) | (label > self.num_classes)).any()):
+            given = ", ".join(map(str, sorted(set(label.tolist()))))
+            last = self.num_classes - 1
             raise ValueError(f"label must be in [0, {last}], or {self.num_classes} for no class, not {given}")
-        return condition
 
-    def check(self, name: str, value: int) -> None:
-        if name == "label" and not 0 <= value < self.num_classes:
-            raise ValueError(f"negative must be a class in [0, {self.num_classes - 1}], not {value}")
+    def complete(self, condition: Condition, noise: Noise) -> Condition:
+        """Uniformly random classes where none are given."""
+        if "label" in condition.tensors:
+            return condition
+        return condition.replace(label=noise.integers(0, Stream.CONDITION, 1, self.num_classes).squeeze(1))
 
     def require_data(self, class_names: Sequence[str] | None) -> None:
         if class_names is not None and len(class_names) != self.num_classes:

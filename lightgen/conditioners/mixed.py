@@ -61,19 +61,29 @@ class Mixed(Conditioner):
             _total([context.cells for context in found]),
         )
 
+    @property
+    def num_choices(self) -> int:
+        return 1 + sum(part.num_choices for part in self._each())
+
     def hide(self, condition: Condition, noise: Noise, position: int = 0) -> Condition:
-        for number, part in enumerate(self._each(), position + 1):
-            condition = part.hide(condition, noise, number)
+        after = position + 1
+        for part in self._each():
+            condition = part.hide(condition, noise, after)
+            after += part.num_choices
         return super().hide(condition, noise, position)
+
+    def require(self, condition: Condition) -> None:
+        for part in self._each():
+            part.require(condition)
 
     def complete(self, condition: Condition, noise: Noise) -> Condition:
         for part in self._each():
             condition = part.complete(condition, noise)
         return condition
 
-    def check(self, name: str, value: int) -> None:
-        for part in self._each():
-            part.check(name, value)
+    def hides(self, names: Sequence[str]) -> bool:
+        concerned = [part for part in self._each() if set(part.names) & set(names)]
+        return (self.dropout > 0 and set(names) >= set(self.names)) or all(part.hides(names) for part in concerned)
 
     def require_data(self, class_names: Sequence[str] | None) -> None:
         for part in self._each():

@@ -5,7 +5,6 @@ Li et al., 2025, "Adaptive classifier-free guidance via dynamic low-confidence m
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -33,6 +32,7 @@ class AdaptiveGuidance(Scaled):
 
     source: ClassVar[str] = "Li et al., 2025, arXiv 2505.20199"
     needs_mask: ClassVar[bool] = True
+    moves: ClassVar[bool] = False
 
     def __init__(self, scale: float = 2.0, share: float = 0.7, unconditional: bool = False) -> None:
         super().__init__(scale)
@@ -45,7 +45,7 @@ class AdaptiveGuidance(Scaled):
     def away(self) -> Branch:
         return Branch(hidden=ALL if self.unconditional else (), masked=self.share)
 
-    @cached_property
+    @property
     def constant(self) -> bool:
         # The confidence is that of another step every time.
         return self.scale == 1.0

@@ -40,7 +40,7 @@ class Branch:
         """What the network is told, of what the batch is asked for and what it is to go away from."""
         names = tuple(given.tensors) if self.hidden == ALL else self.hidden
         told = given.hide(*names) if names else given
-        told = told.replace(**negative.keep(names).tensors)
+        told = told.update(negative.keep(names))
         return told.replace(**{n: torch.full_like(given.tensors[n], i) for n, i in self.replaced if n in given.tensors})
 
     def ids(self, ids_AN: Tensor, confidence_AN: Tensor, mask: int) -> Tensor:

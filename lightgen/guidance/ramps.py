@@ -32,6 +32,9 @@ class Scaled(Guidance):
         ValueError: if the scale is below 0.
     """
 
+    moves: ClassVar[bool] = True
+    """Whether the scale is another one at other steps."""
+
     def __init__(self, scale: float) -> None:
         if scale < 0:
             raise ValueError(f"scale must be at least 0, not {scale}")
@@ -50,33 +53,25 @@ class Scaled(Guidance):
         """s at progresses in [0, 1], float64."""
         return 1 + (self.scale - 1) * self.ramp(progress)
 
-    @cached_property
+    @property
     def constant(self) -> bool:
-        first, last = self._scales
-        return first == last
+        return self.scale == 1 or not self.moves
 
     @cached_property
     def branches(self) -> tuple[Branch, ...]:
-        if self._is(1.0):
+        if self.scale == 1:
             return (TOWARDS,)
-        return (self.away,) if self._is(0.0) else tuple(dict.fromkeys((TOWARDS, self.away)))
+        if self.scale == 0 and self.constant:
+            return (self.away,)
+        return tuple(dict.fromkeys((TOWARDS, self.away)))
 
     def combine(self, logits: Mapping[Branch, Tensor], ids_AN: Tensor, clock: Clock) -> Tensor:
         if len(self.branches) == 1:
             return logits[self.branches[0]].float()
         towards, away = logits[TOWARDS].float(), logits[self.away].float()
         if self.constant:
-            return torch.lerp(away, towards, self._scales[0])
+            return torch.lerp(away, towards, self.scale)
         return torch.lerp(away, towards, self.at(clock.progress).float().view(-1, *(1,) * (towards.ndim - 1)))
-
-    def _is(self, scale: float) -> bool:
-        return self._scales == [scale, scale]
-
-    @cached_property
-    def _scales(self) -> list[float]:
-        """At the first step and at the last."""
-        scales: list[float] = self.at(torch.tensor([0.0, 1.0], dtype=torch.float64)).tolist()
-        return scales
 
 
 class ClassifierFree(Scaled):
@@ -106,6 +101,7 @@ class ClassifierFree(Scaled):
 class ConstantGuidance(ClassifierFree):
     """The same scale at every step."""
 
+    moves: ClassVar[bool] = False
     source: ClassVar[str] = "Ho and Salimans, 2022, arXiv 2207.12598"
 
     def ramp(self, progress: Tensor) -> Tensor:

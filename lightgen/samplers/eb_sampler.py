@@ -56,7 +56,7 @@ class EBSampler(Sampler):
         return state.remember(total=masked, left=masked)
 
     def clock(self, state: State) -> Clock:
-        left = state.memory["left"] / state.memory["total"].double().clamp_min(1)
+        left = (state.memory["left"] / state.memory["total"].double().clamp_min(1)).clamp_max(1)
         return Clock(state.step, left, 1 - left)
 
     def step(self, state: State, denoise: Denoiser, clock: Clock) -> tuple[Tensor, Tensor | None]:
@@ -68,6 +68,8 @@ class EBSampler(Sampler):
         ascending = entropy.sort(1).values
         # Ascending, so that the largest of a prefix is its last: what is left is the sum of those before.
         before = (ascending.cumsum(1) - ascending).nan_to_num(torch.inf)
-        written = masked & (before <= self.gamma).gather(1, ranks(entropy))
+        # The last step leaves none, whatever was masked again from outside.
+        allowed = before <= (torch.inf if state.is_last else self.gamma)
+        written = masked & allowed.gather(1, ranks(entropy))
         state.memory["left"] = (masked & ~written).sum(1)
         return torch.where(written, proposal, state.ids), state.memory["left"] == 0

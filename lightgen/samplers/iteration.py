@@ -63,10 +63,10 @@ class Iteration:
         everyone = torch.arange(len(ids_BN), device=ids_BN.device)
         self.sampler = sampler
         self.ids = ids_BN.clone()
-        self.known = torch.zeros_like(ids_BN, dtype=torch.bool) if known_BN is None else known_BN
+        self.known = torch.zeros_like(ids_BN, dtype=torch.bool) if known_BN is None else known_BN.clone()
         self.finished = torch.zeros_like(everyone, dtype=torch.bool)
         self.confidence = torch.zeros_like(ids_BN, dtype=torch.float32) if watch else None
-        self._denoise = denoise.bind(everyone, keeps=watch or sampler.revisits)
+        self._denoise = denoise.bind(everyone, watch or (sampler.revisits and denoise.steady), self.known)
         state = State(self.ids, self.known, noise, everyone, sampler.num_steps(ids_BN.shape[1]))
         self._state = sampler.start(state, self._denoise)
         self._changed: list[Tensor] = []
@@ -85,7 +85,7 @@ class Iteration:
     @property
     def evaluations(self) -> Tensor:
         """(B,) network evaluations of each picture so far."""
-        return self._denoise.evaluations
+        return self._denoise.evaluations.clone()
 
     def __iter__(self) -> Iteration:
         return self
@@ -129,7 +129,7 @@ class Iteration:
         self.known = self.known if known_BN is None else known_BN.clone()
         rows = self._state.rows
         self._state = replace(self._state, ids=self.ids[rows], known=self.known[rows])
-        self._denoise.edited(self._state.ids, self._state.known)
+        self._denoise.edited(self._state.known)
 
     def fork(self) -> Iteration:
         """A copy that goes its own way from here; with another `edit`, say."""
@@ -138,6 +138,8 @@ class Iteration:
         other._changed, other._rows = list(self._changed), list(self._rows)
         other._denoise = self._denoise.fork()
         other._state = self._state.select(torch.ones_like(self._state.rows, dtype=torch.bool))
+        if self.sampler.revisits:
+            other._denoise.expect(other._state.ids)
         return other
 
     def run(self, on_step: OnStep | None = None) -> Sample:
@@ -156,25 +158,23 @@ class Iteration:
         """The ids as they are, and what happened so far."""
         none = torch.zeros(0, len(self.ids), dtype=torch.long, device=self.ids.device)
         changed = torch.stack(self._changed) if self._changed else none
-        return Sample(self.ids, Trace(self.evaluations, changed, self._rows, self.finished, seconds))
+        return Sample(self.ids, Trace(self.evaluations, changed, list(self._rows), self.finished.clone(), seconds))
 
     def _placed(self, whole: Tensor, part: Tensor) -> Tensor:
         """(B, ...) of the batch, with the rows (A, ...) of the pictures still being sampled."""
         return part if len(part) == len(whole) else whole.index_copy(0, self._state.rows, part)
 
     def _sure(self, ids_AN: Tensor) -> Tensor:
-        last = self._denoise.last
-        assert last is not None and self.confidence is not None
-        if last.own.ndim == 2:
+        own = self._denoise.own
+        assert own is not None and self.confidence is not None
+        probs, mask = own.softmax(-1), own.shape[-1]
+        code = ids_AN.clamp_max(mask - 1).unsqueeze(-1)
+        if own.ndim == 2:
             # Of a causal network, which is asked of one position at a time.
-            sure = self.confidence[self._state.rows].clone()
-            position = self._denoise.position
-            code = ids_AN[:, position, None].clamp_max(last.vocab_size - 1)
-            sure[:, position] = last.own.softmax(-1).gather(-1, code).squeeze(-1)
+            sure, position = self.confidence[self._state.rows], self._denoise.position
+            sure[:, position] = probs.gather(-1, code[:, position]).squeeze(-1)
             return sure
-        probs = last.own.softmax(-1)
-        there = probs.gather(-1, ids_AN.clamp_max(last.vocab_size - 1).unsqueeze(-1)).squeeze(-1)
-        return torch.where(ids_AN == last.vocab_size, probs.amax(-1), there)
+        return torch.where(ids_AN == mask, probs.amax(-1), probs.gather(-1, code).squeeze(-1))
 
 
 def _now(device: torch.device) -> float:
