@@ -158,7 +158,7 @@ class Denoiser:
         if self._keeps:
             self.own, self._read = own, ids_AN
         self._awaited = self._stale = None
-        return Prediction(self.warps(own, clock.progress, ids_AN, evidence), own)
+        return Prediction(self.warps(own, clock.progress, ids_AN, evidence), own, self.warps.greedy)
 
     def critique(self, ids_AN: Tensor) -> Tensor:
         """How likely each token is wrong, as float32 logits (A, N); costs one network evaluation.
@@ -188,7 +188,7 @@ class Denoiser:
         own = self._mixed(self._reader(several, step), ids_AN, clock)
         self.position = self._reader.positions[step]
         self.own = own if self._keeps else None
-        return self.position, Prediction(self.warps(own, clock.progress), own)
+        return self.position, Prediction(self.warps(own, clock.progress), own, self.warps.greedy)
 
     def _begin(self, num_rows: int) -> Reader:
         network = self.network

@@ -11,7 +11,8 @@ from lightgen.functional.categorical import draw, draw_scored, log_probability
 Confidence = Literal["network", "warped"]
 """Whose probability of a token says how sure it is: the network's own (under guidance), or that after the warps.
 
-After a low temperature or a small top-k the warped ones are all nearly 1, and tell nothing apart.
+Where the warps leave one id of each token (temperature 0, top-k 1), all warped probabilities are 1 and tell nothing
+apart; then it is the network's own in any case.
 """
 
 
@@ -22,6 +23,8 @@ class Prediction(NamedTuple):
     """(A, ..., V) float32, warped."""
     own: Tensor
     """(A, ..., V) float32, the network's own: under guidance, but before the warps."""
+    greedy: bool = False
+    """Whether the warps leave one id of each token."""
 
     @property
     def vocab_size(self) -> int:
@@ -30,7 +33,7 @@ class Prediction(NamedTuple):
 
     def by(self, confidence: Confidence) -> Tensor:
         """The logits that confidence is read from."""
-        return self.logits if confidence == "warped" else self.own
+        return self.logits if confidence == "warped" and not self.greedy else self.own
 
     def draw(self, uniform: Tensor) -> Tensor:
         """Ids (A, ...) from the warped logits, by one uniform each."""
@@ -38,10 +41,11 @@ class Prediction(NamedTuple):
 
     def draw_scored(self, uniform: Tensor, confidence: Confidence) -> tuple[Tensor, Tensor]:
         """Ids (A, ...), and their log-probabilities."""
-        if confidence == "warped" or self.own is self.logits:
+        judge = self.by(confidence)
+        if judge is self.logits:
             return draw_scored(self.logits, uniform)
         ids = self.draw(uniform)
-        return ids, log_probability(self.own, ids)
+        return ids, log_probability(judge, ids)
 
 
 def check_confidence(confidence: str) -> Confidence:

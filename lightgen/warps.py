@@ -57,6 +57,11 @@ class Warps(Component):
         return self.temperature_end in (None, self.temperature)
 
     @property
+    def greedy(self) -> bool:
+        """Whether they leave one id of each token, at every step."""
+        return self.top_k == 1 or (self.constant and self.temperature == 0)
+
+    @property
     def none(self) -> bool:
         """Whether they change nothing."""
         return self.constant and self.temperature == 1 and self.top_k is self.top_p is self.typical is None

@@ -563,33 +563,43 @@ def test_the_entropy_bound_at_zero_is_exact_and_above_it_saves_evaluations():
     assert means[0] > means[1] > means[2] >= 1
 
 
-@pytest.mark.parametrize("sampler", [MaskGIT, ArgmaxUnrolled, Purity])
+def surer_to_the_right(ids, time, context):
+    """Every position has one likely id; the further to the right, the likelier."""
+    sharpness = torch.arange(N).float().mul(0.3).add(1).view(N, 1)
+    return (torch.arange(V) == 0).float() * sharpness.expand(len(ids), N, 1)
+
+
+@pytest.mark.parametrize("confidence", ["network", "warped"])
 @pytest.mark.parametrize("warps", [Warps(0.0), Warps(1.0, top_k=1)])
-def test_the_networks_own_confidence_is_not_lost_in_the_warps(sampler, warps):
+def test_greedy_warps_do_not_hide_how_sure_the_network_is(confidence, warps):
     """After them every probability is 1, and tokens would be written in raster order."""
+    process, noise = Absorbing(V), Noise.of(0, 400)
+    denoise = denoiser(surer_to_the_right, V, GRID, process=process, warps=warps)
+    start = process.initial(N, noise)
+    written = []
+    for state in MaskGIT(4, 0.0, Power(), confidence).iterate(denoise, start, None, noise):
+        written.append((state.ids[0] != V).nonzero().flatten().tolist())
+    assert written == [list(range(N - 3 * k, N)) for k in (1, 2, 3, 4)]
+    first = next(Purity(4, confidence=confidence).iterate(denoise, start, None, noise)).ids != V
+    assert torch.arange(N).expand(400, N)[first].double().mean() > (N - 1) / 2 + 0.5
+    uniform = denoiser(surer_to_the_right, V, GRID, warps=warps).bind(torch.arange(1))(torch.zeros(1, N).long())
+    certain = uniform.by(confidence).softmax(-1).amax(-1)[0]
+    assert (certain.diff() > 1e-4).all()
 
-    def network(ids, time, context):
-        sharpness = torch.arange(N).float().mul(0.3).add(1).view(N, 1)
-        return (torch.arange(V) == 0).float() * sharpness.expand(len(ids), N, 1)
 
-    first = {}
-    for confidence in ("network", "warped"):
-        process = SUNDAEProcess(V) if sampler is ArgmaxUnrolled else Absorbing(V)
-        options = {"MaskGIT": {"choice_temperature": 0.0}, "ArgmaxUnrolled": {"uncertain": 0.5}, "Purity": {}}
-        made = sampler(4, confidence=confidence, **options[sampler.__name__])
-        denoise = denoiser(network, V, GRID, process=process, warps=warps)
-        start = process.initial(N, Noise.of(0, 400))
-        prediction = denoise.bind(torch.arange(400))(start)
-        assert (prediction.by("warped").softmax(-1).amax(-1) > 0.999).all()
-        if sampler is not ArgmaxUnrolled:
-            state = next(made.iterate(denoise, start, None, Noise.of(0, 400)))
-            places = torch.arange(N).expand(400, N)[state.ids != V].double()
-            first[confidence] = places.mean().item()
-        certain = prediction.by(confidence).softmax(-1).amax(-1)
-        assert (certain[:, 1:] > certain[:, :-1] + 1e-4).all() == (confidence == "network")
-    if first:
-        # The network is surer to the right; what is warped knows nothing of that.
-        assert first["network"] > first["warped"] + 0.3
+def test_confidence_is_one_option_with_one_meaning():
+    prediction = denoiser(surer_to_the_right, V, GRID, warps=Warps(0.5)).bind(torch.arange(1))(torch.zeros(1, N).long())
+    own, warped = (prediction.by(confidence) for confidence in ("network", "warped"))
+    torch.testing.assert_close(warped, own * 2)
+    uniform = Noise.of(0, 1).uniform(0, 0, N)
+    for confidence, logits in (("network", own), ("warped", warped)):
+        ids, found = prediction.draw_scored(uniform, confidence)
+        torch.testing.assert_close(found, log_probability(logits, ids))
+        assert torch.equal(ids, prediction.draw(uniform))
+    for sampler in (MaskGIT, ArgmaxUnrolled, Purity, Confidence):
+        assert sampler().confidence == "warped"
+        with pytest.raises(ValueError, match="confidence must be network or warped, not sure"):
+            sampler(confidence="sure")
 
 
 @pytest.mark.parametrize("process", [Uniform, SUNDAEProcess])

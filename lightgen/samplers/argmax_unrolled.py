@@ -43,7 +43,7 @@ class ArgmaxUnrolled(Sampler):
     source: ClassVar[str] = "Savinov et al., 2022, arXiv 2112.06749"
 
     def __init__(
-        self, steps: int = 10, uncertain: float = 0.3, update: float = 1.0, confidence: Confidence = "network"
+        self, steps: int = 10, uncertain: float = 0.3, update: float = 1.0, confidence: Confidence = "warped"
     ) -> None:
         super().__init__(steps)
         if not 0 <= uncertain <= 1:

@@ -40,7 +40,7 @@ class MaskGIT(Unmasking):
         steps: int = 12,
         choice_temperature: float = 4.5,
         schedule: Schedule | None = None,
-        confidence: Confidence = "network",
+        confidence: Confidence = "warped",
     ) -> None:
         super().__init__(steps, schedule or Cosine())
         if choice_temperature < 0:

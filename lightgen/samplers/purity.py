@@ -45,7 +45,7 @@ class Purity(Sampler):
     exact: ClassVar[str] = "one token a step, sharpness 0"
     source: ClassVar[str] = "Tang et al., 2022, arXiv 2205.16007"
 
-    def __init__(self, steps: int = 25, sharpness: float = 1.0, confidence: Confidence = "network") -> None:
+    def __init__(self, steps: int = 25, sharpness: float = 1.0, confidence: Confidence = "warped") -> None:
         super().__init__(steps)
         if sharpness < 0:
             raise ValueError(f"sharpness must be at least 0, not {sharpness}")

@@ -110,7 +110,7 @@ class Confidence(Remasking):
 
     source: ClassVar[str] = "Wang et al., 2025, arXiv 2503.00307"
 
-    def __init__(self, sharpness: float = 1.0, confidence: ReadFrom = "network") -> None:
+    def __init__(self, sharpness: float = 1.0, confidence: ReadFrom = "warped") -> None:
         if sharpness < 0:
             raise ValueError(f"sharpness must be at least 0, not {sharpness}")
         self.sharpness = sharpness
