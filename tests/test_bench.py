@@ -41,6 +41,7 @@ from lightgen.prior import Prior
 from lightgen.processes.absorbing import Absorbing
 from lightgen.processes.causal import Causal
 from lightgen.recipe import Recipe
+from lightgen.registry import describe
 from lightgen.samplers.argmax_unrolled import ArgmaxUnrolled
 from lightgen.samplers.autoregressive import Autoregressive
 from lightgen.samplers.random_order import RandomOrder
@@ -431,18 +432,16 @@ def test_a_score_that_only_some_rows_have_is_said_to_be_missing():
         markdown(rows, identity)
 
 
-def test_results_of_before_are_todays(tmp_path):
-    """The published rows, which have no version: their suite finds nothing left to do, and their ids are kept."""
-    folder, made = PUBLISHED / "emoji64", parser()
-    then = {"ArgmaxUnrolled": {"confidence": "warped"}, "MaskGIT": {"confidence": "warped"},
-            "Purity": {"confidence": "warped"}, "Ancestral": {"leave_one_out": False},
-            "PredictorCorrector": {"leave_one_out": False}}  # fmt: skip
-    text = yaml.safe_load(Path(locate("emoji64.yaml", SUITES)).read_text())
-    for sampler in (method["recipe"]["sampler"] for method in text["methods"].values()):
-        sampler["init_args"] = then.get(sampler["class_path"], {}) | sampler.get("init_args", {})
-    (tmp_path / "suite.yaml").write_text(yaml.safe_dump(text, sort_keys=False))
-    parsed = made.instantiate_classes(made.parse_args(["--config", str(tmp_path / "suite.yaml"), "--out", "nowhere"]))
-    suite = Suite(**{name: parsed[name] for name in inspect.signature(Suite).parameters})
+def suite_of(name):
+    """A suite that lightgen brings, as the command line reads it."""
+    made = parser()
+    parsed = made.instantiate_classes(made.parse_args(["--config", str(locate(name, SUITES)), "--out", "nowhere"]))
+    return Suite(**{name: parsed[name] for name in inspect.signature(Suite).parameters})
+
+
+def test_results_of_before_are_todays():
+    """The published rows, the older of them with no version: their suite finds nothing left to do."""
+    folder, suite = PUBLISHED / "emoji64", suite_of("emoji64.yaml")
     plan, rows = Plan(suite, Runner.of(suite, Trainer(**TRAINER_DEFAULTS))), read(folder)
     assert plan.identity() == read_identity(folder)
     assert plan.missing(rows) == plan.work(rows, None) == 0
@@ -450,6 +449,13 @@ def test_results_of_before_are_todays(tmp_path):
     assert known == {row.key for row in rows if row.place.role in ("baseline", "likelihood")}
     lines = [json.loads(line) for path in sorted(folder.glob("*.jsonl")) for line in path.read_text().splitlines()]
     assert {row.id for row in rows} == {line["id"] for line in lines}
+
+
+def test_a_suite_of_before_is_todays():
+    folder = PUBLISHED / "sundae_ablations"
+    assert "version" not in json.loads((folder / "suite.json").read_text())
+    methods = {name: describe(method) for name, method in suite_of("sundae_ablations.yaml").methods.items()}
+    assert read_identity(folder).methods == methods
 
 
 def test_results_of_a_later_version_are_refused(done, tmp_path):

@@ -56,7 +56,7 @@ def test_configs_stand_where_their_option_stands(tmp_path):
 def test_mistakes_are_one_line(tmp_path):
     with pytest.raises(ValueError, match="--sampler needs a value"):
         applied("--sampler")
-    with pytest.raises(ValueError, match=r"there is no guidance yet; name its class with --guidance"):
+    with pytest.raises(ValueError, match=r"there is no guidance to change; name its class with --guidance"):
         applied("--guidance.scale", "2")
     with pytest.raises(ValueError, match=r"name its class with --sampler\.schedule"):
         applied("--sampler", "MaskGIT", "--sampler.schedule.exponent", "2")
