@@ -235,7 +235,7 @@ class Denoiser:
         return None if read is None else read(asked, len(branches) * num_rows)
 
     def _count(self, evaluations: int) -> None:
-        if len(self.rows) == len(self.evaluations):
+        if self.rows.shape == self.evaluations.shape:
             self.evaluations += evaluations
         else:
             self.evaluations[self.rows] += evaluations

@@ -53,7 +53,7 @@ class Scaled(Guidance):
         """s at progresses in [0, 1], float64."""
         return 1 + (self.scale - 1) * self.ramp(progress)
 
-    @property
+    @cached_property
     def constant(self) -> bool:
         return self.scale == 1 or not self.moves
 
@@ -91,7 +91,7 @@ class ClassifierFree(Scaled):
         self.negative = negative
         self.hidden = None if hidden is None else list(hidden)
 
-    @property
+    @cached_property
     def away(self) -> Branch:
         if self.negative is not None:
             return Branch(replaced=(("label", self.negative),))

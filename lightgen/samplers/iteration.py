@@ -69,6 +69,8 @@ class Iteration:
         self._denoise = denoise.bind(everyone, watch or (sampler.revisits and denoise.steady), self.known)
         state = State(self.ids, self.known, noise, everyone, sampler.num_steps(ids_BN.shape[1]))
         self._state = sampler.start(state, self._denoise)
+        self._holds = known_BN is not None
+        self._nothing = torch.zeros_like(everyone)
         self._changed: list[Tensor] = []
         self._rows: list[int] = []
 
@@ -93,12 +95,12 @@ class Iteration:
     @torch.no_grad()
     def __next__(self) -> Iteration:
         state, denoise = self._state, self._denoise
-        if state.step == state.num_steps or len(state.rows) == 0:
+        if state.step == state.num_steps or state.rows.numel() == 0:
             raise StopIteration
         ids, done = self.sampler.step(state, denoise, self.sampler.clock(state))
-        ids = torch.where(state.known, state.ids, ids)
-        self._rows.append(len(state.rows))
-        self._changed.append(self._placed(torch.zeros_like(self.finished, dtype=torch.long), (ids != state.ids).sum(1)))
+        ids = torch.where(state.known, state.ids, ids) if self._holds else ids
+        self._rows.append(len(ids))
+        self._changed.append(self._placed(self._nothing, (ids != state.ids).sum(1)))
         self.ids = self._placed(self.ids, ids)
         if self.confidence is not None:
             self.confidence = self._placed(self.confidence, self._sure(ids))
@@ -127,6 +129,7 @@ class Iteration:
                 raise ValueError(f"{name} must be {tuple(self.ids.shape)}, not {tuple(tensor.shape)}")
         self.ids = self.ids if ids_BN is None else ids_BN.clone()
         self.known = self.known if known_BN is None else known_BN.clone()
+        self._holds = self._holds or known_BN is not None
         rows = self._state.rows
         self._state = replace(self._state, ids=self.ids[rows], known=self.known[rows])
         self._denoise.edited(self._state.known)
@@ -162,7 +165,7 @@ class Iteration:
 
     def _placed(self, whole: Tensor, part: Tensor) -> Tensor:
         """(B, ...) of the batch, with the rows (A, ...) of the pictures still being sampled."""
-        return part if len(part) == len(whole) else whole.index_copy(0, self._state.rows, part)
+        return part if part.shape == whole.shape else whole.index_copy(0, self._state.rows, part)
 
     def _sure(self, ids_AN: Tensor) -> Tensor:
         own = self._denoise.own
