@@ -39,7 +39,7 @@ def page(rows: Sequence[Row], identity: Identity, title: str, curves: Path, shee
     found, score, higher = scored(rows, identity), identity.score, identity.higher_is_better
     first = found[0].rows[0]
     tried = [row for row in rows if row.place.role == "tuning"]
-    text = Template(TEMPLATE.read_text())
+    text = Template(TEMPLATE.read_text(encoding="utf-8"))
     return text.substitute(
         title=escape(title),
         score=escape(score),
