@@ -130,8 +130,8 @@ def test_every_text_file_is_read_and_written_as_utf8():
                 continue
             called = getattr(node.func, "attr", getattr(node.func, "id", ""))
             given = {keyword.arg for keyword in node.keywords}
-            modes = [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
-            opens_text = called == "open" and not node.args or any(re.fullmatch("[rwax]t?[+]?", mode) for mode in modes)
+            modes = [str(a.value) for a in node.args if isinstance(a, ast.Constant)]
+            opens_text = not node.args or any(re.fullmatch("[rwax]t?[+]?", mode) for mode in modes)
             takes_text = called in ("read_text", "write_text") or (called in ("open", "fdopen") and opens_text)
             if (takes_text and "encoding" not in given) or "text" in given:
                 wrong.append(f"{path}: line {node.lineno}")
