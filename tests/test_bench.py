@@ -161,7 +161,7 @@ class Links(HTMLParser):
         links = [value for name, value in attrs if name in ("src", "href")]
         (self.linked if tag == "a" else self.loaded).extend(links)
         self.images += tag == "img"
-        if tag not in ("meta", "link", "img"):
+        if tag not in ("meta", "link", "img", "wbr"):
             self.open.append(tag)
 
     def handle_endtag(self, tag):
@@ -238,7 +238,7 @@ def test_the_bar_of_a_guided_suite_ends_at_its_total(suite, prior_checkpoint, tm
     (tmp_path / "suite.yaml").write_text(yaml.safe_dump(text))
 
     @contextmanager
-    def bar(what, total):
+    def bar(what, total, unit):
         seen.append([total, 0])
         yield lambda amount: seen[-1].__setitem__(1, seen[-1][1] + amount)
 
@@ -585,7 +585,7 @@ def test_a_prior_with_a_likelihood_is_measured_by_it(suite, prior_checkpoint, tm
     assert row.place.method == "blank"
     assert row.scores["bits per token"] == pytest.approx(math.log2(tokenizer.layout.vocab_size))
     assert "| blank | 4.000 ± 0.000 |" in (out / "table.md").read_text()
-    assert "4.000 ± 0.000" in (out / "report.html").read_text()
+    assert "4.000 <span>± 0.000</span>" in (out / "report.html").read_text()
     assert main(["bench", "replay", str(out), row.id]) == 0
 
 

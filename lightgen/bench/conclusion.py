@@ -47,7 +47,8 @@ def conclusion(found: Sequence[Result], score: str, higher: bool) -> str:
             text.append(f"Level with the {extreme}, as 95 % intervals touch: {named}.")
         if clear := [b for b in budgets if b not in ties and len(at[b]) > 1]:
             text.append(f"Ahead of all others beyond the intervals at {_list(clear)}.")
-        if alone := [b for b in budgets if len(at[b]) == 1]:
+        alone = [b for b in budgets if len(at[b]) == 1]
+        if alone and len({r.method for r in found}) > 1:
             text.append(f"Nothing else was measured at {_list(alone)}.")
     text += _adaptive(found, ahead, score, higher)
     return " ".join(text)

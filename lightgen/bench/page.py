@@ -139,10 +139,12 @@ def _explained(name: str) -> str:
 
 
 def _breakable(text: str) -> str:
-    """Long names may break before a bracket and after a hyphen, an interval before its half width, no setting."""
-    text = re.sub(r" (?=[\d.]+(,|$))", "&nbsp;", escape(text)).replace("(", "<wbr>(").replace("-", "-<wbr>")
-    mean, sign, half = text.partition(" ± ")
-    return f"{mean} <span>± {half}</span>" if sign else text
+    """Where a cell may break: before a half width and a bracket, at a hyphen in a name, never before a number."""
+    mean, sign, half = escape(text).partition(" ± ")
+    if sign:
+        return f"{mean} <span>± {half}</span>"
+    text = re.sub(r" (?=[\d.]+(,|$))", "&nbsp;", mean)
+    return re.sub(r"(?<=\w)-(?=[a-z])", "-<wbr>", text).replace("(", "<wbr>(")
 
 
 def _inline(path: Path) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from lightning.fabric.utilities.rank_zero import rank_zero_only
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 SPEED_OVER = 300.0
@@ -14,13 +15,16 @@ SPEED_OVER = 300.0
 
 @contextmanager
 def progress_bar(what: str, total: int, unit: str = "") -> Iterator[Callable[[int], None]]:
-    """A bar with the time left; yields the function that advances it. Shown on rank zero, gone when done."""
+    """A bar with the time left; yields the function that advances it. Shown on a terminal by rank zero, gone when
+    done."""
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *([TextColumn(unit)] if unit else []),
         TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
     )  # fmt: skip
+    console = Console()
+    hidden = rank_zero_only.rank > 0 or not console.is_terminal
     with Progress(
-        *columns, transient=True, speed_estimate_period=SPEED_OVER, disable=rank_zero_only.rank > 0
+        *columns, console=console, transient=True, speed_estimate_period=SPEED_OVER, disable=hidden
     ) as progress:
         task = progress.add_task(what, total=total)
         yield lambda amount: progress.advance(task, amount)
