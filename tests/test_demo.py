@@ -53,7 +53,19 @@ def test_demo(calls, tmp_path, capsys):
     assert "chosen at each budget" not in table + page
     said = capsys.readouterr().out
     # Each command is said as anyone can give it.
-    assert [line.split()[1] for line in re.findall(r"^ +lightgen .*", said, re.M)] == [call[0] for call in calls]
+    assert [line.split()[1] for line in re.findall(r"^ {8}lightgen .*", said, re.M)] == [call[0] for call in calls]
+    # How long it takes, first the whole of it, then each part.
+    assert "about 12 minutes on two cores" in said.splitlines()[0]
+    assert re.findall(r"^\d of 5, (.*): ", said, re.M) == [
+        "about 3 minutes", "about 7 minutes", "under a minute", "under a minute", "about 2 minutes",
+    ]  # fmt: skip
+    # It ends with the table, who is ahead, where the report is, and what to do next.
+    end = said[said.index("by network evaluations; *") :]
+    assert re.search(r"^SUNDAE .*\*?$", end, re.M) and re.search(r"^Lowest KID.* at ", end, re.M)
+    assert end.count("Look at ") == 1 and f"Look at {out / 'bench' / 'report.html'}" in end
+    following = end[end.index("What to do next:") :].splitlines()[1:]
+    assert len(following) == 3 and (out / "bench" / "report.html").as_uri() in following[0]
+    assert "e+0" not in said and "fingerprint" not in said
 
     # Again: nothing is trained or measured anew, what is missing is written again.
     (out / "bench" / "table.md").unlink()
