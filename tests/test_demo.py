@@ -1,6 +1,9 @@
 """The demo, at a size of seconds: its files, and going on where it stopped."""
 
 import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -35,6 +38,26 @@ def calls(monkeypatch):
 
     monkeypatch.setattr(demo, "COMMANDS", {name: Shrunken(module) for name, module in demo.COMMANDS.items()})
     return made
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_make_installs_what_is_needed_and_nothing_twice(tmp_path):
+    root = Path(__file__).parents[1]
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(root / name, tmp_path)
+
+    def installs(target):
+        command = ["make", "--dry-run", "--no-print-directory", target]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=True)
+        assert ("about 6 GB" in done.stdout) == ("pip install" in done.stdout)
+        return re.findall(r'--editable "\.\[(\w+)\]"', done.stdout)
+
+    (tmp_path / ".venv").mkdir()
+    assert (installs("demo"), installs("test")) == (["demo"], ["dev"])
+    (tmp_path / ".venv" / "demo").touch()
+    assert (installs("demo"), installs("test")) == ([], ["dev"])
+    (tmp_path / ".venv" / "dev").touch()
+    assert installs("demo") == installs("test") == installs("lint") == []
 
 
 def test_demo(calls, tmp_path, capsys):
