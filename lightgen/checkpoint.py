@@ -75,7 +75,7 @@ def _read_folder(folder: Path) -> dict[str, Any]:
         if not (folder / name).is_file():
             raise ValueError(f"the folder {folder} is not one that lightgen exported: it has no {name}")
     try:
-        entry = json.loads((folder / CONFIG).read_text())
+        entry = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         weights = load_file(folder / WEIGHTS)
     except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError) as error:
         raise ValueError(f"the folder {folder} is damaged: {error}") from None

@@ -38,7 +38,7 @@ def git_state() -> str:
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
     root = Path(lightgen.__file__).parent.parent
     try:
-        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, cwd=root, capture_output=True, encoding="utf-8", check=True)
     except (OSError, subprocess.CalledProcessError):
         return "installed"
     return done.stdout.strip() if (root / "pyproject.toml").is_file() else "installed"

@@ -35,5 +35,5 @@ def names() -> list[str]:
 
 def card(name: str) -> dict[str, Any]:
     """What a model is, how it was made, and how good it is."""
-    found: dict[str, Any] = json.loads((FOLDER / name / CARD).read_text())
+    found: dict[str, Any] = json.loads((FOLDER / name / CARD).read_text(encoding="utf-8"))
     return found

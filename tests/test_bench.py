@@ -111,8 +111,11 @@ def test_what_people_look_at_is_there_and_stands_alone(done):
     found = Links()
     found.feed(text)
     assert found.open == [] and found.images == 2
+    # All that it shows is in it; what it links lies beside it.
+    assert found.loaded and all(link.startswith("data:") for link in found.loaded)
+    assert {"table.tex", "table.csv", "curves.svg", "sheet.png"} <= set(found.linked)
+    assert all((done / link).is_file() for link in found.linked)
     assert all("chosen at each budget on seed 1000, 6 pictures." in page for page in (table, text))
-    assert all(link.startswith("data:") for link in found.links)
     assert "$" not in text.split("<script>")[0]
 
 
@@ -131,7 +134,7 @@ def test_page_writes_again_what_people_look_at(done, tmp_path, capsys):
     for said in ("Look at ", "the old sheet stays"):
         assert main(["bench", "page", str(out)]) == 0
         assert said in capsys.readouterr().out
-        for name in ("table.md", "curves.png", "sheet.png", "report.html"):
+        for name in ("table.md", "table.csv", "table.tex", "curves.png", "curves.svg", "sheet.png", "report.html"):
             assert (out / name).read_bytes() == (done / name).read_bytes()
         (out / "pictures").unlink(missing_ok=True)
     (out / "results.jsonl").write_text("")
@@ -148,16 +151,17 @@ def test_published_tables_are_those_of_their_rows(name):
 
 
 class Links(HTMLParser):
-    """What a page loads, and which of its elements are left open."""
+    """What a page loads and links, and which of its elements are left open."""
 
     def __init__(self):
         super().__init__()
-        self.links, self.open, self.images = [], [], 0
+        self.loaded, self.linked, self.open, self.images = [], [], [], 0
 
     def handle_starttag(self, tag, attrs):
-        self.links += [value for name, value in attrs if name in ("src", "href")]
+        links = [value for name, value in attrs if name in ("src", "href")]
+        (self.linked if tag == "a" else self.loaded).extend(links)
         self.images += tag == "img"
-        if tag not in ("meta", "link", "img"):
+        if tag not in ("meta", "link", "img", "wbr"):
             self.open.append(tag)
 
     def handle_endtag(self, tag):
@@ -234,7 +238,7 @@ def test_the_bar_of_a_guided_suite_ends_at_its_total(suite, prior_checkpoint, tm
     (tmp_path / "suite.yaml").write_text(yaml.safe_dump(text))
 
     @contextmanager
-    def bar(what, total):
+    def bar(what, total, unit):
         seen.append([total, 0])
         yield lambda amount: seen[-1].__setitem__(1, seen[-1][1] + amount)
 
@@ -272,6 +276,16 @@ def shifted(row):
 
 SUNDAES = {"sampler": {"class_path": "SUNDAE"}}
 CHANGES = {
+    'names of priors, methods and settings are text: write "3" in quotes': {
+        "methods": {3: {"prior": "tiny", "recipe": SUNDAES}}
+    },
+    'settings are text: write "true" in quotes': {"priors": {True: "gone.ckpt", "tiny": "gone.ckpt"}},
+    'settings are text: write "null" in quotes': {
+        "methods": {"A": {"prior": "tiny", "recipe": SUNDAES, "grid": {None: [1]}}}
+    },
+    "a grid has a value of the wrong type among warps.temperature 'hot'": {
+        "methods": {"A": {"prior": "tiny", "recipe": SUNDAES, "grid": {"warps.temperature": ["hot"]}}}
+    },
     "there are tiny": {"methods": {"A": {"prior": "none", "recipe": SUNDAES}}},
     "which is not there; there are sampler.steps": {
         "methods": {"A": {"prior": "tiny", "recipe": SUNDAES, "grid": {"sampler.updat": [1]}}}
@@ -388,7 +402,7 @@ def test_baselines_of_several_tokenizers_go_by_their_priors():
 def test_sheets_of_pictures_that_are_not_square(tmp_path):
     found = [Result("a", budget, (a_row("report", "a", budget),)) for budget in (1, 2)]
     for result in found:
-        save_cell(torch.full((8, 3, 16, 40), 100, dtype=torch.uint8), tmp_path / f"{result.rows[0].id}.png")
+        save_cell(torch.full((8, 3, 16, 40), 100, dtype=torch.uint8), result.rows[0], tmp_path)
     save_sheet(found, tmp_path, tmp_path / "sheet.png")
     sheet = read_png(tmp_path / "sheet.png")
     assert int((sheet == 100).all(0).sum()) >= 2 * 8 * 16 * 40
@@ -410,11 +424,11 @@ def test_adaptive_samplers_stand_where_they_were_measured(tmp_path):
     methods = {name: {"grid": grid} for name, grid in (("fixed", {}), ("EB", {"sampler.entropy": [0.1, 0.2]}))}
     identity = Identity({}, {}, methods, "f", {}, [4], 8, [0, 1], 8, [9], SCORE, False)
     table = markdown(rows, identity)
-    assert f"| method | 4 |\n|---|---|\n| fixed | {found[0].score(SCORE)} |\n" in table
-    assert "| EB | 3.5 | 0.3 | entropy 0.2 |\n| EB | 9.5 | 0.9 | entropy 0.1 |\n" in table
+    assert "| method | 4 |\n|---|---|\n| fixed | 0.5 ± 6.4 |\n" in table
+    assert "| EB | 3.5 | 0.3 ± 0.0 | entropy 0.2 |\n| EB | 9.5 | 0.9 ± 0.0 | entropy 0.1 |\n" in table
     assert compare(found, found[:2], SCORE)[-1] == "Only in A: EB at 9.5, adaptive."
     for result in found:
-        save_cell(torch.full((8, 3, 16, 40), 100, dtype=torch.uint8), tmp_path / f"{result.rows[0].id}.png")
+        save_cell(torch.full((8, 3, 16, 40), 100, dtype=torch.uint8), result.rows[0], tmp_path)
     save_sheet(found, tmp_path, tmp_path / "sheet.png")
     assert int((read_png(tmp_path / "sheet.png") == 100).all(0).sum()) >= 3 * 8 * 16 * 40
     save_curves(found, tmp_path / "curves.png", SCORE, {})
@@ -571,7 +585,7 @@ def test_a_prior_with_a_likelihood_is_measured_by_it(suite, prior_checkpoint, tm
     assert row.place.method == "blank"
     assert row.scores["bits per token"] == pytest.approx(math.log2(tokenizer.layout.vocab_size))
     assert "| blank | 4.000 ± 0.000 |" in (out / "table.md").read_text()
-    assert "4.000 ± 0.000" in (out / "report.html").read_text()
+    assert "4.000 <span>± 0.000</span>" in (out / "report.html").read_text()
     assert main(["bench", "replay", str(out), row.id]) == 0
 
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from test_plugin import package
 
+from lightgen.bench.digits import decimals, written
 from lightgen.bench.results import front, results
 from lightgen.bench.rows import Place, read
 from lightgen.cli.configs import SUITES, locate
@@ -62,5 +63,7 @@ def test_a_score_and_an_adaptive_sampler_from_outside(bench, prior_checkpoint, t
     for result in found:
         assert len(result.rows) == 2 and result.evaluations == fmean(row.evaluations for row in result.rows)
     table, page = (out / "table.md").read_text(), (out / "report.html").read_text()
-    assert f"| Patience | 1.0 | {found[0].score(label)} | count 1 |" in table and "| adaptive method |" in table
+    digits = decimals(result.score(label) for result in results(rows, text["methods"]))
+    assert f"| Patience | 1.0 | {written(found[0].score(label), digits)} | count 1 |" in table
+    assert "| adaptive method |" in table
     assert "<td>Patience</td><td>1.0</td>" in page

@@ -1,6 +1,9 @@
 """The demo, at a size of seconds: its files, and going on where it stopped."""
 
 import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +40,26 @@ def calls(monkeypatch):
     return made
 
 
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_make_installs_what_is_needed_and_nothing_twice(tmp_path):
+    root = Path(__file__).parents[1]
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(root / name, tmp_path)
+
+    def installs(target):
+        command = ["make", "--dry-run", "--no-print-directory", target]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=True)
+        assert ("about 6 GB" in done.stdout) == ("pip install" in done.stdout)
+        return re.findall(r'--editable "\.\[(\w+)\]"', done.stdout)
+
+    (tmp_path / ".venv").mkdir()
+    assert (installs("demo"), installs("test")) == (["demo"], ["dev"])
+    (tmp_path / ".venv" / "demo").touch()
+    assert (installs("demo"), installs("test")) == ([], ["dev"])
+    (tmp_path / ".venv" / "dev").touch()
+    assert installs("demo") == installs("test") == installs("lint") == []
+
+
 def test_demo(calls, tmp_path, capsys):
     out = tmp_path / "demo"
     assert main(["demo", "--out", str(out)]) == 0
@@ -53,7 +76,19 @@ def test_demo(calls, tmp_path, capsys):
     assert "chosen at each budget" not in table + page
     said = capsys.readouterr().out
     # Each command is said as anyone can give it.
-    assert [line.split()[1] for line in re.findall(r"^ +lightgen .*", said, re.M)] == [call[0] for call in calls]
+    assert [line.split()[1] for line in re.findall(r"^ {8}lightgen .*", said, re.M)] == [call[0] for call in calls]
+    # How long it takes, first the whole of it, then each part.
+    assert "about 12 minutes on two cores" in said.splitlines()[0]
+    assert re.findall(r"^\d of 5, (.*): ", said, re.M) == [
+        "about 3 minutes", "about 7 minutes", "under a minute", "under a minute", "about 2 minutes",
+    ]  # fmt: skip
+    # It ends with the table, who is ahead, where the report is, and what to do next.
+    end = said[said.index("by network evaluations; *") :]
+    assert re.search(r"^SUNDAE .*\*?$", end, re.M) and re.search(r"^Lowest KID.* at ", end, re.M)
+    assert end.count("Look at ") == 1 and f"Look at {out / 'bench' / 'report.html'}" in end
+    following = end[end.index("What to do next:") :].splitlines()[1:]
+    assert len(following) == 3 and (out / "bench" / "report.html").as_uri() in following[0]
+    assert "e+0" not in said and "fingerprint" not in said
 
     # Again: nothing is trained or measured anew, what is missing is written again.
     (out / "bench" / "table.md").unlink()

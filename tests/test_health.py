@@ -4,14 +4,14 @@ import pytest
 import torch
 from test_metrics import _Pixels
 from torch import nn
-from torchmetrics.functional.image.lpips import _LPIPS
-from torchvision.models import alexnet, squeezenet1_1, vgg16
+from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+from torchvision import models
 
 from lightgen.cli.main import main
 from lightgen.functional.distances import frechet_distance
 from lightgen.functional.random import Noise
 from lightgen.layout import Layout
-from lightgen.losses.perceptual import LPIPS, FeatureDistance, trunk_layers
+from lightgen.losses.perceptual import LPIPS, TRUNKS, FeatureDistance
 from lightgen.metrics.health import Health, replace_at_random
 from lightgen.tokenizers import PixelTokenizer
 from lightgen.types import to_unit
@@ -138,26 +138,23 @@ def test_deep_stages_alone_do_not_see_details():
         FeatureDistance(stages=[5])
 
 
-def test_lpips_takes_its_trunk_from_a_file(tmp_path):
-    torch.manual_seed(0)
-    trained = squeezenet1_1().eval()
-    path = tmp_path / "trunk.pth"
-    torch.save(trained.state_dict(), path)
-    distance = LPIPS("squeeze", str(path))
-    assert distance.name == "LPIPS(squeeze):trunk"
-    x = torch.rand(1, 3, 64, 64) * 2 - 1
-    torch.testing.assert_close(distance.network.net(x)[-1], trained.features(x))
-    assert distance(x, x) == 0 and distance(x, -x) > 0
-    torch.save({"features.0.weight": torch.zeros(3)}, path)
+@pytest.mark.parametrize("net", TRUNKS)
+def test_lpips_with_its_trunk_from_a_file_is_that_of_torchmetrics(net, tmp_path, monkeypatch):
+    name, path = TRUNKS[net][0], tmp_path / "trunk.pth"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        trained = getattr(models, name)().eval()
+    monkeypatch.setattr(models, name, lambda **_: trained)
+    torch.save({key: value for key, value in trained.state_dict().items() if key.startswith("features.")}, path)
+    distance = LPIPS(net, str(path))
+    assert distance.name == f"LPIPS({net}):trunk"
+    x, y = torch.rand(2, 2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    assert distance(x, x) == 0 and distance(x, y) > 0
+    torch.testing.assert_close(distance(x, y), LearnedPerceptualImagePatchSimilarity(net)(x, y))
+    assert not any(parameter.requires_grad for parameter in distance.network.parameters())
+
+
+def test_a_trunk_that_does_not_fit_is_refused(tmp_path):
+    torch.save({"features.0.weight": torch.zeros(3)}, tmp_path / "trunk.pth")
     with pytest.raises(ValueError, match=r"does not fit the trunk of LPIPS: it has no features\.0\.weight"):
-        LPIPS("squeeze", str(path))
-
-
-@pytest.mark.parametrize("net", ["vgg", "alex"])
-def test_the_layers_of_every_trunk_are_found(net):
-    with torch.device("meta"):
-        trunk = _LPIPS(pretrained=False, net=net, pnet_rand=True).net
-        stored = {"vgg": vgg16, "alex": alexnet}[net]().state_dict()
-    names = trunk_layers(trunk)
-    assert set(names.values()) == {name for name in stored if name.startswith("features.")}
-    assert all(trunk.state_dict()[own].shape == stored[name].shape for own, name in names.items())
+        LPIPS("squeeze", str(tmp_path / "trunk.pth"))

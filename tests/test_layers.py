@@ -1,6 +1,7 @@
 """Imports point one way, and heavy things are imported where they are needed."""
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -26,6 +27,7 @@ LAYERS = [
     {"cli"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
+OTHERS = {"torch", "torchvision", "lightning", "torchmetrics", "timm", "rich", "matplotlib", "scipy", "jsonargparse"}
 LIGHTNING = {"data", "modules", "callbacks", "bench", "cli"}
 
 
@@ -95,3 +97,42 @@ except SystemExit:
 
 def test_files_are_short():
     assert [str(p) for _, p in files() if len(p.read_text().splitlines()) > 350] == []
+
+
+def test_nothing_private_of_other_projects_is_imported():
+    """It may be gone in their next release."""
+    wrong = []
+    for path in sorted(ROOT.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            dotted = []
+            if isinstance(node, ast.ImportFrom):
+                dotted = [f"{node.module}.{alias.name}" for alias in node.names]
+            elif isinstance(node, ast.Import):
+                dotted = [alias.name for alias in node.names]
+            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name | ast.Attribute):
+                name = ast.unparse(node)
+                dotted = [name] if name.split(".")[0] in OTHERS else []
+            wrong += [
+                f"{path.relative_to(ROOT)}: {name}"
+                for name in dotted
+                if not name.startswith(("lightgen", "__future__"))
+                and any(part.startswith("_") and not part.endswith("__") for part in name.split("."))
+            ]
+    assert wrong == []
+
+
+def test_every_text_file_is_read_and_written_as_utf8():
+    """A locale that knows no other than ASCII would fail on the first other character, after all the work."""
+    wrong = []
+    for path in [*ROOT.rglob("*.py"), *(ROOT.parent / "benchmarks").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            given = {keyword.arg for keyword in node.keywords}
+            modes = [str(a.value) for a in node.args if isinstance(a, ast.Constant)]
+            opens_text = not node.args or any(re.fullmatch("[rwax]t?[+]?", mode) for mode in modes)
+            takes_text = called in ("read_text", "write_text") or (called in ("open", "fdopen") and opens_text)
+            if (takes_text and "encoding" not in given) or "text" in given:
+                wrong.append(f"{path}: line {node.lineno}")
+    assert wrong == []

@@ -220,4 +220,4 @@ def _built(key: str, entry: dict[str, Any], *sizes: Any, **changed: Any) -> Any:
 
 
 def _yaml(name: str) -> Any:
-    return yaml.safe_load(Path(locate(name)).read_text())
+    return yaml.safe_load(Path(locate(name)).read_text(encoding="utf-8"))

@@ -98,7 +98,7 @@ def driver() -> dict[str, str]:
     fields = "driver_version,memory.total,power.limit,clocks.max.sm"
     command = ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader"]
     try:
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        said = subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         said = "unknown"
     versions = {"CUDA": str(torch.version.cuda), "cuDNN": str(torch.backends.cudnn.version())}

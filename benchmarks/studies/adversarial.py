@@ -60,7 +60,7 @@ def train(name: str, seed: int, root: Path) -> Path:
 
 def logged(folder: Path) -> tuple[int, int]:
     """How many training values a run logged that are not finite, and how many updates it skipped."""
-    rows = [row for path in folder.rglob("metrics.csv") for row in csv.DictReader(path.open())]
+    rows = [row for path in folder.rglob("metrics.csv") for row in csv.DictReader(path.open(encoding="utf-8"))]
     values = [float(value) for row in rows for name, value in row.items() if name.startswith("train/") and value]
     return sum(not math.isfinite(v) for v in values), int(max(float(row["train/skipped"] or 0) for row in rows))
 

@@ -107,7 +107,7 @@ def main() -> None:
     rows = []
     for number, name in enumerate([BASELINE, *ENTRIES]):
         path = arguments.rows / f"{number:02d}.json"
-        row = json.loads(path.read_text()) if path.is_file() else {}
+        row = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         settings = {"name": name, **common, **(training if name in ENTRIES else {})}
         if row.get("settings") != settings:
             print(name, file=sys.stderr, flush=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from lightgen.bench.digits import decimals, written
 from lightgen.bench.results import Result
 
 Cell = tuple[str, int | str]
@@ -25,11 +26,15 @@ def compare(a: Sequence[Result], b: Sequence[Result], score: str) -> list[str]:
     if not common:
         raise ValueError("the two have no method at the same budget in common")
     lines, apart = ["| method | budget | A | B | differ |", "|---|---|---|---|---|"], 0
+    digits = decimals(side[cell].score(score) for side in (first, second) for cell in common)
     for cell in common:
         ours, theirs = first[cell].score(score), second[cell].score(score)
         apart += ours.apart(theirs)
         differ = "yes" if ours.apart(theirs) else ""
-        lines.append(f"| {first[cell].method} | {first[cell].at} | {ours} | {theirs} | {differ} |")
+        lines.append(
+            f"| {first[cell].method} | {first[cell].at} | {written(ours, digits)} | {written(theirs, digits)} "
+            f"| {differ} |"
+        )
     lines.append("")
     lines.append(f"{apart} of {len(common)} cells differ in {score} beyond their 95 % intervals.")
     for name, here, there in (("A", first, second), ("B", second, first)):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from matplotlib import colormaps
+from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -21,13 +21,14 @@ FRONT, GREY = "#111111", "#666666"
 def save_curves(
     found: Sequence[Result], path: Path, score: str, lines: dict[str, float], higher_is_better: bool = False
 ) -> None:
-    """Write `curves.png`: a line a method with 95 % intervals, black rings around the Pareto front.
+    """Write `curves.png` and `curves.svg`: a line a method with 95 % intervals, rings around the Pareto front.
 
-    Every result stands at the evaluations that it was measured to take, whatever its budget.
+    Every result stands at the evaluations that it was measured to take, whatever its budget. The axis holds the
+    results; lines to compare with that lie outside of it are named at its edge.
 
     Args:
         found: what was reported.
-        path: of the figure.
+        path: of the PNG; the SVG lies beside it.
         score: the label of the score.
         lines: named horizontal lines to compare with.
         higher_is_better: of the score.
@@ -37,7 +38,7 @@ def save_curves(
     axes = figure.subplots(1, 2, sharey=True)
     costs = {
         "network evaluations a picture": [r.evaluations for r in found],
-        "seconds a picture": [r.seconds for r in found],
+        "milliseconds a picture": [1000 * r.seconds for r in found],
     }
     for ax, (name, cost) in zip(axes, costs.items(), strict=True):
         _panel(ax, found, cost, score, -1 if higher_is_better else 1)
@@ -46,14 +47,14 @@ def save_curves(
         ax.set_xscale("log")
         ax.set_xlabel(name)
         ax.spines[["top", "right"]].set_visible(False)
-    # From zero to the worst method; a line far above would press all methods together.
-    tops = [interval.mean + _bar(interval) for interval in (r.score(score) for r in found)]
-    if max(tops) > 0:
-        axes[0].set_ylim(-0.04 * max(tops), 1.08 * max(tops))
+    ends = [i.mean + sign * _bar(i) for i in (r.score(score) for r in found) for sign in (-1, 1)]
+    if (height := max(ends) - min(ends)) > 0:
+        axes[0].set_ylim(min(ends) - 0.06 * height, max(ends) + 0.06 * height)
     _, budgets = sides(found)
     if budgets:
         axes[0].set_xticks(budgets, [str(b) for b in budgets])
         axes[0].minorticks_off()
+    axes[1].xaxis.set_major_formatter("{x:g}")
     axes[0].set_ylabel(score)
     axes[0].set_title(f"{'higher' if higher_is_better else 'lower'} is better; rings: no other method is better and "
                       "cheaper", loc="left", fontsize=10)  # fmt: skip
@@ -61,6 +62,9 @@ def save_curves(
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=9, frameon=False)
     with atomic(path) as temporary:
         figure.savefig(temporary)
+    # The same results give the same file.
+    with atomic(path.with_suffix(".svg")) as temporary, rc_context({"svg.hashsalt": "lightgen"}):
+        figure.savefig(temporary, transparent=True, metadata={"Date": None})
 
 
 def _panel(ax: Axes, found: Sequence[Result], cost: Sequence[float], score: str, sign: int) -> None:
@@ -70,7 +74,7 @@ def _panel(ax: Axes, found: Sequence[Result], cost: Sequence[float], score: str,
         ours = [i for i, r in enumerate(found) if r.method == method]
         halves = [_bar(intervals[i]) for i in ours]
         ax.errorbar([cost[i] for i in ours], [intervals[i].mean for i in ours], halves, label=method, capsize=2,
-                    marker=MARKERS[number % len(MARKERS)], markersize=5, linewidth=1.4,
+                    marker=MARKERS[number % len(MARKERS)], markersize=5, linewidth=1.4, elinewidth=0.8,
                     color=colours(2 * number % 20 + number // 10 % 2))  # fmt: skip
     best = front([(c, sign * i.mean) for c, i in zip(cost, intervals, strict=True)])
     chosen = [i for i, is_best in enumerate(best) if is_best]

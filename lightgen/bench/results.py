@@ -37,13 +37,6 @@ class Interval:
         """Whether two intervals do not touch."""
         return abs(self.mean - other.mean) > self.half + other.half
 
-    def __str__(self) -> str:
-        if not 0 < self.half < math.inf:
-            return f"{self.mean:.4g}"
-        # As many digits as two of the half width, because further ones say nothing.
-        digits = max(0, 1 - math.floor(math.log10(self.half)))
-        return f"{self.mean:.{digits}f} ± {self.half:.{digits}f}"
-
 
 @dataclass(frozen=True)
 class Result:

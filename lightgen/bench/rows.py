@@ -108,7 +108,7 @@ class Rows:
     def append(self, row: Row) -> None:
         """Add a row to the file, and to `rows`."""
         if self.writes:
-            with self.path.open("a") as file:
+            with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(asdict(row)) + "\n")
         self.rows = latest([*self.rows, row])
 
@@ -163,12 +163,12 @@ def read_identity(folder: Path) -> Identity:
     path = folder / SUITE
     if not path.is_file():
         raise ValueError(f"{folder} is not a folder that `lightgen bench` wrote: it has no {SUITE}")
-    data = json.loads(path.read_text())
+    data = json.loads(path.read_text(encoding="utf-8"))
     return Identity(**(data if _is_current(data, str(path)) else identity_of_0_1(data)))
 
 
 def _lines(path: Path) -> Iterator[Row]:
-    for number, line in enumerate(path.read_text().splitlines(keepends=True), 1):
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(keepends=True), 1):
         if not line.endswith("\n"):
             return
         where = f"line {number} of {path}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,15 +13,21 @@ from torch import Tensor
 
 from lightgen.bench.generator import SHOWN
 from lightgen.bench.results import Result, sides
+from lightgen.bench.rows import Row
 from lightgen.figures import GAP, grid, read_png, save_png
 
 HEAD, LABEL = 26, 190
 FONT_SIZE = 15
+LONGEST = 60
+"""Letters of a part of a file's name."""
 
 
-def save_cell(images: Tensor, path: Path) -> None:
-    """Keep the first pictures (n, C, H, W) of a measurement, as they will be on the sheet."""
-    save_png(grid(images, SHOWN // 2), path)
+def save_cell(images: Tensor, row: Row, folder: Path) -> None:
+    """Keep the first pictures (n, C, H, W) of a measurement, as they will be on the sheet, under a name that tells."""
+    place, what = row.place, row.measurement
+    parts = [place.role, place.method, *([] if place.budget is None else [place.budget]), f"seed-{what.seed}", row.id]
+    name = "-".join(re.sub(r"[^\w.]+", "-", str(part))[:LONGEST].strip("-") for part in parts)
+    save_png(grid(images, SHOWN // 2), folder / f"{name}.png")
 
 
 def save_sheet(found: Sequence[Result], pictures: Path, path: Path) -> None:
@@ -32,6 +39,9 @@ def save_sheet(found: Sequence[Result], pictures: Path, path: Path) -> None:
         found: what was reported.
         pictures: the folder with the first pictures of each measurement.
         path: of the sheet.
+
+    Raises:
+        ValueError: if pictures of a result are not there.
     """
     methods, budgets = sides(found)
     placed = {(r.method, r.budget): r for r in found}
@@ -40,7 +50,13 @@ def save_sheet(found: Sequence[Result], pictures: Path, path: Path) -> None:
     for method in dict.fromkeys(r.method for r in adaptive):
         ours = [r for r in adaptive if r.method == method]
         lines.append((method, [f"{r.evaluations:.1f}" for r in ours], list(ours)))
-    cells = {r.rows[0].id: read_png(pictures / f"{r.rows[0].id}.png") for r in found}
+    # A name ends in the id of its row, and was that alone before.
+    paths = {path.stem.rpartition("-")[2]: path for path in pictures.glob("*.png")}
+    if lacking := [r for r in found if r.rows[0].id not in paths]:
+        raise ValueError(
+            f"{pictures} lacks the pictures of {lacking[0].method} at {lacking[0].at}, row {lacking[0].rows[0].id}"
+        )
+    cells = {r.rows[0].id: read_png(paths[r.rows[0].id]) for r in found}
     height, width = next(iter(cells.values())).shape[1:]
     step = (height + 4 * GAP, width + 4 * GAP)
     # Columns are named where names change: over the first method, and over each adaptive one.
@@ -56,7 +72,9 @@ def save_sheet(found: Sequence[Result], pictures: Path, path: Path) -> None:
             top += HEAD
         pen.text((6, top + height // 2 - FONT_SIZE), method.replace(" ", "\n", 1), "black", font)
         for column, result in enumerate(shown):
-            if result is not None:
+            if result is None:
+                pen.text((LABEL + column * step[1], top + height // 2 - FONT_SIZE), "\u2013", "grey", font)
+            else:
                 array = cells[result.rows[0].id].expand(3, -1, -1).permute(1, 2, 0).numpy()
                 sheet.paste(Image.fromarray(np.ascontiguousarray(array)), (LABEL + column * step[1], top))
         top += step[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -93,6 +94,13 @@ class Suite:
     def _check(self) -> None:
         if not self.methods:
             raise ValueError("a suite needs at least one method")
+        grids = (setting for method in self.methods.values() for setting in method.grid)
+        for name in (*self.priors, *self.methods, *grids):
+            # YAML reads 3, true and null as what they are.
+            if not isinstance(name, str):
+                raise ValueError(
+                    f'names of priors, methods and settings are text: write "{json.dumps(name)}" in quotes'
+                )
         for name, method in self.methods.items():
             if unknown := [prior for prior in method.priors if prior not in self.priors]:
                 raise ValueError(f"method {name} wants prior {unknown[0]}; there are {', '.join(self.priors)}")
@@ -143,7 +151,12 @@ def recipes(method: Method) -> Iterator[Recipe]:
         parts = describe(method.recipe)
         for path, value in zip(method.grid, values, strict=True):
             _set(parts["arguments"], path, value)
-        yield build(parts)
+        try:
+            recipe: Recipe = build(parts)
+        except TypeError:
+            chosen = ", ".join(f"{path} {value!r}" for path, value in zip(method.grid, values, strict=True))
+            raise ValueError(f"a grid has a value of the wrong type among {chosen}") from None
+        yield recipe
 
 
 def within(recipe: Recipe, budget: int, num_tokens: int) -> Recipe | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
+from lightgen.bench.conclusion import conclusion, level
+from lightgen.bench.digits import decimals, number, written
 from lightgen.bench.likelihood import BITS
 from lightgen.bench.results import Result, baselines, scored, sides
 from lightgen.bench.rows import Identity, Row
@@ -15,7 +18,7 @@ RULES = ("protocol", "resize", "quantisation", "split", "num_real", "num_fake", 
 
 
 def markdown(rows: Sequence[Row], identity: Identity) -> str:
-    """The page `table.md`: one score by method and budget, then everything by cell, then how it came about.
+    """The page `table.md`: the conclusion, one score by method and budget, everything by cell, how it came about.
 
     Args:
         rows: all rows of a folder.
@@ -25,6 +28,7 @@ def markdown(rows: Sequence[Row], identity: Identity) -> str:
     first = found[0].rows[0]
     adaptive = by_evaluations(found, identity)
     parts = [
+        [conclusion(found, score, identity.higher_is_better)],
         table(*by_budget(found, score)),
         table([*ADAPTIVE, score, "setting"], adaptive),
         [
@@ -32,7 +36,7 @@ def markdown(rows: Sequence[Row], identity: Identity) -> str:
             f"{first.measurement.num_images} pictures a seed against {first.num_real} reference pictures."
             f"{tuning(rows, identity)}"
         ],
-        table(["compare with", score], by_baseline(rows, identity)),
+        table(["compare with", score], by_baseline(rows, found, identity)),
         table(["prior", f"held-out {BITS} ± s.e."], bits(rows)),
         ["## Everything"],
         table(heads(found), by_cell(found, identity)),
@@ -64,23 +68,48 @@ def tuning(rows: Sequence[Row], identity: Identity) -> str:
 def by_budget(found: Sequence[Result], score: str) -> tuple[list[str], list[list[str]]]:
     """Head and body of a table, a method a line, a budget a column."""
     methods, budgets = sides(found)
-    cells = {(result.method, result.budget): str(result.score(score)) for result in found}
+    digits = decimals(result.score(score) for result in found)
+    cells = {(result.method, result.budget): written(result.score(score), digits) for result in found}
     return ["method", *map(str, budgets)], [[m, *(cells.get((m, b), "") for b in budgets)] for m in methods]
+
+
+def on_screen(found: Sequence[Result], score: str, higher_is_better: bool, width: int) -> list[str]:
+    """The table `by_budget` in aligned lines, a star at the best of a column and at those level with it.
+
+    Half widths are left out where the lines would be longer than `width`.
+    """
+    head, body = by_budget(found, score)
+    _, budgets = sides(found)
+    best = {(r.method, b) for b in budgets for r in level([r for r in found if r.budget == b], score, higher_is_better)}
+    for line in body:
+        line[1:] = [f"{cell}{'*' if (line[0], b) in best else ' '}" for b, cell in zip(budgets, line[1:], strict=True)]
+    head = [head[0], *(f"{name} " for name in head[1:])]
+    for short in (False, True):
+        cells = [[re.sub(" ± [0-9.]+", "", cell) if short else cell for cell in line] for line in (head, *body)]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        lines = [
+            "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip() for line in cells
+        ]
+        if max(map(len, lines)) <= width:
+            break
+    return lines
 
 
 def by_evaluations(found: Sequence[Result], identity: Identity) -> list[list[str]]:
     """Each result of an adaptive sampler, where it was measured to be."""
+    digits = decimals(result.score(identity.score) for result in found)
     return [
-        [r.method, f"{r.evaluations:.1f}", str(r.score(identity.score)), r.setting(identity.grid(r.method))]
+        [r.method, f"{r.evaluations:.1f}", written(r.score(identity.score), digits), r.setting(identity.grid(r.method))]
         for r in found
         if r.budget is None
     ]
 
 
-def by_baseline(rows: Sequence[Row], identity: Identity) -> list[list[str]]:
+def by_baseline(rows: Sequence[Row], found: Sequence[Result], identity: Identity) -> list[list[str]]:
     """What results are compared with, and its score."""
+    digits = decimals(result.score(identity.score) for result in found)
     named = baselines(rows, identity.priors)
-    return [[name, f"{row.scores[identity.score]:.4g}"] for name, row in named if identity.score in row.scores]
+    return [[name, number(row.scores[identity.score], digits)] for name, row in named if identity.score in row.scores]
 
 
 def bits(rows: Sequence[Row]) -> list[list[str]]:
@@ -103,6 +132,7 @@ def heads(found: Sequence[Result]) -> list[str]:
 def by_cell(found: Sequence[Result], identity: Identity) -> list[list[str]]:
     """Everything, a result a line."""
     labels = columns(found)
+    digits = {label: decimals(result.score(label) for result in found if result.has(label)) for label in labels}
     return [
         [
             result.method,
@@ -110,7 +140,7 @@ def by_cell(found: Sequence[Result], identity: Identity) -> list[list[str]]:
             f"{result.evaluations:.1f}",
             f"{1000 * result.seconds:.1f}",
             str(result.num_images),
-            *(str(result.score(label)) if result.has(label) else "not measured" for label in labels),
+            *(written(result.score(label), digits[label]) if result.has(label) else "not measured" for label in labels),
             result.setting(identity.grid(result.method)) or "nothing to choose",
         ]
         for result in found

@@ -5,11 +5,15 @@ from __future__ import annotations
 import inspect
 import re
 from pathlib import Path
+from shutil import get_terminal_size
 
 from lightning.pytorch import Trainer
 
 from lightgen.bench.compare import compare
+from lightgen.bench.conclusion import conclusion
 from lightgen.bench.curves import save_curves
+from lightgen.bench.digits import duration
+from lightgen.bench.export import comma_separated, latex
 from lightgen.bench.likelihood import BITS
 from lightgen.bench.page import page
 from lightgen.bench.plan import Entry, Plan, carry_out
@@ -18,8 +22,8 @@ from lightgen.bench.rows import Identity, Row, Rows, read, read_identity
 from lightgen.bench.runner import Runner
 from lightgen.bench.sheet import save_cell, save_sheet
 from lightgen.bench.suite import Suite
-from lightgen.bench.table import markdown
-from lightgen.cli.configs import SUITES, with_located_configs
+from lightgen.bench.table import markdown, on_screen
+from lightgen.cli.configs import SUITES, given_configs, with_located_configs
 from lightgen.cli.output import set_up_output
 from lightgen.cli.parser import Parser
 from lightgen.cli.picture_run import TRAINER_DEFAULTS
@@ -41,7 +45,12 @@ def parser() -> Parser:
         "`lightgen bench page DIR` writes the tables and figures of a folder again.",
     )
     made.add_argument("--config", action="config", help="a suite, e.g. emoji64.yaml or smoke.yaml")
-    made.add_argument("--out", type=Path, required=True, help="folder of results; called again, it goes on")
+    made.add_argument(
+        "--out",
+        type=Path | None,
+        default=None,
+        help="folder of results, by default runs/bench-NAME for NAME.yaml; called again, it goes on",
+    )
     made.add_argument("--shard", type=str | None, default=None, help="i/n: the i-th of n processes that share the work")
     made.add_class_arguments(Suite, None)
     made.add_class_arguments(Trainer, "trainer", instantiate=False)
@@ -60,8 +69,14 @@ def main(args: list[str]) -> int:
     objects = made.instantiate_classes(parsed)
     names = [name for name in inspect.signature(Suite).parameters if name in objects]
     suite = Suite(**{name: objects[name] for name in names})
-    run(suite, parsed.out, shard, Trainer(**objects.trainer))
+    run(suite, parsed.out or default_out(arguments), shard, Trainer(**objects.trainer))
     return 0
+
+
+def default_out(arguments: list[str]) -> Path:
+    """runs/bench-NAME, for the last config that is given."""
+    names = [Path(path).stem for path in given_configs(arguments)]
+    return Path("runs") / "-".join(["bench", *names[-1:]])
 
 
 def run(suite: Suite, out: Path, shard: tuple[int, int] | None, trainer: Trainer) -> None:
@@ -84,13 +99,13 @@ def run(suite: Suite, out: Path, shard: tuple[int, int] | None, trainer: Trainer
 
 def measure(plan: Plan, store: Rows, shard: tuple[int, int] | None) -> None:
     """Measure what is not measured yet, with a progress bar and a line a measurement."""
-    with progress_bar("measuring", plan.work(store.rows, shard)) as advance:
+    with progress_bar("measuring", plan.work(store.rows, shard), "steps of a picture") as advance:
 
         def do(entry: Entry) -> None:
             outcome = plan.runner.run(entry.measurement, lambda _, ids: advance(len(ids)))
             row = plan.runner.row(entry.place, entry.measurement, outcome)
             if store.writes and len(outcome.shown):
-                save_cell(outcome.shown, store.folder / PICTURES / f"{row.id}.png")
+                save_cell(outcome.shown, row, store.folder / PICTURES)
             store.append(row)
             if store.writes:
                 print(line(row, plan.suite), flush=True)
@@ -110,23 +125,28 @@ def line(row: Row, suite: Suite) -> str:
     at = f"{row.evaluations:.1f} evaluations" if place.budget is None else str(place.budget)
     return (
         f"{place.role}: {place.method} at {at}{f', {how}' * bool(how)}, seed {what.seed}: {value}, "
-        f"{1000 * row.seconds:.3g} ms a picture"
+        f"{duration(row.seconds)} a picture"
     )
 
 
 def write(out: Path, rows: list[Row], identity: Identity) -> None:
-    """Write what people look at, and say where it is."""
-    found, score = scored(rows, identity), identity.score
+    """Write what people look at, and say what it comes to and where it is."""
+    found, score, higher = scored(rows, identity), identity.score, identity.higher_is_better
     lines = {name: row.scores[score] for name, row in baselines(rows, identity.priors)}
     save_text(markdown(rows, identity), out / "table.md")
-    save_curves(found, out / "curves.png", score, lines, identity.higher_is_better)
+    save_text(comma_separated(found, identity), out / "table.csv")
+    save_text(latex(found, identity), out / "table.tex")
+    save_curves(found, out / "curves.png", score, lines, higher)
     sheet = out / "sheet.png"
     if (out / PICTURES).is_dir():
         save_sheet(found, out / PICTURES, sheet)
     else:
         print(f"there is no {out / PICTURES}: {'the old sheet stays' if sheet.is_file() else 'no sheet of pictures'}")
-    save_text(page(rows, identity, f"{out.name}: {score}", out / "curves.png", sheet), out / "report.html")
-    print(f"Look at {out / 'report.html'}, or read {out / 'table.md'}.")
+    report = out / "report.html"
+    save_text(page(rows, identity, f"{out.name}: {score}", out / "curves.svg", sheet), report)
+    print(f"\n{score} by network evaluations; * the {'highest' if higher else 'lowest'}, and those level with it")
+    print("\n".join(on_screen(found, score, higher, get_terminal_size().columns)))
+    print(f"\n{conclusion(found, score, higher)}\nLook at {report.resolve()}")
 
 
 def main_compare(args: list[str]) -> int:

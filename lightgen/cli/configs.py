@@ -44,3 +44,14 @@ def with_located_configs(args: list[str], folder: str = CONFIGS) -> list[str]:
         elif arg.startswith("--config="):
             located[i] = "--config=" + locate(arg.removeprefix("--config="), folder)
     return located
+
+
+def given_configs(args: list[str]) -> list[str]:
+    """The value of every `--config` of a command line."""
+    found = []
+    for arg, after in zip(args, [*args[1:], ""], strict=True):
+        if arg in ("--config", "-c"):
+            found.append(after)
+        elif arg.startswith("--config="):
+            found.append(arg.removeprefix("--config="))
+    return found

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -16,6 +18,14 @@ from lightgen.data.emoji import Emoji
 
 # A run on several devices starts its other processes once, and so cannot be followed by another run.
 ONE_DEVICE = ("--trainer.devices", "1")
+STAGES = (
+    (3, "A tokenizer, which turns 64x64 pictures into 16x16 tokens and back"),
+    (7, "A SUNDAE prior, which learns what grids of tokens look like"),
+    (0, "What the tokenizer keeps of pictures that it has never seen"),
+    (0, "New pictures"),
+    (2, "The same prior under two samplers, at equal numbers of network evaluations"),
+)
+"""What is done, and how many minutes it takes on two cores with nothing else to do."""
 COMMANDS = {"fit": fit, "reconstruct": reconstruct, "sample": sample, "bench": bench}
 
 
@@ -28,24 +38,41 @@ def main(args: list[str]) -> int:
     start = time.perf_counter()
     data = Emoji()
     numbers = f"{len(data.dataset('train'))} emoji to learn from, {len(data.dataset('val'))} held out"
-    print(f"lightgen learns to draw: {numbers}, everything goes to {out}/")
+    print(f"lightgen learns to draw: {numbers}, in about {sum(minutes for minutes, _ in STAGES)} minutes on two cores.")
+    print(f"Everything goes to {out}/; stopped, the same command goes on.")
     tokenizer, prior = out / "tokenizer" / "last.ckpt", out / "prior" / "last.ckpt"
 
-    print("\n1 of 5  A tokenizer, which turns 64x64 pictures into 16x16 tokens and back")
+    announce(1)
     train(tokenizer, "--config", "emoji64-tokenizer.yaml")
-    print("\n2 of 5  A SUNDAE prior, which learns what grids of tokens look like")
+    announce(2)
     paths = ("--model.tokenizer", str(tokenizer), "--data.cache", str(out / "token-cache"))
     train(prior, "--config", "emoji64.yaml", *paths)
-    print("\n3 of 5  What the tokenizer keeps of pictures that it has never seen")
+    announce(3)
     run("reconstruct", "--ckpt_path", str(tokenizer), "--out", str(out / "reconstructions"))
-    print("\n4 of 5  New pictures")
+    announce(4)
     run("sample", "--ckpt_path", str(prior), "--num_images", "48", "--out", str(out / "samples"), *ONE_DEVICE)
-    print("\n5 of 5  The same prior under two samplers, at equal numbers of network evaluations")
+    announce(5)
     run("bench", "--config", "demo.yaml", "--priors.emoji", str(prior), "--out", str(out / "bench"), *ONE_DEVICE)
 
     minutes = (time.perf_counter() - start) / 60
-    print(f"\nDone in {minutes:.1f} minutes. Look at {out}/samples/grid.png, then open {out}/bench/report.html.")
+    report = (out / "bench" / "report.html").resolve().as_uri()
+    print(f"\nDone in {minutes:.1f} minutes. What to do next:")
+    print(f"  open the report    python3 -m webbrowser {report}")
+    print(f"  sharper emoji      {program()} sample --ckpt_path zoo:emoji64-causal --num_images 36 --out samples")
+    print(f"  your own pictures  {program()} fit --config pictures64-tokenizer.yaml --data.root FOLDER")
     return 0
+
+
+def announce(number: int) -> None:
+    """Say which stage comes, and how long it will take."""
+    minutes, what = STAGES[number - 1]
+    print(f"\n{number} of {len(STAGES)}, {f'about {minutes} minutes' if minutes else 'under a minute'}: {what}")
+
+
+def program() -> str:
+    """How this very command is called: it may not be on the path."""
+    called = Path(sys.argv[0])
+    return "lightgen" if shutil.which("lightgen") or called.name != "lightgen" else str(called)
 
 
 def train(checkpoint: Path, *options: str) -> None:
@@ -71,6 +98,6 @@ def run(*command: str) -> None:
     Raises:
         KeyboardInterrupt: if it was interrupted.
     """
-    print(f"        lightgen {shlex.join(command)}")
+    print(f"        {program()} {shlex.join(command)}")
     if COMMANDS[command[0]].main(list(command)):
         raise KeyboardInterrupt

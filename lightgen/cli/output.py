@@ -6,7 +6,7 @@ import logging
 import sys
 import warnings
 
-from lightning.fabric.utilities.rank_zero import _get_rank
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 
 # Lightning's tips and other people's deprecations are no use to somebody who reads lightgen's output.
 NOISE = (
@@ -41,7 +41,7 @@ def set_up_output() -> None:
     for library in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(library).setLevel(logging.WARNING)
     logger = logging.getLogger("lightgen")
-    logger.setLevel(logging.WARNING if _get_rank() else logging.INFO)
+    logger.setLevel(logging.WARNING if rank_zero_only.rank else logging.INFO)
     logger.propagate = False
     if not logger.handlers:
         logger.addHandler(_Lines())

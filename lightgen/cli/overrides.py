@@ -72,7 +72,7 @@ class Overrides:
 
     def _add_config(self, path: str) -> None:
         try:
-            config = yaml.safe_load(Path(path).read_text())
+            config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise ValueError(f"{path} is not a config: {' '.join(str(error).split())}") from None
         if not isinstance(config, dict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any, NoReturn
 
@@ -9,6 +10,9 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from lightgen.cli.output import set_up_output
 from lightgen.registry import components, discover, suggestion
+
+# Lightning's CLI still uses what version 5 of jsonargparse will not have.
+os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
 
 
 class Parser(LightningArgumentParser):

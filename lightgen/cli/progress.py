@@ -5,17 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from lightning.fabric.utilities.rank_zero import _get_rank
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+SPEED_OVER = 300.0
+"""Seconds over which the time left is estimated: steps are of different kinds."""
 
 
 @contextmanager
-def progress_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar with the time left; yields the function that advances it. Shown on rank zero, gone when done."""
+def progress_bar(what: str, total: int, unit: str = "") -> Iterator[Callable[[int], None]]:
+    """A bar with the time left; yields the function that advances it. Shown on a terminal by rank zero, gone when
+    done."""
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-        TextColumn("left"), TimeRemainingColumn(),
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *([TextColumn(unit)] if unit else []),
+        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
     )  # fmt: skip
-    with Progress(*columns, transient=True, disable=bool(_get_rank())) as progress:
+    console = Console()
+    hidden = rank_zero_only.rank > 0 or not console.is_terminal
+    with Progress(
+        *columns, console=console, transient=True, speed_estimate_period=SPEED_OVER, disable=hidden
+    ) as progress:
         task = progress.add_task(what, total=total)
         yield lambda amount: progress.advance(task, amount)

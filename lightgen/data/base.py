@@ -121,7 +121,7 @@ class ImageData(LightningDataModule, Component):
 
     def setup(self, stage: str) -> None:
         counts = ", ".join(f"{len(self.dataset(split))} {split}" for split in SPLITS)
-        log.info(f"{type(self).__name__}: {counts} pictures (fingerprint {self.fingerprint})")
+        log.info(f"{type(self).__name__}: {counts} pictures")
 
     def train_dataloader(self) -> TrainLoader:
         dataset = self.dataset("train")

@@ -106,7 +106,7 @@ def read_header(folder: Path) -> tuple[Header, list[str]] | None:
     if not path.is_file():
         return None
     try:
-        entry = json.loads(path.read_text())
+        entry = json.loads(path.read_text(encoding="utf-8"))
         number, files = entry.pop("format"), entry.pop("files")
         if number == 1:
             return Header(**old_caches.from_format_1(entry)), files

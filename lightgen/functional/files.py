@@ -29,10 +29,10 @@ def atomic(path: Path) -> Iterator[Path]:
 def save_json(value: Any, path: Path) -> None:
     """Write a value as indented JSON."""
     with atomic(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1) + "\n")
+        temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 
 
 def save_text(text: str, path: Path) -> None:
     """Write a text."""
     with atomic(path) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 HOLDERS = ("ema", "model", "state_dict")
 """Where checkpoints keep their tensors, if not at the top; averaged ones first."""
@@ -64,14 +64,22 @@ class Inert:
         """A pickled list of a foreign class appends its items."""
 
 
+def _tensor(storage: Any, offset: int, size: Any, stride: Any, *_: Any) -> Tensor:
+    return torch.empty(0, dtype=storage.dtype).set_(storage.untyped(), offset, tuple(size), tuple(stride))
+
+
+def _parameter(data: Tensor, requires_grad: bool, *_: Any) -> nn.Parameter:
+    return nn.Parameter(data, requires_grad)
+
+
 class InertUnpickler(pickle.Unpickler):
     """Knows how tensors are put together. Every other name in the file becomes `Inert`; none is imported."""
 
     KNOWN: ClassVar[dict[tuple[str, str], Any]] = {
         ("collections", "OrderedDict"): OrderedDict,
         ("torch", "Size"): torch.Size,
-        ("torch._utils", "_rebuild_tensor_v2"): torch._utils._rebuild_tensor_v2,
-        ("torch._utils", "_rebuild_parameter"): torch._utils._rebuild_parameter,
+        ("torch._utils", "_rebuild_tensor_v2"): _tensor,
+        ("torch._utils", "_rebuild_parameter"): _parameter,
     }
 
     def find_class(self, module: str, name: str) -> Any:

@@ -154,7 +154,7 @@ class ConfiguredVQGANImporter(VQGANImporter):
         if config is None:
             return super().architecture(weights, tensors)
         try:
-            text = config.read_text()
+            text = config.read_text(encoding="utf-8")
             return self.configured(json.loads(text) if config.suffix == ".json" else yaml.safe_load(text))
         except (OSError, json.JSONDecodeError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
             reason = f"it has no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]

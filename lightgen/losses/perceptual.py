@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
-from torchmetrics.functional.image.lpips import _LPIPS
+from torchvision.models import get_model
 
 from lightgen.functional.weights import normalisation, read_weights, timm_model
 from lightgen.registry import Component
@@ -50,14 +51,7 @@ class LPIPS(Perceptual):
     source: ClassVar[str] = "Zhang et al., 2018, arXiv 1801.03924"
 
     def __init__(self, net: Literal["vgg", "alex", "squeeze"] = "vgg", checkpoint_path: str | None = None) -> None:
-        try:
-            network = _LPIPS(pretrained=True, net=net, pnet_rand=checkpoint_path is not None)
-        except OSError as error:
-            folder = torch.hub.get_dir() + "/checkpoints"
-            raise ValueError(f"LPIPS needs the ImageNet weights of {net} in {folder}, or their path: {error}") from None
-        if checkpoint_path is not None:
-            _load_trunk(network.net, checkpoint_path)
-        self.network = network.eval().requires_grad_(False)
+        self.network = _LPIPSNetwork(net, checkpoint_path)
         self.name = f"LPIPS({net})" + (f":{Path(checkpoint_path).stem}" if checkpoint_path else "")
 
     def distance(self, a: Tensor, b: Tensor) -> Tensor:
@@ -102,18 +96,64 @@ class FeatureDistance(Perceptual):
         return torch.stack([(_unit(x[i]) - _unit(y[i])).pow(2).sum(1).mean() for i in self.stages]).mean()
 
 
-def trunk_layers(trunk: nn.Module) -> dict[str, str]:
-    """torchvision's names of the tensors of an LPIPS trunk, which is its `features` cut into slices."""
-    return {name: "features." + name.removeprefix("slices.").split(".", 1)[1] for name in trunk.state_dict()}
+TRUNKS = {
+    "vgg": ("vgg16", (3, 8, 15, 22, 29)),
+    "alex": ("alexnet", (1, 4, 7, 9, 11)),
+    "squeeze": ("squeezenet1_1", (1, 4, 7, 9, 10, 11, 12)),
+}
+"""torchvision's name of each trunk of LPIPS, and the layers whose outputs are compared."""
 
 
-def _load_trunk(trunk: nn.Module, path: str) -> None:
-    weights, own = read_weights(path), trunk.state_dict()
-    names = trunk_layers(trunk)
-    for name, stored in names.items():
-        if stored not in weights or weights[stored].shape != own[name].shape:
-            raise ValueError(f"{path} does not fit the trunk of LPIPS: it has no {stored} {tuple(own[name].shape)}")
-    trunk.load_state_dict({name: weights[stored] for name, stored in names.items()})
+class _LPIPSNetwork(nn.Module):
+    """(B, 3, H, W) in [-1, 1], twice, to (B, 1, 1, 1)."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, net: str, checkpoint_path: str | None) -> None:
+        super().__init__()
+        name, self.layers = TRUNKS[net]
+        self.features = _trunk(net, name, checkpoint_path)
+        # The heads lie beside torchmetrics' own LPIPS, which cannot be told where the trunk is.
+        with as_file(files("torchmetrics") / "functional/image/lpips_models" / f"{net}.pth") as path:
+            heads = torch.load(path, map_location="cpu", weights_only=True)
+        self.heads = nn.ParameterList([heads[f"lin{i}.model.1.weight"] for i in range(len(self.layers))])
+        self.register_buffer("mean", torch.tensor([-0.030, -0.088, -0.188]).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor([0.458, 0.448, 0.450]).view(1, 3, 1, 1), persistent=False)
+        self.eval().requires_grad_(False)
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        x, y, total = (a - self.mean) / self.std, (b - self.mean) / self.std, torch.zeros_like(a[:, :1, :1, :1])
+        heads = iter(self.heads)
+        for number, layer in enumerate(self.features):
+            x, y = layer(x), layer(y)
+            if number in self.layers:
+                apart = (_direction(x) - _direction(y)).pow(2)
+                total = total + nn.functional.conv2d(apart, next(heads)).mean((2, 3), keepdim=True)
+        return total
+
+
+def _trunk(net: str, name: str, checkpoint_path: str | None) -> nn.Sequential:
+    if checkpoint_path is None:
+        try:
+            found: nn.Sequential = get_model(name, weights="DEFAULT").features
+        except OSError as error:
+            folder = torch.hub.get_dir() + "/checkpoints"
+            raise ValueError(f"LPIPS needs the ImageNet weights of {net} in {folder}, or their path: {error}") from None
+        return found
+    trunk: nn.Sequential = get_model(name, weights=None).features
+    weights, own = read_weights(checkpoint_path), trunk.state_dict()
+    for key, tensor in own.items():
+        stored = f"features.{key}"
+        if stored not in weights or weights[stored].shape != tensor.shape:
+            shape = tuple(tensor.shape)
+            raise ValueError(f"{checkpoint_path} does not fit the trunk of LPIPS: it has no {stored} {shape}")
+    trunk.load_state_dict({key: weights[f"features.{key}"] for key in own})
+    return trunk
+
+
+def _direction(features: Tensor) -> Tensor:
+    return features / (features.pow(2).sum(1, keepdim=True) + 1e-8).sqrt()
 
 
 def _unit(features: Tensor) -> Tensor:
