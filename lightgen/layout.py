@@ -89,6 +89,21 @@ class Layout(Component):
             return ids_BN.unflatten(1, self.cells)
         return ids_BN.unflatten(1, (-1, self.num_codes)).transpose(1, 2).unflatten(2, self.cells)
 
+    def pixels(self, there_BN: Tensor, size: tuple[int, int]) -> Tensor:
+        """(B, 1, H, W) True where all tokens of a pixel's cell are there; of a sequence, where all tokens are.
+
+        Args:
+            there_BN: (B, N) bool.
+            size: (H, W) of the picture, which the grid divides.
+        """
+        cells = there_BN.unflatten(1, (-1, self.num_codes)).all(-1)
+        if not self.is_grid:
+            return cells.all(1)[:, None, None, None].expand(-1, 1, *size)
+        cells = cells.unflatten(1, self.grid).unsqueeze(1)
+        for axis in (0, 1):
+            cells = cells.repeat_interleave(size[axis] // self.grid[axis], 2 + axis)
+        return cells
+
     def halton_rank(self) -> Tensor:
         """(N,) int64: the place of each token in the Halton sequence of the cells."""
         rank = halton_rank(self.grid)
