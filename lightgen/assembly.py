@@ -216,11 +216,7 @@ class Assembly(nn.Module):
         written = ids_BN < layout.vocab_size
         if bool(written.all()):
             return to_uint8(self.tokenizer.decode(layout.unflatten(ids_BN)))
-        # What the decoder sees there shines into the cells beside, so it sees grey.
-        shape = (1, self.tokenizer.channels, *self.tokenizer.image_size)
-        grey = self.encode(torch.full(shape, NEUTRAL, dtype=torch.uint8, device=ids_BN.device))[:, : layout.num_codes]
-        ids_BN = torch.where(written, ids_BN, grey.repeat(1, layout.num_cells))
-        images = to_uint8(self.tokenizer.decode(layout.unflatten(ids_BN)))
+        images = to_uint8(self.tokenizer.decode(layout.unflatten(layout.filled(ids_BN))))
         return torch.where(layout.pixels(written, (images.shape[2], images.shape[3])), images, NEUTRAL)
 
 

@@ -196,5 +196,10 @@ def fingerprint(module: nn.Module) -> str:
     return digest.hexdigest()[:16]
 
 
+def digest(*tensors: Tensor) -> str:
+    """Sixteen hex digits that name the values of tensors."""
+    return hashlib.sha256(b"".join(map(_bytes, tensors))).hexdigest()[:16]
+
+
 def _bytes(tensor: Tensor) -> bytes:
     return tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()

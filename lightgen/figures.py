@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +19,7 @@ GAP = 2
 SIDE = 128
 """Pictures smaller than this are shown enlarged, as far as they stay within it."""
 FONT_SIZE, LINE = 13, 18
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 MIN_WIDTH = 260
 """Of a sheet, so that a title has room."""
 
@@ -60,7 +60,7 @@ def sheet(
     laid = grid(cells, columns)
     font = ImageFont.load_default(FONT_SIZE)
     width = max(laid.shape[2], MIN_WIDTH)
-    lines = textwrap.wrap(title, int(width / font.getlength("n")))
+    lines = _wrapped(title, font, width)
     top = LINE * len(lines) + GAP
     (canvas,) = to_pil(torch.nn.functional.pad(laid, (0, width - laid.shape[2], top, 0), value=255)[None])
     pen = ImageDraw.Draw(canvas)
@@ -109,7 +109,16 @@ def _tensor(image: Image.Image) -> Tensor:
     return torch.from_numpy(array[None] if array.ndim == 2 else array.transpose(2, 0, 1))
 
 
-def _clipped(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+def _wrapped(text: str, font: Font, width: int) -> list[str]:
+    """The words of a text, in lines that have room."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        lines = [*lines[:-1], longer] if font.getlength(longer) <= width - 2 * GAP else [*lines, word]
+    return lines
+
+
+def _clipped(text: str, font: Font, width: int) -> str:
     """As much of a text as has room."""
     while font.getlength(text) > width - GAP:
         text = text[:-1]
