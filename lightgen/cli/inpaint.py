@@ -72,10 +72,10 @@ def run(request: Request) -> None:
     known = known_region(prior, image, pixels, parsed.margin, canvas, at)
     decided = picture_run.settings(
         request,
-        picture=digest(known.ids, known.tokens, known.image, known.pixels),
         margin=parsed.margin,
         place=parsed.place,
         composite=parsed.composite,
+        picture=digest(known.ids, known.tokens, known.image, known.pixels),
     )
     with picture_run.writing(request, RECORD, decided):
         record = picture_run.run(request, decided, known=known, composite=parsed.composite)

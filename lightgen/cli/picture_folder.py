@@ -20,6 +20,7 @@ PICTURE = re.compile(r"(\d{6,})\.png")
 RECORDS = ("samples.json", "inpaint.json", "scores.json")
 OURS = re.compile("|".join((PICTURE.pattern, r"(grid|sheet|reconstructions)\.png", r"steps\.gif", *RECORDS)))
 """What the commands write."""
+HASH = re.compile("[0-9a-f]{16}")
 TEMPORARY = re.compile(r"\.(.+)\.\d+(\.\w+)")
 """The name of a file while it is written: see `lightgen.functional.files.atomic`."""
 
@@ -92,7 +93,7 @@ def _difference(
     for name, value in settings.items():
         before = found.get(name)
         if before != value:
-            if name in found and not isinstance(before, dict) and not isinstance(value, dict):
+            if name in found and not any(isinstance(one, dict) or HASH.fullmatch(str(one)) for one in (before, value)):
                 return f"pictures made with {name} {before}, not {value}"
             return f"pictures made otherwise (see {name!r} in {record})"
     count = sum(1 for name in made if (match := PICTURE.fullmatch(name)) and int(match[1]) >= num_images)
