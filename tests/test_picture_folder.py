@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from filelock import FileLock
+from pictures import picture
 
 import lightgen
 from lightgen.callbacks.writer import PictureWriter
@@ -124,8 +125,16 @@ def test_reconstruct_obeys_the_same_rule_and_has_a_default_folder(
     assert main([*args, "2"]) == 2
     assert "made with num_images 3, not 2" in capsys.readouterr().err
     assert main([*args, "2", "--overwrite"]) == 0
+    # Their pictures are not taken for samples.
     _, _, out = sample("--num_images", 1)
-    assert main([*args, "2", "--out", str(out)]) == 2
+    assert main([*args, "2", "--out", str(out)]) == 0 and sample("--num_images", 1)[0] == 0
+
+
+def test_samples_and_paintings_are_not_mixed(sample, prior_checkpoint, tmp_path, capsys):
+    _, _, out = sample("--num_images", 1)
+    picture(0, (16, 16)).save(tmp_path / "image.png")
+    args = ["inpaint", "--ckpt_path", str(prior_checkpoint), "--image", str(tmp_path / "image.png"), "--canvas", "1x2"]
+    assert main([*args, "--num_images", "1", "--out", str(out)]) == 2
     assert "holds what another command made (samples.json)" in capsys.readouterr().err
 
 

@@ -17,9 +17,9 @@ from filelock import FileLock, Timeout
 from lightgen.functional.files import save_json
 
 PICTURE = re.compile(r"(\d{6,})\.png")
-RECORDS = ("samples.json", "inpaint.json", "scores.json")
-OURS = re.compile("|".join((PICTURE.pattern, r"(grid|sheet|reconstructions)\.png", r"steps\.gif", *RECORDS)))
-"""What the commands write."""
+GENERATED = re.compile(rf"{PICTURE.pattern}|grid\.png|sheet\.png|steps\.gif|samples\.json|inpaint\.json")
+RECONSTRUCTED = re.compile(r"reconstructions\.png|scores\.json")
+"""What the commands write; those that number their pictures share a folder with no other such."""
 HASH = re.compile("[0-9a-f]{16}")
 TEMPORARY = re.compile(r"\.(.+)\.\d+(\.\w+)")
 """The name of a file while it is written: see `lightgen.functional.files.atomic`."""
@@ -52,6 +52,7 @@ def writing(
         ValueError: if the folder holds other pictures, another process writes to it, or it cannot be written.
     """
     settings = json.loads(json.dumps(settings))
+    ours = RECONSTRUCTED if RECONSTRUCTED.fullmatch(record) else GENERATED
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".lock", timeout=0).acquire()
@@ -65,9 +66,9 @@ def writing(
         there = {path.name for path in folder.iterdir()}
         for name in there:
             # Of a process that was killed, for we hold the lock.
-            if (match := TEMPORARY.fullmatch(name)) and OURS.fullmatch("".join(match.groups())):
+            if (match := TEMPORARY.fullmatch(name)) and ours.fullmatch("".join(match.groups())):
                 (folder / name).unlink(missing_ok=True)
-        made = {name for name in there if OURS.fullmatch(name)}
+        made = {name for name in there if ours.fullmatch(name)}
         found = _read(folder / record) if record in made else {}
         if made - {record} and not overwrite:
             reason = _difference(made, record, found, settings, num_images)
@@ -86,7 +87,7 @@ def _difference(
     made: set[str], record: str, found: dict[str, Any], settings: dict[str, Any], num_images: int
 ) -> str | None:
     """What a folder holds that a command with such settings would not make."""
-    if others := made.intersection(RECORDS) - {record}:
+    if others := {name for name in made if name.endswith(".json")} - {record}:
         return f"what another command made ({min(others)})"
     if not found:
         return f"pictures, and no {record} that says how they were made"
