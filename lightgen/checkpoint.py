@@ -20,8 +20,8 @@ from torch import Tensor, nn
 import lightgen
 from lightgen.functional.files import atomic, save_json
 from lightgen.migration import first_name, migrate
+from lightgen.pretrained import located
 from lightgen.registry import Component, build, describe
-from lightgen.zoo import located
 
 KEY = "lightgen"
 """Where a checkpoint says what it holds."""
@@ -37,6 +37,7 @@ def pack(component: Component, prefix: str) -> dict[str, Any]:
         "torch": str(torch.__version__),
         "component": describe(component),
         "prefix": prefix,
+        "classes": list(getattr(component, "classes", None) or ()),
     }
 
 
@@ -131,11 +132,14 @@ def load(path: str | Path, kind: str | None = None) -> Any:
     Its weights are the averaged ones where the checkpoint has them.
 
     Args:
-        path: of a file that lightgen wrote, or of a folder that it exported, or `zoo:NAME`.
+        path: of a file that lightgen wrote, or of a folder that it exported, or `zoo:NAME` (see `lightgen.zoo`).
         kind: what it must be, `"prior"` or `"tokenizer"`; None takes either.
 
     Raises:
         ValueError: as `read`, or if the checkpoint holds another kind or does not fit this version's components.
+
+    >>> lightgen.load("zoo:emoji64-sundae").classes[:2]
+    ('Activities', 'Animals & Nature')
     """
     contents = read(path)
     held = contents[KEY]["component"]["kind"]
@@ -161,6 +165,8 @@ def _assemble(contents: dict[str, Any], path: str | Path) -> Any:
         component.load_state_dict(weights)
     except RuntimeError as error:
         raise ValueError(f"the weights in {path} do not fit: {' '.join(str(error).split())[:300]}") from None
+    if entry.get("classes"):
+        component.classes = tuple(entry["classes"])
     return component.eval()
 
 
@@ -188,6 +194,11 @@ def fingerprint(module: nn.Module) -> str:
         digest.update(name.encode())
         digest.update(_bytes(tensor))
     return digest.hexdigest()[:16]
+
+
+def digest(*tensors: Tensor) -> str:
+    """Sixteen hex digits that name the values of tensors."""
+    return hashlib.sha256(b"".join(map(_bytes, tensors))).hexdigest()[:16]
 
 
 def _bytes(tensor: Tensor) -> bytes:

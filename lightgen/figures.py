@@ -8,13 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from lightgen.functional.files import atomic
+from lightgen.functional.pictures import to_pil
 
 GAP = 2
 """White pixels between the pictures of a grid."""
+SIDE = 128
+"""Pictures smaller than this are shown enlarged, as far as they stay within it."""
+FONT_SIZE, LINE = 13, 18
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+MIN_WIDTH = 260
+"""Of a sheet, so that a title has room."""
 
 
 def grid(images: Tensor | Sequence[Tensor], columns: int | None = None) -> Tensor:
@@ -30,6 +37,43 @@ def grid(images: Tensor | Sequence[Tensor], columns: int | None = None) -> Tenso
     return sheet
 
 
+def enlarged(images: Tensor) -> Tensor:
+    """Small uint8 pictures (..., H, W), each pixel as a square of pixels, as many as bring them up to `SIDE`."""
+    factor = max(1, SIDE // max(images.shape[-2:]))
+    return images.repeat_interleave(factor, -2).repeat_interleave(factor, -1)
+
+
+def sheet(
+    images: Tensor | Sequence[Tensor], title: str, captions: Sequence[str] | None = None, columns: int | None = None
+) -> Tensor:
+    """One uint8 picture (C, H, W) of many for people: enlarged where they are small, and labelled.
+
+    Args:
+        images: (n, C, H, W), of 1, 3 or 4 channels.
+        title: a line above all; it is broken where it is too long.
+        captions: a few words above each picture; None for none.
+        columns: pictures in a row; nearly square by default.
+    """
+    shown = enlarged(torch.stack(list(images)).cpu())
+    head = LINE if captions else 0
+    cells = torch.nn.functional.pad(shown, (0, 0, head, 0), value=255)
+    laid = grid(cells, columns)
+    font = ImageFont.load_default(FONT_SIZE)
+    width = max(laid.shape[2], MIN_WIDTH)
+    lines = _wrapped(title, font, width)
+    top = LINE * len(lines) + GAP
+    (canvas,) = to_pil(torch.nn.functional.pad(laid, (0, width - laid.shape[2], top, 0), value=255)[None])
+    pen = ImageDraw.Draw(canvas)
+    for number, line in enumerate(lines):
+        pen.text((GAP, LINE * number), line, "black", font)
+    num_columns = (laid.shape[2] + GAP) // (shown.shape[3] + GAP)
+    for number, caption in enumerate(captions or ()):
+        row, column = divmod(number, num_columns)
+        place = column * (shown.shape[3] + GAP) + GAP, top + row * (cells.shape[2] + GAP)
+        pen.text(place, _clipped(caption, font, shown.shape[3]), "black", font)
+    return _tensor(canvas)
+
+
 def side_by_side(originals: Tensor, reconstructions: Tensor, columns: int = 8) -> Tensor:
     """One uint8 picture of pairs: a row of originals, under it the row of their reconstructions."""
     columns = min(columns, len(originals))
@@ -37,30 +81,45 @@ def side_by_side(originals: Tensor, reconstructions: Tensor, columns: int = 8) -
     for original, reconstruction in zip(originals.split(columns), reconstructions.split(columns), strict=True):
         blank = torch.full((columns - len(original), *original.shape[1:]), 255, dtype=torch.uint8)
         rows += [original.cpu(), blank, reconstruction.cpu(), blank]
-    return grid(torch.cat(rows), columns)
+    return sheet(torch.cat(rows), "originals, and under each row of them their reconstructions", columns=columns)
 
 
 def save_png(image: Tensor, path: Path) -> None:
     """Write a uint8 picture (C, H, W)."""
     with atomic(path) as temporary:
-        _pil(image).save(temporary)
+        to_pil(image[None])[0].save(temporary)
 
 
 def read_png(path: Path) -> Tensor:
     """A uint8 picture (C, H, W) as `save_png` wrote it."""
     with Image.open(path) as image:
-        array = np.array(image)
-    return torch.from_numpy(array[None] if array.ndim == 2 else array.transpose(2, 0, 1))
+        return _tensor(image)
 
 
 def save_gif(frames: Sequence[Tensor], path: Path, milliseconds: int = 120, rest: int = 2000) -> None:
     """Write uint8 pictures (C, H, W) as an endless animation that rests on the last frame."""
-    first, *others = [_pil(frame) for frame in frames]
+    first, *others = to_pil(torch.stack(list(frames)))
     durations = [milliseconds] * len(others) + [rest]
     with atomic(path) as temporary:
         first.save(temporary, save_all=True, append_images=others, duration=durations, loop=0)
 
 
-def _pil(image: Tensor) -> Image.Image:
-    array = image.cpu().numpy()
-    return Image.fromarray(array[0] if len(array) == 1 else array.transpose(1, 2, 0))
+def _tensor(image: Image.Image) -> Tensor:
+    array = np.array(image)
+    return torch.from_numpy(array[None] if array.ndim == 2 else array.transpose(2, 0, 1))
+
+
+def _wrapped(text: str, font: Font, width: int) -> list[str]:
+    """The words of a text, in lines that have room."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        lines = [*lines[:-1], longer] if font.getlength(longer) <= width - 2 * GAP else [*lines, word]
+    return lines
+
+
+def _clipped(text: str, font: Font, width: int) -> str:
+    """As much of a text as has room."""
+    while font.getlength(text) > width - GAP:
+        text = text[:-1]
+    return text

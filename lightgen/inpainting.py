@@ -5,19 +5,25 @@ McKinney and Willcocks, 2022, arXiv 2206.12351: a token is known only if every p
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from PIL import Image, ImageOps
 from torch import Tensor
 
+from lightgen.assembly import Assembly
 from lightgen.functional.masks import erode, token_mask
+from lightgen.functional.pictures import Filter, to_pil, to_tensor
 from lightgen.functional.tiling import canvas_offset
 from lightgen.layout import Layout
-from lightgen.prior import Prior
-from lightgen.types import Canvas, Grid
+from lightgen.types import NEUTRAL, Canvas, Grid
 
-NEUTRAL = 128
-"""The grey that stands where nothing is known."""
+SUPPORT: dict[Filter, float] = {"lanczos": 3.0, "bicubic": 2.0, "bilinear": 1.0, "box": 0.5}
+"""How far Pillow's filters reach, in pixels of the smaller of the two sizes."""
+WHITE = 128
+"""Pixels of a mask from this grey upwards are to be painted."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +51,81 @@ class KnownRegion:
 
     def shown(self, layout: Layout) -> Tensor:
         """(C, H, W) uint8: what the sampler is given, in a layout of tokens; neutral where a cell is not known."""
-        cells = self.tokens.cpu().view(*layout.grid, -1)[..., 0]
-        for axis in (0, 1):
-            cells = cells.repeat_interleave(self.image.shape[1 + axis] // layout.grid[axis], axis)
-        return torch.where(cells, self.image, NEUTRAL)
+        return torch.where(layout.pixels(self.tokens.cpu(), self.image.shape[1:]), self.image, NEUTRAL)[0]
+
+
+def known_pixels(
+    image: Tensor | Image.Image, mask: Tensor | Image.Image | None, size: tuple[int, int], channels: int
+) -> tuple[Tensor, Tensor]:
+    """A picture, uint8 (C, H, W), and its known pixels, (H, W) bool, of tensors or of Pillow's.
+
+    Args:
+        image: uint8 (C, H, W), or Pillow's, which is resized and cropped as in training.
+        mask: bool (H, W), True where to paint, or Pillow's: see `masked`; None knows all.
+        size: (H, W) of the picture that Pillow's becomes.
+        channels: of that.
+
+    Raises:
+        ValueError: if they are anything else, or Pillow's do not fit each other.
+    """
+    for name, given in (("image", image), ("mask", mask)):
+        if not isinstance(given, (Tensor, Image.Image)) and (given is not None or name == "image"):
+            raise ValueError(f"{name} must be a tensor or a picture of Pillow, not {type(given).__name__}")
+    if isinstance(image, Tensor) and (image.dtype != torch.uint8 or image.ndim != 3):
+        raise ValueError(f"image must be uint8 (C, H, W), not {image.dtype} {tuple(image.shape)}")
+    if isinstance(mask, Tensor) and (mask.dtype != torch.bool or mask.ndim != 2):
+        raise ValueError(f"mask must be bool (H, W), True where to paint, not {mask.dtype} {tuple(mask.shape)}")
+    if isinstance(image, Tensor) and not isinstance(mask, Image.Image):
+        return image.cpu(), torch.ones(image.shape[1:], dtype=torch.bool) if mask is None else ~mask.cpu()
+    if isinstance(image, Tensor):
+        (image,) = to_pil(image[None])
+    if isinstance(mask, Tensor):
+        (mask,) = to_pil(mask[None, None].to(torch.uint8) * 255)
+    return masked(image, mask, size, channels)
+
+
+def masked(
+    picture: Image.Image, mask: Image.Image | None, size: tuple[int, int], channels: int, resize: Filter = "lanczos"
+) -> tuple[Tensor, Tensor]:
+    """A picture, uint8 (C, H, W), as in training, and its known pixels, (H, W) True where the mask is black.
+
+    Where the picture is resized, a pixel is known only if no pixel that it is made of is to be painted.
+
+    Args:
+        picture: of any mode and size.
+        mask: as large; white or transparent where the picture is to be painted. None knows all.
+        size: (H, W) to resize to and crop at the centre.
+        channels: 1 or 3.
+        resize: Pillow's filter.
+
+    Raises:
+        ValueError: if the sizes differ, or there is no such number of channels in pictures.
+    """
+    if channels not in (1, 3):
+        raise ValueError(f"a picture gives 1 or 3 channels, but this prior makes {channels}")
+    picture, mask = ImageOps.exif_transpose(picture), None if mask is None else ImageOps.exif_transpose(mask)
+    shown = to_tensor(picture, size, channels, resize)
+    if mask is None:
+        return shown, torch.ones(size, dtype=torch.bool)
+    if mask.size != picture.size:
+        given, needed = ("x".join(map(str, one.size)) for one in (mask, picture))
+        raise ValueError(f"the mask must be as large as the picture, {needed}, not {given}")
+    return shown, _resized(to_tensor(mask, mask.size[::-1], 1, resize)[0] < WHITE, size, resize)
+
+
+def _resized(known: Tensor, size: tuple[int, int], resize: Filter) -> Tensor:
+    """Known pixels (H, W) of the picture that `to_tensor` makes of one whose known pixels these are."""
+    if tuple(known.shape) == size:
+        return known
+    scale = min(known.shape[0] / size[0], known.shape[1] / size[1])
+    reach = math.ceil(SUPPORT[resize] * max(scale, 1)) + 1
+    # The pixel in the middle, of a mask shrunk by the filter's reach, stands for all that the filter sees.
+    shrunk = Image.fromarray(erode(known, reach).numpy().astype(np.uint8))
+    return torch.from_numpy(np.array(ImageOps.fit(shrunk, size[::-1], Image.Resampling.NEAREST))).bool()
 
 
 def known_region(
-    prior: Prior,
+    prior: Assembly,
     image: Tensor,
     pixels: Tensor,
     margin: int = 1,

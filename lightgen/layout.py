@@ -89,6 +89,33 @@ class Layout(Component):
             return ids_BN.unflatten(1, self.cells)
         return ids_BN.unflatten(1, (-1, self.num_codes)).transpose(1, 2).unflatten(2, self.cells)
 
+    def filled(self, ids_BN: Tensor) -> Tensor:
+        """Ids (B, N) in which each cell that has a MASK is like the nearest cell that has none.
+
+        A decoder sees beyond a cell, so what stands beside one that is written should not change its colours.
+        """
+        there = (ids_BN < self.vocab_size).unflatten(1, (-1, self.num_codes)).all(-1)
+        places = torch.cartesian_prod(*(torch.arange(length, device=ids_BN.device) for length in self.grid)).float()
+        apart = torch.cdist(places, places).expand(len(ids_BN), -1, -1)
+        nearest = apart.masked_fill(~there[:, None], torch.inf).argmin(-1)
+        cells = ids_BN.unflatten(1, (-1, self.num_codes))
+        return cells.gather(1, nearest[..., None].expand_as(cells)).flatten(1).clamp_max(self.vocab_size - 1)
+
+    def pixels(self, there_BN: Tensor, size: tuple[int, int]) -> Tensor:
+        """(B, 1, H, W) True where all tokens of a pixel's cell are there; of a sequence, where all tokens are.
+
+        Args:
+            there_BN: (B, N) bool.
+            size: (H, W) of the picture, which the grid divides.
+        """
+        cells = there_BN.unflatten(1, (-1, self.num_codes)).all(-1)
+        if not self.is_grid:
+            return cells.all(1)[:, None, None, None].expand(-1, 1, *size)
+        cells = cells.unflatten(1, self.grid).unsqueeze(1)
+        for axis in (0, 1):
+            cells = cells.repeat_interleave(size[axis] // self.grid[axis], 2 + axis)
+        return cells
+
     def halton_rank(self) -> Tensor:
         """(N,) int64: the place of each token in the Halton sequence of the cells."""
         rank = halton_rank(self.grid)

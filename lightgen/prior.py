@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, NoReturn
 
 import torch
-from torch import Tensor, nn
+from PIL import Image
+from torch import Tensor
 
+from lightgen.assembly import Assembly
 from lightgen.condition import Condition
-from lightgen.denoiser import Denoiser, NetworkLike
 from lightgen.functional.random import Noise
-from lightgen.guidance.base import ALL, Guidance
-from lightgen.layout import Layout
-from lightgen.networks.base import Network, require_sight
-from lightgen.processes.base import Process
+from lightgen.guidance.base import Guidance
+from lightgen.inpainting import KnownRegion, known_pixels, known_region
+from lightgen.labels import Label, class_numbers
 from lightgen.recipe import Recipe
 from lightgen.registry import Component
-from lightgen.samplers.base import require_fit
-from lightgen.samplers.iteration import Iteration
-from lightgen.tokenizers.base import Tokenizer
-from lightgen.types import Canvas, Diffusing, NoiseFamily, OnStep, Sample, to_uint8, to_unit
-from lightgen.windows import on_canvas
-
-WITHOUT_MASK = (NoiseFamily.UNIFORM, NoiseFamily.CAUSAL)
+from lightgen.samplers.base import Sampler
+from lightgen.types import Canvas, OnStep
 
 
-class Prior(nn.Module, Component):
+class Prior(Assembly, Component):
     """Everything that is needed to make pictures.
 
     Args:
@@ -38,228 +33,191 @@ class Prior(nn.Module, Component):
 
     Raises:
         ValueError: if the recipe or a network does not fit the process, or guidance the training.
+
+    >>> prior = lightgen.load("zoo:emoji64-sundae")
+    >>> prior.sample(2, steps=4, label="Flags").shape
+    torch.Size([2, 3, 64, 64])
     """
 
     kind: ClassVar[str] = "prior"
     source: ClassVar[str] = "McKinney and Willcocks, 2022, arXiv 2206.12351"
 
-    def __init__(
-        self,
-        tokenizer: Tokenizer,
-        network: Network,
-        process: Process,
-        recipe: Recipe,
-        others: Mapping[str, Network] | None = None,
-    ) -> None:
-        super().__init__()
-        require_sight(network, process.family)
-        others = others or {}
-        for role in others:
-            if role not in process.roles:
-                raise ValueError(no_role(process, role))
-        self.tokenizer = tokenizer.eval().requires_grad_(False)
-        self.network = network
-        self.process = process
-        self.recipe = recipe
-        self.others = nn.ModuleDict(others)
-        self.chosen(recipe)
+    classes: tuple[str, ...] | None = None
+    """Names of the classes by number, as the data of the training call them; None where nobody said."""
 
-    def chosen(self, recipe: Recipe | None) -> Recipe:
-        """The recipe to sample by: the given one, or the prior's own.
-
-        Raises:
-            ValueError: if its sampler does not fit the noise of the training, or its guidance the condition.
-        """
-        recipe = recipe or self.recipe
-        require_fit(recipe.sampler, self.process.family, self.others.keys())
-        if recipe.guidance is not None:
-            self._require_guidable(recipe.guidance)
-        return recipe
-
-    def _require_guidable(self, guidance: Guidance) -> None:
-        if guidance.needs_mask and self.process.family in WITHOUT_MASK:
-            name, noise = type(guidance).__name__, self.process.family.value
-            raise ValueError(f"{name} masks tokens, but a prior trained with {noise} noise knows no MASK")
+    def __repr__(self) -> str:
+        layout, (height, width) = self.layout(), self.tokenizer.image_size
+        tokens = "x".join(map(str, layout.cells)) + (f"x{layout.num_codes}" if layout.num_codes > 1 else "")
         conditioner = self.network.conditioner
-        for branch in guidance.branches:
-            replaced = dict(branch.replaced)
-            if not (branch.hidden or replaced):
-                continue
-            if conditioner is None:
-                raise ValueError("guidance needs a prior with a condition; this one was trained without "
-                                 "(model.conditioner: null)")  # fmt: skip
-            hidden = conditioner.names if branch.hidden == ALL else branch.hidden
-            if unknown := {*hidden, *replaced} - set(conditioner.names):
-                there = ", ".join(conditioner.names)
-                raise ValueError(f"guidance goes away from {', '.join(unknown)}; this prior was trained with {there}")
-            if hidden and not conditioner.hides(hidden):
-                raise ValueError("guidance needs a prior trained with dropout of its condition above 0, not this one")
-            for name, value in replaced.items():
-                try:
-                    conditioner.require(Condition({name: torch.tensor([value])}))
-                except ValueError as error:
-                    raise ValueError(f"negative: {error}") from None
+        asked = "no condition" if conditioner is None else ", ".join(conditioner.names)
+        if (number := getattr(conditioner, "num_classes", 0)) > 0:
+            asked = f"{number} classes"
+        return (
+            f"Prior({type(self.process).__name__} process, {tokens} tokens of {layout.vocab_size}, {height}x{width} "
+            f"pixels, {asked}, {self.recipe})"
+        )
 
-    def train(self, mode: bool = True) -> Prior:
-        """Training mode for the network; the tokenizer stays as it is."""
-        super().train(mode)
-        self.tokenizer.eval()
-        return self
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return next(self.network.parameters()).device
-
-    @property
-    def num_values(self) -> int:
-        """Values of a picture, C H W: what bits per dimension are per."""
-        return self.tokenizer.channels * self.tokenizer.image_size[0] * self.tokenizer.image_size[1]
-
-    def layout(self, canvas: Canvas | None = None) -> Layout:
-        """The layout of a picture's tokens, or of a canvas.
+    def forward(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """A prior is not called.
 
         Raises:
-            ValueError: if the canvas is smaller than one window, or cuts a cell.
+            ValueError: that says what to call.
         """
-        return self.network.layout.on(canvas)
+        raise ValueError("a prior is not called: prior.sample(4) makes four pictures, prior.inpaint(image, mask) fills "
+                         "a hole, prior.network gives logits")  # fmt: skip
 
-    def initial(self, noise: Noise, canvas: Canvas | None = None) -> Tensor:
-        """All-noise ids (B, N), where sampling starts."""
-        return self.process.initial(self.layout(canvas).num_tokens, noise)
+    def condition(self, label: Label | Sequence[Label] | Tensor | None, num_images: int) -> Condition:
+        """That pictures are of one class, or each of its own; None leaves it open.
 
-    def completed(self, condition: Condition | None, noise: Noise) -> Condition:
-        """What B pictures are asked for, where a condition leaves it open, e.g. random classes.
+        Args:
+            label: a number or a name of `classes`, or one for each picture.
+            num_images: B.
 
         Raises:
-            ValueError: if it asks for what the prior was not trained with, or has another number of rows.
+            ValueError: if there is no such class.
         """
-        conditioner, checked = self.network.conditioner, self._checked(condition, noise)
-        return checked if conditioner is None else conditioner.complete(checked, noise)
+        if label is None:
+            return Condition()
+        return Condition({"label": torch.tensor(class_numbers(label, num_images, self.classes))})
 
-    def _checked(self, condition: Condition | None, noise: Noise) -> Condition:
-        conditioner, condition = self.network.conditioner, condition or Condition()
-        known = () if conditioner is None else conditioner.names
-        for name, tensor in condition.tensors.items():
-            if name not in known:
-                without = "classes" if name == "label" else name
-                given = ", ".join(map(str, tensor.unique().tolist()))
-                raise ValueError(f"{name} {given} was given, but this prior was trained without {without}")
-            if len(tensor) != len(noise.index):
-                raise ValueError(f"{name} must have a row for each of {len(noise.index)} pictures, not {len(tensor)}")
-        if conditioner is not None:
-            conditioner.require(condition)
-        return condition.to(self.device)
-
-    def denoiser(
-        self,
-        noise: Noise,
-        recipe: Recipe | None = None,
-        condition: Condition | None = None,
-        negative: Condition | None = None,
-        canvas: Canvas | None = None,
-    ) -> Denoiser:
-        """What a sampler calls, for the pictures of `noise`. For the arguments see `sample_ids`."""
-        recipe, layout = self.chosen(recipe), self.layout(canvas)
-        networks: dict[str, NetworkLike] = {"denoiser": self.network, **self.others}
-        if canvas is not None:
-            networks = {role: on_canvas(network, layout) for role, network in networks.items()}  # type: ignore[arg-type]
-        process: Any = self.process
-        stepping: Diffusing | None = process if process.diffuses else None
-        return Denoiser(
-            networks["denoiser"], layout, self.completed(condition, noise), self._checked(negative, noise),
-            recipe.warps, recipe.guidance, stepping, networks.get("critic"),
-        )  # fmt: skip
-
-    def iterate(
-        self,
-        noise: Noise,
-        recipe: Recipe | None = None,
-        condition: Condition | None = None,
-        ids_BN: Tensor | None = None,
-        known_BN: Tensor | None = None,
-        canvas: Canvas | None = None,
-        negative: Condition | None = None,
-        watch: bool = False,
-    ) -> Iteration:
-        """The same as `sample_ids`, step by step: an iterator to look at, edit and fork between the steps.
-
-        Args:
-            watch: whether to keep how sure the network is of each token.
-        """
-        if known_BN is not None and ids_BN is None:
-            raise ValueError("known_BN says where ids_BN is given, so there must be ids_BN")
-        recipe = self.chosen(recipe)
-        start_BN = self.initial(noise, canvas)
-        if ids_BN is not None:
-            start_BN = ids_BN if known_BN is None else torch.where(known_BN, ids_BN, start_BN)
-        denoise = self.denoiser(noise, recipe, condition, negative, canvas)
-        return recipe.sampler.iterate(denoise, start_BN, known_BN, noise, watch)
-
-    def sample_ids(
-        self,
-        noise: Noise,
-        recipe: Recipe | None = None,
-        condition: Condition | None = None,
-        ids_BN: Tensor | None = None,
-        known_BN: Tensor | None = None,
-        on_step: OnStep | None = None,
-        canvas: Canvas | None = None,
-        negative: Condition | None = None,
-    ) -> Sample:
-        """Sample one batch of ids (B, N), one row a picture of `noise`.
-
-        Args:
-            noise: which pictures of which seed; on the prior's device.
-            recipe: None means the prior's own.
-            condition: what the B pictures are asked for; what it leaves open is drawn, e.g. classes.
-            ids_BN: where to start, and what the known tokens are; None means all noise.
-            known_BN: True where `ids_BN` is given and never changes.
-            on_step: see `Sampler`.
-            canvas: rows and columns, in windows of the size in training, for a larger grid (see `lightgen.windows`).
-            negative: what guidance goes away from, in place of nothing.
-        """
-        return self.iterate(noise, recipe, condition, ids_BN, known_BN, canvas, negative).run(on_step)
-
-    @torch.no_grad()
-    def encode(self, images: Tensor) -> Tensor:
-        """Ids (B, N) of uint8 images (B, C, H, W); the codes of a cell follow one another."""
-        return self.layout().flatten(self.tokenizer.encode(to_unit(images)))
-
-    @torch.no_grad()
-    def decode(self, ids_BN: Tensor, canvas: Canvas | None = None) -> Tensor:
-        """uint8 images (B, C, H, W) of ids (B, N), which may be those of a larger canvas."""
-        return to_uint8(self.tokenizer.decode(self.layout(canvas).unflatten(ids_BN)))
+    def no_class(self, num_images: int) -> Condition:
+        """That pictures are of no class; left open if the prior has none, or was never trained without one."""
+        conditioner = self.network.conditioner
+        if conditioner is None or "label" not in conditioner.names or not conditioner.hides(["label"]):
+            return Condition()
+        nothing = torch.zeros(num_images, dtype=torch.long)
+        return Condition({"label": nothing}, {"label": nothing == 0})
 
     def sample(
         self,
-        num_images: int,
+        num_images: int = 1,
         recipe: Recipe | None = None,
         seed: int = 0,
-        label: int | None = None,
+        label: Label | Sequence[Label] | Tensor | None = None,
         batch_size: int = 64,
         canvas: Canvas | None = None,
+        *,
+        sampler: Sampler | str | None = None,
+        steps: int | None = None,
+        temperature: float | None = None,
+        guidance: Guidance | float | None = None,
+        on_step: OnStep | None = None,
     ) -> Tensor:
         """uint8 images (num_images, C, H, W). Picture i of a seed is the same whatever the number and batch size.
 
         That holds up to the rounding of the network, whose matrix products may differ in the last bit with the
         number of rows.
+
+        Args:
+            num_images: how many.
+            recipe: None means the prior's own.
+            seed: another one, other pictures.
+            label: a class by number or name (see `classes`), or one for each picture; None draws them.
+            batch_size: pictures at a time.
+            canvas: rows and columns, in windows of the size in training, for larger pictures.
+            sampler, steps, temperature, guidance: what to change of the recipe: see `Recipe.changed`.
+            on_step: called after every step of each batch with its number, from 0 on, and the ids, which `decode`
+                makes pictures of.
+
+        Raises:
+            ValueError: if a value is of another type or out of range, or the sampler does not fit the prior.
+
+        >>> prior = lightgen.load("zoo:emoji64-absorbing")
+        >>> images = prior.sample(2, sampler="MaskGIT", steps=4, temperature=0.5, guidance=1, label=["Flags", 0])
+        >>> lightgen.to_pil(images)[0].size
+        (64, 64)
         """
-        batches = []
+        num_images = _whole("num_images", num_images)
+        recipe = self.chosen(recipe, sampler=sampler, steps=steps, temperature=temperature, guidance=guidance)
+        condition = self.condition(label, num_images)
+        return torch.cat(list(self._pictures(num_images, recipe, seed, condition, batch_size, canvas, None, on_step)))
+
+    def inpaint(
+        self,
+        image: Tensor | Image.Image,
+        mask: Tensor | Image.Image | None = None,
+        num_images: int = 1,
+        recipe: Recipe | None = None,
+        seed: int = 0,
+        label: Label | Sequence[Label] | Tensor | None = None,
+        batch_size: int = 64,
+        canvas: Canvas | None = None,
+        at: Canvas | None = None,
+        *,
+        margin: int = 1,
+        composite: bool = False,
+        sampler: Sampler | str | None = None,
+        steps: int | None = None,
+        temperature: float | None = None,
+        guidance: Guidance | float | None = None,
+        on_step: OnStep | None = None,
+    ) -> Tensor:
+        """uint8 images (num_images, C, H, W): a picture with its masked part painted, or continued on a canvas.
+
+        Args:
+            image: uint8 (C, H, W) of the prior's size, or Pillow's, which is resized and cropped as in training.
+            mask: as large: bool (H, W), True where to paint, or Pillow's, white or transparent there. It may be left
+                out only with a canvas.
+            num_images: how many results.
+            recipe: None means the prior's own, without its guidance.
+            seed, batch_size, canvas, on_step: see `sample`.
+            label: see `sample`; None asks for no class.
+            at: where on the canvas the picture's first row and column lie, in windows; None is the middle.
+            margin: token cells around painted ones that are redrawn too, because the encoder looks over their borders.
+            composite: whether to put the known pixels back, to the bit.
+            sampler, steps, temperature, guidance: what to change of the recipe: see `Recipe.changed`.
+
+        Raises:
+            ValueError: as `sample`, or if picture and mask do not fit, or nothing or everything is known.
+
+        >>> prior = lightgen.load("zoo:emoji64-sundae")
+        >>> image, mask = prior.sample(1)[0], torch.zeros(64, 64, dtype=torch.bool)
+        >>> mask[16:48, 16:48] = True
+        >>> prior.inpaint(image, mask, num_images=3, steps=4, composite=True).shape
+        torch.Size([3, 3, 64, 64])
+        """
+        num_images = _whole("num_images", num_images)
+        if mask is None and canvas is None:
+            raise ValueError("without a canvas, a mask is needed")
+        picture, pixels = known_pixels(image, mask, self.tokenizer.image_size, self.tokenizer.channels)
+        known = known_region(self, picture, pixels, margin, canvas, at)
+        recipe = self.chosen(
+            self.unguided if recipe is None and guidance is None else recipe,
+            sampler=sampler, steps=steps, temperature=temperature, guidance=guidance,
+        )  # fmt: skip
+        condition = self.no_class(num_images) if label is None else self.condition(label, num_images)
+        pictures = self._pictures(num_images, recipe, seed, condition, batch_size, canvas, known, on_step)
+        return torch.cat([known.composite(images) if composite else images for images in pictures])
+
+    @property
+    def unguided(self) -> Recipe:
+        """The prior's own recipe, without guidance."""
+        return self.recipe.replace(guidance=None)
+
+    def _pictures(
+        self,
+        num_images: int,
+        recipe: Recipe,
+        seed: int,
+        condition: Condition,
+        batch_size: int,
+        canvas: Canvas | None,
+        known: KnownRegion | None,
+        on_step: OnStep | None,
+    ) -> Iterator[Tensor]:
+        """uint8 images (b, C, H, W), batch by batch."""
+        batch_size = _whole("batch_size", batch_size)
+        if not isinstance(seed, int):
+            raise ValueError(f"seed must be a whole number, not {seed!r}")
         for first in range(0, num_images, batch_size):
-            noise = Noise.of(seed, min(batch_size, num_images - first), first, self.device)
-            sample = self.sample_ids(noise, recipe, labelled(label, noise), canvas=canvas)
-            batches.append(self.decode(sample.ids, canvas))
-        return torch.cat(batches)
+            rows = torch.arange(first, min(first + batch_size, num_images))
+            noise = Noise(seed, rows.to(self.device))
+            start = (None, None) if known is None else known.rows(len(rows), self.device)
+            told = condition.select(rows)
+            yield self.decode(self.sample_ids(noise, recipe, told, *start, on_step, canvas).ids, canvas)
 
 
-def no_role(process: Process, role: str) -> str:
-    """What is said of a network in a role that a process does not train."""
-    return (
-        f"the process {type(process).__name__} trains no {role}, but {', '.join(process.roles) or 'one network alone'}"
-    )
-
-
-def labelled(label: int | None, noise: Noise) -> Condition:
-    """The condition that all pictures are of one class; None leaves it open."""
-    return Condition({} if label is None else {"label": torch.full_like(noise.index, label)})
+def _whole(name: str, value: int) -> int:
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
+    return value

@@ -16,13 +16,14 @@ import importlib
 import inspect
 import pkgutil
 from abc import ABC
+from collections.abc import Iterator
 from importlib.metadata import entry_points
 from types import ModuleType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 ENTRY_POINTS = "lightgen.components"
 PACKAGES = (
-    "guidance", "conditioners",
+    "prior", "guidance", "conditioners",
     "quantizers", "networks", "networks.resamplers", "processes", "tokenizers",
     "samplers", "losses", "metrics", "importers", "data", "modules",
 )  # fmt: skip
@@ -45,19 +46,34 @@ class Component(ABC):
             object.__setattr__(self, "_given", (args, kwargs))
         return self
 
+    def __repr__(self) -> str:
+        there = ", ".join(f"{name}={value!r}" for name, value in arguments(self).items() if value is not None)
+        return f"{type(self).__name__}({there})"
+
+
+AnyComponent = TypeVar("AnyComponent", bound=Component)
+
 
 @functools.cache
 def discover() -> None:
     """Import every module that may define components, so that the subclass tree is complete; once is enough."""
+    for _ in _discovering():
+        pass
+
+
+def _discovering() -> Iterator[None]:
+    """Import one package after the other, and rest after each, those of a prior first."""
     for name in PACKAGES:
         import_all(importlib.import_module(f"lightgen.{name}"))
+        yield
     for entry in entry_points(group=ENTRY_POINTS):
         entry.load()
+    yield
 
 
 def import_all(package: ModuleType) -> None:
     """Import each module directly inside a package."""
-    for info in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+    for info in pkgutil.iter_modules(getattr(package, "__path__", ()), package.__name__ + "."):
         importlib.import_module(info.name)
 
 
@@ -72,20 +88,25 @@ def exports(package_name: str) -> dict[str, Any]:
 def components(kind: str | None = None) -> list[type[Component]]:
     """Every concrete component, of one kind or of all, in the order of kind and name."""
     discover()
+    return sorted(_defined(kind), key=lambda c: (c.kind, c.__name__))
+
+
+def _defined(kind: str | None) -> set[type[Component]]:
     found = {c for c in _subclasses(Component) if not inspect.isabstract(c) and not c.__name__.startswith("_")}
-    return sorted((c for c in found if kind in (None, c.kind)), key=lambda c: (c.kind, c.__name__))
+    return {c for c in found if kind in (None, c.kind)}
 
 
 def find(kind: str, name: str) -> type[Component]:
-    """The component of a kind by its class name.
+    """The component of a kind by its class name. No more is imported than it takes to find it.
 
     Raises:
         ValueError: if there is none; the message names the nearest match.
     """
-    known = {c.__name__: c for c in components(kind)}
-    if name not in known:
-        raise ValueError(f"no {kind} is called {name!r}{suggestion(name, known)}")
-    return known[name]
+    for _ in _discovering():
+        known = {c.__name__: c for c in _defined(kind)}
+        if name in known:
+            return known[name]
+    raise ValueError(f"no {kind} is called {name!r}{suggestion(name, known)}")
 
 
 def suggestion(name: str, known: Any) -> str:
@@ -94,24 +115,42 @@ def suggestion(name: str, known: Any) -> str:
     return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(sorted(known))}"
 
 
+def arguments(component: Component) -> dict[str, Any]:
+    """What a component was made with, by name, defaults included."""
+    if dataclasses.is_dataclass(component):
+        return {field.name: getattr(component, field.name) for field in dataclasses.fields(component)}
+    args, kwargs = component._given
+    # Of a class without a constructor, the signature would be that of `__new__`.
+    bare = type(component).__init__ is object.__init__
+    bound = inspect.signature((lambda: None) if bare else type(component)).bind(*args, **kwargs)
+    bound.apply_defaults()
+    found = dict(bound.arguments)
+    for name, parameter in bound.signature.parameters.items():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            found |= found.pop(name)
+    return found
+
+
+def changed(component: AnyComponent, **others: Any) -> AnyComponent:
+    """A component of the same class, made with some other arguments.
+
+    Raises:
+        ValueError: if it takes no such argument, or not such a value.
+    """
+    given = arguments(component)
+    if unknown := others.keys() - given.keys():
+        takes = ", ".join(given) or "no arguments"
+        raise ValueError(f"{type(component).__name__} takes {takes}, and no {min(unknown)}")
+    return type(component)(**{**given, **others})
+
+
 def describe(value: Any) -> Any:
     """A component (or dataclass, or container of them) as plain data: dicts, lists, numbers, strings."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {f.name: describe(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        if not isinstance(value, Component):
-            return fields
-        return {"kind": value.kind, "name": type(value).__name__, "arguments": fields}
     if isinstance(value, Component):
-        args, kwargs = value._given
-        # Of a class without a constructor, the signature would be that of `__new__`.
-        bare = type(value).__init__ is object.__init__
-        bound = inspect.signature((lambda: None) if bare else type(value)).bind(*args, **kwargs)
-        bound.apply_defaults()
-        arguments = {name: describe(argument) for name, argument in bound.arguments.items()}
-        for name, parameter in bound.signature.parameters.items():
-            if parameter.kind is parameter.VAR_KEYWORD:
-                arguments |= arguments.pop(name)
-        return {"kind": value.kind, "name": type(value).__name__, "arguments": arguments}
+        given = {name: describe(argument) for name, argument in arguments(value).items()}
+        return {"kind": value.kind, "name": type(value).__name__, "arguments": given}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: describe(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, dict):
         return {key: describe(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

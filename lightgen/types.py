@@ -165,6 +165,10 @@ OnStep = Callable[[int, Tensor], None]
 """Called as `on_step(step, ids_BN)` after each step with the whole batch, finished pictures included."""
 
 
+NEUTRAL = 128
+"""The grey that stands where nothing is known, or not yet."""
+
+
 def to_unit(images: Tensor) -> Tensor:
     """uint8 images in [0, 255] to float images in [-1, 1]."""
     return images.to(torch.get_default_dtype()).div_(127.5).sub_(1.0)

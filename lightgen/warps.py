@@ -12,7 +12,7 @@ from lightgen.functional import warping
 from lightgen.registry import Component
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Warps(Component):
     """Logit warps over the course of sampling.
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from pictures import folder, idx
 
-from lightgen import zoo
+from lightgen import pretrained as zoo
 from lightgen.cli.configs import CONFIGS, SUITES, locate, shipped
 from lightgen.cli.main import main
 from lightgen.figures import read_png

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,19 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from lightgen.figures import GAP, grid, read_png, save_gif, save_png, side_by_side
+from lightgen.figures import (
+    GAP,
+    LINE,
+    MIN_WIDTH,
+    SIDE,
+    enlarged,
+    grid,
+    read_png,
+    save_gif,
+    save_png,
+    sheet,
+    side_by_side,
+)
 from lightgen.functional.files import atomic
 
 
@@ -30,15 +43,51 @@ def test_a_grid_holds_every_picture_once(n: int, columns: int | None, rows_colum
     assert (sheet[:, 4 : 4 + GAP] == 255).all() and (sheet[:, :, 6 : 6 + GAP] == 255).all()
 
 
+@pytest.mark.parametrize(
+    ("size", "factor"), [((16, 16), 8), ((28, 28), 4), ((64, 40), 2), ((65, 65), 1), ((256, 9), 1)]
+)
+def test_small_pictures_are_enlarged_pixel_by_pixel(size: tuple[int, int], factor: int) -> None:
+    image = torch.randint(0, 256, (3, *size), dtype=torch.uint8)
+    shown = enlarged(image)
+    assert shown.shape == (3, size[0] * factor, size[1] * factor)
+    assert torch.equal(shown[:, ::factor, ::factor], image) and torch.equal(
+        shown[:, factor - 1 :: factor, ::factor], image
+    )
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("captions", [None, ["one", "a caption that has far too little room", "three"]])
+def test_a_sheet_has_a_title_captions_and_every_picture(channels: int, captions: list[str] | None) -> None:
+    images, head = pictures(3, channels), LINE if captions else 0
+    made = sheet(images, "a title", captions, columns=2)
+    height, width = SIDE // 6 * 4, SIDE // 6 * 6
+    assert made.shape == (channels, LINE + 2 * (GAP + head + height), MIN_WIDTH)
+    inked = [(made[:1, :LINE] < 100).any()]
+    for i in range(3):
+        top, left = LINE + GAP + i // 2 * (head + height + GAP), i % 2 * (width + GAP)
+        assert torch.equal(made[:, top + head : top + head + height, left : left + width], enlarged(images[i]))
+        inked += [(made[:1, top : top + head, left : left + width] < 100).any()] * (captions is not None)
+    assert all(inked)
+    # Nothing is written beside the pictures that it is about.
+    assert (made[:, LINE + GAP :, width : width + GAP] == 255).all()
+
+
+def test_a_long_title_is_broken_and_one_picture_leaves_room_for_it() -> None:
+    short, long = (sheet(pictures(1), "seven words about what it shows " * times) for times in (1, 4))
+    assert short.shape[2] == long.shape[2] == MIN_WIDTH and long.shape[1] > short.shape[1] + LINE
+
+
 @pytest.mark.parametrize(("n", "columns"), [(5, 3), (2, 8)])
 def test_a_reconstruction_lies_under_its_original(n: int, columns: int) -> None:
-    sheet = side_by_side(pictures(n, seed=1), pictures(n, seed=2), columns)
-    assert sheet.shape[2] == min(n, columns) * (6 + GAP) - GAP
+    made = side_by_side(pictures(n, seed=1), pictures(n, seed=2), columns)
+    height, width = SIDE // 6 * 4, SIDE // 6 * 6
+    assert made.shape[2] == max(MIN_WIDTH, min(n, columns) * (width + GAP) - GAP)
     for i in range(n):
-        top, left = i // columns * 2 * (4 + GAP), i % columns * (6 + GAP)
-        pair = sheet[:, top:, left : left + 6]
-        assert torch.equal(pair[:, :4], pictures(n, seed=1)[i])
-        assert torch.equal(pair[:, 4 + GAP :][:, :4], pictures(n, seed=2)[i])
+        rows = 2 * math.ceil(n / columns)
+        top = made.shape[1] - rows * (height + GAP) + GAP + i // columns * 2 * (height + GAP)
+        pair = made[:, top:, i % columns * (width + GAP) :][:, :, :width]
+        assert torch.equal(pair[:, :height], enlarged(pictures(n, seed=1)[i]))
+        assert torch.equal(pair[:, height + GAP :][:, :height], enlarged(pictures(n, seed=2)[i]))
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -21,7 +21,7 @@ from lightgen.guidance import (
 from lightgen.guidance.base import ALL, TOWARDS, Branch
 from lightgen.layout import Layout
 from lightgen.networks import Hourglass
-from lightgen.prior import Prior, labelled
+from lightgen.prior import Prior
 from lightgen.processes import SUNDAE, Absorbing
 from lightgen.recipe import Recipe
 from lightgen.samplers import SUNDAE as SUNDAESampler
@@ -181,10 +181,10 @@ def prior(process=SUNDAE, dropout=0.1, num_classes=NULL, sampler=None):
                                                    (Absorbing, Ancestral(6))])  # fmt: skip
 def test_scales_one_and_zero_are_the_conditional_and_unconditional_draws_exactly(process, sampler):
     made, noise = prior(process, sampler=sampler), Noise.of(0, 5)
-    conditional, unconditional = (made.sample_ids(noise, condition=labelled(label, noise)).ids for label in (1, NULL))
+    conditional, unconditional = (made.sample_ids(noise, condition=made.condition(label, 5)).ids for label in (1, NULL))
     assert not torch.equal(conditional, unconditional)
     one, zero, two = (
-        made.sample_ids(noise, Recipe(sampler, guidance=ConstantGuidance(s)), labelled(1, noise)) for s in (1, 0, 2)
+        made.sample_ids(noise, Recipe(sampler, guidance=ConstantGuidance(s)), made.condition(1, 5)) for s in (1, 0, 2)
     )
     assert torch.equal(one.ids, conditional) and torch.equal(zero.ids, unconditional)
     assert torch.equal(two.trace.evaluations, 2 * one.trace.evaluations)

@@ -9,16 +9,20 @@ from pictures import picture
 from PIL import Image
 
 import lightgen
+from lightgen.checkpoint import save
 from lightgen.cli.main import main
 from lightgen.condition import Condition
-from lightgen.data.masked import SUPPORT, read_masked
+from lightgen.data.masked import read_masked
 from lightgen.data.pictures import to_tensor
-from lightgen.figures import read_png
+from lightgen.figures import GAP, LINE, enlarged, read_png
 from lightgen.functional.masks import dilate, erode, token_mask
 from lightgen.functional.random import Noise
-from lightgen.inpainting import NEUTRAL, known_region
+from lightgen.guidance import ConstantGuidance
+from lightgen.inpainting import SUPPORT, known_region
+from lightgen.prior import Prior
 from lightgen.recipe import Recipe
 from lightgen.samplers import SUNDAE, Ancestral
+from lightgen.types import NEUTRAL
 from lightgen.warps import Warps
 
 GENERATOR = np.random.default_rng(0)
@@ -223,8 +227,11 @@ def test_inpaint_command(prior, prior_checkpoint, files, capsys):
     assert record["sampler"]["arguments"]["steps"] == 6 and record["label"] == 2 and "git" in record
     assert "sheet.png" in capsys.readouterr().out
     sheet = read_png(files / "out" / "sheet.png")
-    assert sheet.shape == (3, 16, 5 * 18 - 2)
-    assert torch.equal(sheet[:, :, :16], image) and torch.equal(sheet[:, :, 72:], found[2])
+    # Under a title, and under their captions, each pixel as a square.
+    top, step = 2 * LINE + GAP, 128 + GAP
+    assert sheet.shape == (3, top + 128, 5 * step - GAP)
+    assert torch.equal(sheet[:, top:, :128], enlarged(image))
+    assert torch.equal(sheet[:, top:, 4 * step :], enlarged(found[2]))
 
     # The same command with other pixels under the mask, and those that are known put back.
     array = np.array(Image.open(files / "image.png"))
@@ -245,4 +252,51 @@ def test_outpaint_command(prior, prior_checkpoint, files):
     assert torch.equal(found[:, :, 16:, 8:], image.expand(3, -1, -1, -1))
     assert len(found[:, :, :16].flatten(1).unique(dim=0)) > 1
     assert (record["place"], record["canvas"]["cells"], record["known_tokens"]) == ("1,0.5", [8, 6], 16)
-    assert read_png(files / "out" / "sheet.png").shape == (3, 32, 5 * 26 - 2)
+    assert read_png(files / "out" / "sheet.png").shape == (3, 2 * LINE + GAP + 4 * 32, 5 * (4 * 24 + GAP) - GAP)
+
+
+def test_neither_class_nor_guidance_unless_they_are_named(prior, files):
+    guided = Prior(prior.tokenizer, prior.network, prior.process, prior.recipe.replace(guidance=ConstantGuidance(6.0)))
+    save(guided, files / "guided.ckpt")
+    mask = ["--mask", str(files / "mask.png")]
+    plain, record = inpaint(files / "guided.ckpt", files, "plain", *mask)
+    assert record["guidance"] is None and record["label"] is None and record["evaluations"] == [4, 4, 4]
+    known = known_region(prior, *read_masked(files / "image.png", files / "mask.png", (16, 16), 3, "lanczos"))
+    no_class = Condition({"label": torch.tensor([3, 3, 3])})
+    expected = prior.sample_ids(Noise.of(0, 3), prior.recipe.replace(guidance=None), no_class, *known.rows(3))
+    assert torch.equal(plain, prior.decode(expected.ids))
+    named, record = inpaint(files / "guided.ckpt", files, "named", *mask, "--guidance.scale", "2", "--label", "1")
+    assert record["guidance"]["arguments"]["scale"] == 2 and record["label"] == 1
+    assert record["evaluations"] == [8, 8, 8] and not torch.equal(named, plain)
+
+    # The same from Python, of Pillow's pictures and of tensors.
+    pictures = Image.open(files / "image.png"), Image.open(files / "mask.png")
+    assert torch.equal(guided.inpaint(*pictures, 3), plain)
+    assert torch.equal(guided.inpaint(*pictures, 3, label=1, guidance=2, batch_size=2), named)
+    kept = guided.inpaint(known.image, ~known.pixels, 3, composite=True)
+    assert torch.equal(kept, known.composite(plain))
+    assert torch.equal(guided.inpaint(*pictures, 2, guided.recipe), guided.inpaint(*pictures, 2, guidance=6))
+    assert guided.inpaint(pictures[0], canvas=(1, 1.5)).shape == (1, 3, 16, 24)
+
+
+def test_a_prior_that_never_saw_no_class_is_asked_for_random_ones(prior, monkeypatch):
+    monkeypatch.setattr(prior.network.conditioner, "dropout", 0.0)
+    assert prior.no_class(3).tensors == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"image": "cat.png"}, "image must be a tensor or a picture of Pillow, not str"),
+        ({"image": torch.zeros(3, 16, 16)}, "image must be uint8 (C, H, W), not torch.float32 (3, 16, 16)"),
+        ({"mask": torch.zeros(16, 16)}, "mask must be bool (H, W), True where to paint, not torch.float32"),
+        ({"mask": None}, "without a canvas, a mask is needed"),
+        ({"mask": Image.new("L", (8, 8))}, "the mask must be as large as the picture, 16x16, not 8x8"),
+        ({"num_images": 0}, "num_images must be a whole number of at least 1, not 0"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_painted_is_refused_in_words(prior, given, message):
+    usual = {"image": image_of(), "mask": ~one_hole()}
+    with pytest.raises(ValueError) as error:
+        prior.inpaint(**{**usual, **given})
+    assert message in str(error.value)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import lightgen
-from lightgen import zoo
+from lightgen import pretrained as zoo
 from lightgen.checkpoint import export
 from lightgen.cli.commands import COMMANDS
 from lightgen.cli.main import main

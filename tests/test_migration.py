@@ -9,7 +9,7 @@ from lightgen.checkpoint import KEY, save
 from lightgen.functional.random import Noise
 from lightgen.guidance import ConstantGuidance
 from lightgen.networks import Transformer
-from lightgen.prior import Prior, labelled
+from lightgen.prior import Prior
 from lightgen.processes import Absorbing
 from lightgen.recipe import Recipe
 from lightgen.registry import describe
@@ -61,12 +61,12 @@ def test_a_prior_of_0_1_draws_the_same_pictures(with_critic, tmp_path):
     loaded = lightgen.load(tmp_path / "old.ckpt", "prior")
     assert describe(loaded.recipe) == describe(made.recipe)
     assert loaded.network.conditioner.dropout == 0.25 and set(loaded.others) == set(made.others)
-    found, expected = (p.sample_ids(noise, condition=labelled(1, noise)).ids for p in (loaded, made))
+    found, expected = (p.sample_ids(noise, condition=p.condition(1, len(noise.index))).ids for p in (loaded, made))
     assert torch.equal(found, expected)
     # Written again, it is a checkpoint of this version.
     save(loaded, tmp_path / "new.ckpt")
     again = lightgen.load(tmp_path / "new.ckpt")
-    assert torch.equal(again.sample_ids(noise, condition=labelled(1, noise)).ids, expected)
+    assert torch.equal(again.sample_ids(noise, condition=again.condition(1, len(noise.index))).ids, expected)
 
 
 def test_the_zoo_is_of_0_1_and_keeps_what_its_samplers_did():

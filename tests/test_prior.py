@@ -12,11 +12,11 @@ from lightgen.callbacks import Generation
 from lightgen.checkpoint import save
 from lightgen.cli.main import main
 from lightgen.condition import Condition
-from lightgen.figures import grid, read_png
+from lightgen.figures import read_png
 from lightgen.functional.random import Noise
 from lightgen.guidance import ConstantGuidance
 from lightgen.metrics.features import EfficientNetLite0
-from lightgen.prior import Prior, labelled
+from lightgen.prior import Prior
 from lightgen.recipe import Recipe
 from lightgen.warps import Warps
 
@@ -51,13 +51,13 @@ def test_labels(prior):
     noise = Noise.of(0, 200)
     drawn = prior.completed(None, noise)
     assert set(drawn.tensors["label"].tolist()) == {0, 1, 2}
-    assert prior.completed(labelled(2, noise), noise).tensors["label"].unique().tolist() == [2]
+    assert prior.completed(prior.condition(2, 200), noise).tensors["label"].unique().tolist() == [2]
     with pytest.raises(ValueError, match=r"label must be in \[0, 2\], or 3 for no class, not 9"):
-        prior.completed(labelled(9, noise), noise)
+        prior.completed(prior.condition(9, 200), noise)
     with pytest.raises(ValueError, match="label must have a row for each of 200 pictures, not 2"):
-        prior.completed(labelled(1, Noise.of(0, 2)), noise)
+        prior.completed(prior.condition(1, 2), noise)
     with pytest.raises(ValueError, match=r"label must be in .* not 9"):
-        prior.sample_ids(noise, negative=labelled(9, noise))
+        prior.sample_ids(noise, negative=prior.condition(9, 200))
     with pytest.raises(ValueError, match="there must be ids_BN"):
         prior.sample_ids(noise, known_BN=torch.ones(200, 16, dtype=torch.bool))
     with pytest.raises(ValueError, match="text 1 was given, but this prior was trained without text"):
@@ -78,7 +78,8 @@ def test_sample_command_writes_what_load_samples(prior, prior_checkpoint, tmp_pa
     assert record["seconds"] > 0 and {"torch", "lightgen", "git"} <= record.keys()
     with Image.open(tmp_path / "steps.gif") as animation:
         assert animation.n_frames == 7
-    assert "6.0 network evaluations" in capsys.readouterr().out
+    line = "5 pictures by SUNDAE, 6 steps, 6 network evaluations each, "
+    assert line in capsys.readouterr().out
 
 
 def test_guidance_can_be_chosen_on_the_command_line(prior, prior_checkpoint, tmp_path, capsys):
@@ -90,18 +91,20 @@ def test_guidance_can_be_chosen_on_the_command_line(prior, prior_checkpoint, tmp
     assert record["guidance"]["name"] == "LinearGuidance" and record["guidance"]["arguments"]["scale"] == 4.0
     # Both branches at each of four steps, the first among them, where the scale is still 1.
     assert record["evaluations"] == [8, 8]
+    assert "4 steps, 8 network evaluations each (2 a step, for guidance)" in capsys.readouterr().out
 
 
 def test_null_is_no_guidance_and_not_the_prior_s_own(prior, tmp_path):
     recipe = prior.recipe.replace(guidance=ConstantGuidance(6.0))
     guided = Prior(prior.tokenizer, prior.network, prior.process, recipe)
     save(guided, tmp_path / "guided.ckpt")
-    args = ["sample", "--ckpt_path", str(tmp_path / "guided.ckpt"), "--num_images", "4", "--out", str(tmp_path)]
+    args = ["sample", "--ckpt_path", str(tmp_path / "guided.ckpt"), "--num_images", "4"]
     found = []
-    for more in ([], ["--guidance", "null"]):
-        assert main([*args, *more]) == 0
-        found.append((read_png(tmp_path / "grid.png"), json.loads((tmp_path / "samples.json").read_text())))
-    plain = torch.equal(found[1][0], grid(guided.sample(4, recipe.replace(guidance=None))))
+    for out, more in (("own", []), ("null", ["--guidance", "null"])):
+        assert main([*args, *more, "--out", str(tmp_path / out)]) == 0
+        pictures = torch.stack([read_png(tmp_path / out / f"{i:06d}.png") for i in range(4)])
+        found.append((pictures, json.loads((tmp_path / out / "samples.json").read_text())))
+    plain = torch.equal(found[1][0], guided.sample(4, recipe.replace(guidance=None)))
     assert plain and not torch.equal(found[0][0], found[1][0])
     assert found[0][1]["guidance"]["arguments"]["scale"] == 6.0 and found[1][1]["guidance"] is None
 
@@ -110,7 +113,7 @@ def test_ctrl_c_while_sampling_is_an_interruption_and_not_a_failure(prior_checkp
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Prior, "sample_ids", interrupted)
+    monkeypatch.setattr(Prior, "iterate", interrupted)
     handler = signal.getsignal(signal.SIGINT)
     try:
         assert main(["sample", "--ckpt_path", str(prior_checkpoint), "--out", str(tmp_path)]) == 130

@@ -25,10 +25,10 @@ from lightgen.cli.picture_run import TRAINER_DEFAULTS
 from lightgen.data.emoji import Emoji
 from lightgen.functional.files import save_json
 from lightgen.metrics.protocols import Offline
+from lightgen.pretrained import CARD, FOLDER
 from lightgen.prior import Prior
 from lightgen.provenance import provenance
 from lightgen.tokenizers.base import Tokenizer
-from lightgen.zoo import CARD, FOLDER
 
 
 def main() -> None:

@@ -49,7 +49,7 @@ class Generator:
 
     def __call__(self, prior: Prior, recipe: Recipe, seed: int, num_images: int, on_step: OnStep | None) -> Generated:
         """Pictures 0 to num_images - 1 of a seed. `on_step` is called after every step of every batch."""
-        looking_on = None if on_step is None else lambda _: on_step
+        looking_on = None if on_step is None else lambda *_: on_step
         collector = Collector(self.protocol)
         self.trainer.callbacks = [collector]  # type: ignore[attr-defined]
         self.trainer.predict(

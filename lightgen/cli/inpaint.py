@@ -5,17 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from lightgen.callbacks.writer import picture_name
+from lightgen.checkpoint import digest
 from lightgen.cli import picture_run
 from lightgen.cli.parser import Parser
 from lightgen.cli.picture_run import Request
 from lightgen.cli.reconstruct import own_data
 from lightgen.data.masked import read_masked
-from lightgen.figures import grid, read_png, save_png
+from lightgen.figures import read_png, save_png, sheet
 from lightgen.functional.files import save_json
 from lightgen.inpainting import known_region
 
 SHEET_COLUMNS = 6
 SHEET_LIMIT = 22
+RECORD = "inpaint.json"
 
 
 def parser() -> Parser:
@@ -46,13 +48,14 @@ def parser() -> Parser:
         help="on a --canvas: rows,columns from its top left to the picture's, in picture sizes, e.g. 0,0.5; "
         "default: in the middle",
     )
-    picture_run.add_options(made, 4, "sheet.png (original, what is kept, results) and inpaint.json")
+    files = f"sheet.png (original, what is kept, results) and {RECORD}"
+    picture_run.add_options(made, 4, "inpainted", files, "default: no class; nor is there guidance, unless it is named")
     return made
 
 
 def main(args: list[str]) -> int:
     """Paint and write pictures; `args[0]` is the command's name."""
-    run(picture_run.requested(parser(), args[1:]))
+    run(picture_run.requested(parser(), args[1:], painting=True))
     return 0
 
 
@@ -67,21 +70,28 @@ def run(request: Request) -> None:
     tokenizer = prior.tokenizer
     image, pixels = read_masked(parsed.image, parsed.mask, tokenizer.image_size, tokenizer.channels, resize)
     known = known_region(prior, image, pixels, parsed.margin, canvas, at)
-    record = picture_run.run(request, known=known, composite=parsed.composite)
-    if record is None:
-        return
-    results = [read_png(parsed.out / picture_name(i)) for i in range(min(parsed.num_images, SHEET_LIMIT))]
-    sheet = [known.image, known.shown(prior.layout(canvas)), *results]
-    save_png(grid(sheet, min(len(sheet), SHEET_COLUMNS)), parsed.out / "sheet.png")
-    record |= {
-        "image": str(parsed.image),
-        "mask": None if parsed.mask is None else str(parsed.mask),
-        "resize": resize,
-        "margin": parsed.margin,
-        "place": parsed.place,
-        "composite": parsed.composite,
-        "known_tokens": int(known.tokens.sum()),
-        "tokens": known.tokens.numel(),
-    }
-    save_json(record, parsed.out / "inpaint.json")
-    print(picture_run.summary(record, parsed.out / "sheet.png"))
+    decided = picture_run.settings(
+        request,
+        margin=parsed.margin,
+        place=parsed.place,
+        composite=parsed.composite,
+        picture=digest(known.ids, known.tokens, known.image, known.pixels),
+    )
+    with picture_run.writing(request, RECORD, decided):
+        record = picture_run.run(request, decided, known=known, composite=parsed.composite)
+        if record is None:
+            return
+        results = [read_png(parsed.out / picture_name(i)) for i in range(min(parsed.num_images, SHEET_LIMIT))]
+        shown = [known.image, known.shown(prior.layout(canvas)), *results]
+        captions = ["original", "what is kept", *(f"result {i}" for i in range(len(results)))]
+        title = picture_run.described(request, record)
+        save_png(sheet(shown, title, captions, min(len(shown), SHEET_COLUMNS)), parsed.out / "sheet.png")
+        record |= {
+            "image": str(parsed.image),
+            "mask": None if parsed.mask is None else str(parsed.mask),
+            "resize": resize,
+            "known_tokens": int(known.tokens.sum()),
+            "tokens": known.tokens.numel(),
+        }
+        save_json(record, parsed.out / RECORD)
+    print(picture_run.summary(request, record, parsed.out / "sheet.png"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from itertools import groupby
 
-from lightgen import zoo
+from lightgen import pretrained as zoo
 from lightgen.cli.plain import PlainParser
 from lightgen.importers.base import Importer
 from lightgen.registry import Component, components

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,20 +15,24 @@ from lightning.pytorch import Trainer
 from torch import Tensor
 
 from lightgen.callbacks.writer import PictureWriter
-from lightgen.checkpoint import load
+from lightgen.checkpoint import fingerprint, load
+from lightgen.cli import picture_folder
 from lightgen.cli.configs import with_located_configs
 from lightgen.cli.overrides import RULE, Overrides
 from lightgen.cli.parser import Parser
 from lightgen.cli.progress import progress_bar
+from lightgen.condition import Condition
 from lightgen.functional.random import Noise
 from lightgen.guidance.base import Guidance
 from lightgen.inpainting import KnownRegion
+from lightgen.labels import class_number
 from lightgen.modules.sampling import SamplingModule, indices
-from lightgen.prior import Prior, labelled
+from lightgen.prior import Prior
 from lightgen.provenance import provenance
 from lightgen.recipe import Recipe
 from lightgen.registry import describe
 from lightgen.samplers.base import Sampler
+from lightgen.samplers.iteration import Iteration
 from lightgen.types import Canvas, OnStep
 from lightgen.warps import Warps
 from lightgen.windows import on_canvas
@@ -44,21 +49,25 @@ class Request:
 
     prior: Prior
     recipe: Recipe
+    condition: Condition
+    """Of one row."""
     canvas: Canvas | None
     trainer: Trainer
     parsed: Any
     """All options, as the parser gave them."""
 
 
-def add_options(made: Parser, num_images: int, out: str) -> None:
+def add_options(made: Parser, num_images: int, out: str, files: str, open_label: str) -> None:
     """Checkpoint, number of pictures, where to, how to sample, and on which machines."""
     made.add_argument("--config", action="config", help="a YAML file with any of these options")
     made.add_argument("--ckpt_path", type=str, required=True, help="a prior's checkpoint, written by `lightgen fit`")
     made.add_argument("--num_images", type=int, default=num_images, help="how many pictures")
     made.add_argument("--batch_size", type=int, default=64, help="pictures at a time; does not change any picture")
     made.add_argument("--seed", type=int, default=0, help="another seed, other pictures")
-    made.add_argument("--out", type=Path, required=True, help=f"folder for 000000.png …, {out}")
-    made.add_argument("--label", type=int | None, default=None, help="class of every picture; default: random classes")
+    picture_folder.add_options(made, out, f"000000.png …, {files}")
+    made.add_argument(
+        "--label", type=int | str | None, default=None, help=f"class of every picture, by number or name; {open_label}"
+    )
     made.add_argument("--canvas", type=str | None, default=None, help=CANVAS)
     add_recipe(made)
     made.add_class_arguments(Trainer, "trainer", instantiate=False)
@@ -74,8 +83,13 @@ def add_recipe(made: Parser) -> None:
     )
 
 
-def requested(made: Parser, args: list[str]) -> Request:
+def requested(made: Parser, args: list[str], painting: bool = False) -> Request:
     """Read a command line, whose recipe begins with what the checkpoint says.
+
+    Args:
+        made: the parser.
+        args: the command line.
+        painting: whether no class and no guidance are the default, because the rest of the picture says what fits.
 
     Raises:
         ValueError: if it makes no sense, before any work.
@@ -86,13 +100,17 @@ def requested(made: Parser, args: list[str]) -> Request:
         if parsed[name] < 1:
             raise ValueError(f"{name} must be at least 1, not {parsed[name]}")
     prior: Prior = load(parsed.ckpt_path, "prior")
-    recipe = prior.chosen(changed(prior.recipe, overrides))
+    named = any(path.split(".")[0] == "guidance" for path, _ in overrides.changes)
+    own = prior.recipe if named or not painting else prior.unguided
+    recipe = prior.chosen(changed(own, overrides, prior.classes))
     canvas = None if parsed.canvas is None else pair("canvas", parsed.canvas, "x")
     prior.layout(canvas)
-    return Request(prior, recipe, canvas, Trainer(**made.instantiate_classes(parsed).trainer), parsed)
+    condition = prior.no_class(1) if painting and parsed.label is None else prior.condition(parsed.label, 1)
+    prior.completed(condition, Noise.of(0, 1))
+    return Request(prior, recipe, condition, canvas, Trainer(**made.instantiate_classes(parsed).trainer), parsed)
 
 
-def changed(recipe: Recipe, overrides: Overrides) -> Recipe:
+def changed(recipe: Recipe, overrides: Overrides, classes: Sequence[str] | None) -> Recipe:
     """A recipe with what a command line changes of it.
 
     Raises:
@@ -103,6 +121,9 @@ def changed(recipe: Recipe, overrides: Overrides) -> Recipe:
     parts = overrides.applied(as_config(describe(recipe))["init_args"])
     if parts["sampler"] is None:
         raise ValueError("sampler must be one of those that `lightgen list sampler` names, not null")
+    guidance = parts["guidance"]
+    if isinstance(guidance, dict) and isinstance(guidance.get("init_args", {}).get("negative"), str):
+        guidance["init_args"]["negative"] = class_number(guidance["init_args"]["negative"], classes)
     # There is one class of warps, so that their arguments stand alone.
     warps = parts["warps"] if isinstance(parts["warps"], dict) else {}
     objects = made.instantiate_classes(made.parse_object({**parts, "warps": warps.get("init_args", {})}))
@@ -130,9 +151,40 @@ def as_config(description: Any) -> Any:
     return {name: as_config(value) for name, value in description.items()}
 
 
+def settings(request: Request, **more: Any) -> dict[str, Any]:
+    """What decides every picture, as plain data.
+
+    Args:
+        request: what was asked for.
+        more: what else decides them.
+    """
+    prior, parsed = request.prior, request.parsed
+    return {
+        "weights": fingerprint(prior),
+        "seed": parsed.seed,
+        "label": None if parsed.label is None else class_number(parsed.label, prior.classes),
+        "canvas": None if request.canvas is None else describe_canvas(prior, request.canvas),
+        **describe(request.recipe)["arguments"],
+        "precision": str(request.trainer.precision),
+        **more,
+    }
+
+
+@contextmanager
+def writing(request: Request, record: str, decided: dict[str, Any]) -> Iterator[None]:
+    """Hold the folder of the pictures; of several processes, the first one does."""
+    parsed = request.parsed
+    if not request.trainer.is_global_zero:
+        yield
+        return
+    with picture_folder.writing(parsed.out, record, decided, parsed.num_images, parsed.overwrite):
+        yield
+
+
 def run(
     request: Request,
-    on_batch: Callable[[Tensor], OnStep | None] | None = None,
+    decided: dict[str, Any],
+    on_batch: Callable[[Tensor, Iteration], OnStep | None] | None = None,
     known: KnownRegion | None = None,
     composite: bool = False,
 ) -> dict[str, Any] | None:
@@ -140,18 +192,17 @@ def run(
 
     Args:
         request: what was asked for.
-        on_batch: makes what looks on at every step of a batch, given the pictures' numbers.
+        decided: see `settings`.
+        on_batch: makes what looks on at every step of a batch, given the pictures' numbers and the batch on its way.
         known, composite: see `SamplingModule`.
     """
     parsed, trainer = request.parsed, request.trainer
-    parsed.out.mkdir(parents=True, exist_ok=True)
     num_batches = math.ceil(parsed.num_images / trainer.world_size / parsed.batch_size)
-    steps = request.recipe.sampler.num_steps(request.prior.layout(request.canvas).num_tokens)
     start = time.perf_counter()
-    with progress_bar(f"sampling {parsed.num_images} pictures", num_batches * steps) as advance:
+    with progress_bar(f"sampling {parsed.num_images} pictures", num_batches * num_steps(request)) as advance:
 
-        def stepping(index: Tensor) -> OnStep:
-            looking_on = on_batch(index) if on_batch is not None else None
+        def stepping(index: Tensor, iteration: Iteration) -> OnStep:
+            looking_on = on_batch(index, iteration) if on_batch is not None else None
 
             def on_step(step: int, ids_BN: Tensor) -> None:
                 advance(1)
@@ -160,8 +211,7 @@ def run(
 
             return on_step
 
-        condition = labelled(parsed.label, Noise.of(0, 1))
-        how = (request.recipe, condition, parsed.seed, stepping, request.canvas, known, composite)
+        how = (request.recipe, request.condition, parsed.seed, stepping, request.canvas, known, composite)
         module = SamplingModule(request.prior, *how)
         writer = PictureWriter(parsed.out, parsed.num_images)
         trainer.callbacks.append(writer)  # type: ignore[attr-defined]
@@ -172,15 +222,18 @@ def run(
         "ckpt_path": str(parsed.ckpt_path),
         "num_images": parsed.num_images,
         "batch_size": parsed.batch_size,
-        "seed": parsed.seed,
-        "label": parsed.label,
-        "canvas": None if request.canvas is None else describe_canvas(request.prior, request.canvas),
-        **describe(request.recipe)["arguments"],
+        **decided,
         "evaluations": writer.evaluations.tolist(),
         "seconds": round(time.perf_counter() - start, 3),
-        "precision": str(trainer.precision),
         **provenance(trainer.strategy.root_device),
     }
+
+
+def num_steps(request: Request) -> int:
+    """The most steps that a picture takes; where a token is written once, no more than there are tokens."""
+    sampler, num_tokens = request.recipe.sampler, request.prior.layout(request.canvas).num_tokens
+    steps = sampler.num_steps(num_tokens)
+    return min(steps, num_tokens) if sampler.revises == "no" else steps
 
 
 def describe_canvas(prior: Prior, canvas: Canvas) -> dict[str, Any]:
@@ -190,11 +243,26 @@ def describe_canvas(prior: Prior, canvas: Canvas) -> dict[str, Any]:
     return {"rows": canvas[0], "columns": canvas[1], "cells": list(layout.cells), "windows": windows}
 
 
-def summary(record: dict[str, Any], path: Path) -> str:
-    """The line that a command ends with."""
-    mean = sum(record["evaluations"]) / record["num_images"]
+def described(request: Request, record: dict[str, Any]) -> str:
+    """What was made, in a line: how many pictures, by what, in how many steps, at what cost."""
+    sampler, guidance, steps = request.recipe.sampler, request.recipe.guidance, num_steps(request)
+    num_tokens = request.prior.layout(request.canvas).num_tokens
+    asked = getattr(sampler, "steps", steps)
+    clipped = f" (the most for {num_tokens} tokens), not {asked}" if steps < asked else ""
+    branches = 1 if guidance is None else len(guidance.branches)
+    doubled = f" ({branches} a step, for guidance)" if branches > 1 else ""
     canvas = f" of {record['canvas']['windows']} windows" if record["canvas"] else ""
+    mean = sum(record["evaluations"]) / record["num_images"]
     return (
-        f"{record['num_images']} pictures by {record['sampler']['name']}, {mean:.1f} network evaluations{canvas} each, "
-        f"{record['seconds']:.1f} s: {path}"
+        f"{_count(record['num_images'], 'picture')} by {type(sampler).__name__}, {_count(steps, 'step')}{clipped}, "
+        f"{mean:.4g} network evaluations{canvas} each{doubled}"
     )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def summary(request: Request, record: dict[str, Any], path: Path) -> str:
+    """The line that a command ends with."""
+    return f"{described(request, record)}, {record['seconds']:.1f} s: {path}"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
 
-from lightgen.checkpoint import KEY, load, read
+from lightgen.checkpoint import KEY, fingerprint, load, read
+from lightgen.cli import picture_folder
 from lightgen.cli.configs import with_located_configs
 from lightgen.cli.overrides import Overrides
 from lightgen.cli.parser import Parser
@@ -23,6 +23,7 @@ from lightgen.tokenizers.base import Tokenizer
 from lightgen.types import to_uint8
 
 SHEET = 32
+RECORD = "scores.json"
 
 
 def parser() -> Parser:
@@ -34,7 +35,7 @@ def parser() -> Parser:
     made.add_argument("--split", type=Split, default="val", help="which part of the data")
     made.add_argument("--num_images", type=int | None, default=None, help="only so many; default: all of the split")
     made.add_argument("--batch_size", type=int, default=32, help="pictures at a time")
-    made.add_argument("--out", type=Path, required=True, help="folder for reconstructions.png and scores.json")
+    picture_folder.add_options(made, "reconstructed", f"reconstructions.png and {RECORD}")
     return made
 
 
@@ -90,21 +91,23 @@ def run(tokenizer: Tokenizer, data: ImageData, parsed: Any) -> None:
     num = min(parsed.num_images or len(pictures), len(pictures))
     if num == 0:
         raise ValueError(f"there are no pictures in the {parsed.split} split")
-    health = Health(tokenizer.layout)
-    sheet: list[torch.Tensor] = []
-    with progress_bar(f"reconstructing {num} pictures", math.ceil(num / parsed.batch_size)) as advance:
-        for start in range(0, num, parsed.batch_size):
-            batch = pictures.__getitems__(list(range(start, min(start + parsed.batch_size, num))))
-            reconstruction = health.update(tokenizer, batch["image"], batch["index"])
-            if start < SHEET:
-                sheet.append(torch.stack([batch["image"], to_uint8(reconstruction)]))
-            advance(1)
-    originals, reconstructions = torch.cat(sheet, 1)[:, :SHEET]
-    save_png(side_by_side(originals, reconstructions), parsed.out / "reconstructions.png")
-    scores = {name: float(value) for name, value in health.compute().items()}
-    record = {"ckpt_path": parsed.ckpt_path, "split": parsed.split, "num_images": num, **scores,
-              "data": data.fingerprint, **provenance(torch.device("cpu"))}  # fmt: skip
-    save_json(record, parsed.out / "scores.json")
+    decided = {"tokenizer": fingerprint(tokenizer), "data": data.fingerprint, "split": parsed.split}
+    with picture_folder.writing(parsed.out, RECORD, {**decided, "num_images": num}, num, parsed.overwrite):
+        health = Health(tokenizer.layout)
+        sheet: list[torch.Tensor] = []
+        with progress_bar(f"reconstructing {num} pictures", math.ceil(num / parsed.batch_size)) as advance:
+            for start in range(0, num, parsed.batch_size):
+                batch = pictures.__getitems__(list(range(start, min(start + parsed.batch_size, num))))
+                reconstruction = health.update(tokenizer, batch["image"], batch["index"])
+                if start < SHEET:
+                    sheet.append(torch.stack([batch["image"], to_uint8(reconstruction)]))
+                advance(1)
+        originals, reconstructions = torch.cat(sheet, 1)[:, :SHEET]
+        save_png(side_by_side(originals, reconstructions), parsed.out / "reconstructions.png")
+        scores = {name: float(value) for name, value in health.compute().items()}
+        record = {"ckpt_path": parsed.ckpt_path, "num_images": num, **decided, **scores,
+                  **provenance(torch.device("cpu"))}  # fmt: skip
+        save_json(record, parsed.out / RECORD)
     used = f"{scores['codebook_usage']:.0%} of {tokenizer.layout.vocab_size} codes used"
     print(
         f"{num} pictures: PSNR {scores['psnr']:.2f} dB, SSIM {scores['ssim']:.3f}, {used}: "

@@ -8,19 +8,20 @@ from lightgen.callbacks.writer import picture_name
 from lightgen.cli import picture_run
 from lightgen.cli.parser import Parser
 from lightgen.cli.picture_run import Request
-from lightgen.figures import grid, read_png, save_gif, save_png
+from lightgen.figures import read_png, save_gif, save_png, sheet
 from lightgen.functional.files import save_json
-from lightgen.functional.random import Noise
+from lightgen.samplers.iteration import Iteration
 from lightgen.types import OnStep
 
 GRID_LIMIT = 64
 ANIMATION_LIMIT = 16
+RECORD = "samples.json"
 
 
 def parser() -> Parser:
     """The arguments of `lightgen sample`."""
     made = Parser(prog="lightgen sample", description="Make pictures from a prior's checkpoint.")
-    picture_run.add_options(made, 16, "grid.png and samples.json")
+    picture_run.add_options(made, 16, "samples", f"grid.png and {RECORD}", "default: random classes")
     made.add_argument("--animate", action="store_true", help="also write steps.gif, a grid after every step")
     return made
 
@@ -34,24 +35,28 @@ def main(args: list[str]) -> int:
 def run(request: Request) -> None:
     """Make the pictures; rank zero writes the grid and the record."""
     prior, parsed, canvas = request.prior, request.parsed, request.canvas
-    frames: list[Tensor] = []
+    decided, frames = picture_run.settings(request), list[Tensor]()
 
-    def animation(index: Tensor) -> OnStep | None:
+    def animation(index: Tensor, iteration: Iteration) -> OnStep | None:
         if not parsed.animate or index[0] != 0:
             return None
+        num_steps = picture_run.num_steps(request)
 
         def on_step(step: int, ids_BN: Tensor) -> None:
-            frames.append(grid(prior.decode(ids_BN[:ANIMATION_LIMIT], canvas)))
+            cost = iteration.evaluations[:ANIMATION_LIMIT].float().mean()
+            title = f"step {step + 1} of {num_steps}, {cost:.4g} network evaluations"
+            frames.append(sheet(prior.decode(ids_BN[:ANIMATION_LIMIT], canvas), title))
 
-        on_step(-1, prior.initial(Noise(parsed.seed, index[:ANIMATION_LIMIT]), canvas))
+        on_step(-1, iteration.ids)
         return on_step
 
-    record = picture_run.run(request, animation)
-    if record is None:
-        return
-    shown = [read_png(parsed.out / picture_name(i)) for i in range(min(parsed.num_images, GRID_LIMIT))]
-    save_png(grid(shown), parsed.out / "grid.png")
-    if frames:
-        save_gif(frames, parsed.out / "steps.gif")
-    save_json(record, parsed.out / "samples.json")
-    print(picture_run.summary(record, parsed.out / "grid.png"))
+    with picture_run.writing(request, RECORD, decided):
+        record = picture_run.run(request, decided, animation)
+        if record is None:
+            return
+        shown = [read_png(parsed.out / picture_name(i)) for i in range(min(parsed.num_images, GRID_LIMIT))]
+        save_png(sheet(shown, picture_run.described(request, record)), parsed.out / "grid.png")
+        if frames:
+            save_gif(frames, parsed.out / "steps.gif")
+        save_json(record, parsed.out / RECORD)
+    print(picture_run.summary(request, record, parsed.out / "grid.png"))

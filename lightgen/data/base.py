@@ -14,7 +14,8 @@ from torch.utils.data import DataLoader
 from lightgen.data.collection import Collection, check_conditions
 from lightgen.data.loader import TrainLoader, shares, whole
 from lightgen.data.order import TrainOrder
-from lightgen.data.pictures import Filter, Pictures, check_filter
+from lightgen.data.pictures import Pictures
+from lightgen.functional.pictures import Filter, check_filter
 from lightgen.functional.splits import split_of
 from lightgen.registry import Component
 from lightgen.types import Batch

@@ -6,30 +6,24 @@ import struct
 import warnings
 import zipfile
 import zlib
-from typing import Literal, get_args
 
-import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from lightgen.data.collection import Collection, take
+from lightgen.functional.pictures import Filter, Window, to_tensor
 from lightgen.functional.splits import window
 from lightgen.types import Batch
 
-Filter = Literal["lanczos", "bicubic", "bilinear", "box"]
 Key = tuple[int, bool]
 """A picture's number in its split, and whether to mirror it."""
-Window = tuple[float, float, float]
-"""See `window`."""
 
 CORRUPT_LIMIT = 0.01
 UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, zipfile.BadZipFile,
               Image.DecompressionBombError)  # fmt: skip
 """What is raised for files that are damaged, or far too large."""
-CROP_SIDES = (0.8, 1.0)
-"""Sides of random windows, as shares of the largest that fits (Dhariwal and Nichol, 2021, arXiv 2105.05233)."""
 
 
 class Pictures(Dataset[Batch]):
@@ -133,46 +127,3 @@ def refuse_corrupt(names: list[str], total: int) -> None:
     """
     if len(names) > CORRUPT_LIMIT * total:
         raise ValueError(f"{len(names)} of {total} pictures are corrupt, more than 1 %: {', '.join(names[:3])} ...")
-
-
-def to_tensor(
-    image: Image.Image, size: tuple[int, int], channels: int, resize: Filter, crop: Window | None = None
-) -> Tensor:
-    """uint8 (C, H, W): upright, on white where transparent, resized to cover the size, cropped at the centre.
-
-    Args:
-        image: of any mode and size.
-        size: (H, W).
-        channels: 1 or 3.
-        resize: the filter.
-        crop: a window in place of the centre: its size within `CROP_SIDES`, and where it is, each in [0, 1).
-    """
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16"):
-        # Pillow would cut 16 bits off at 255.
-        image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    image = image.convert("L" if channels == 1 else "RGB")
-    if crop is not None:
-        image = image.resize(size[::-1], getattr(Image.Resampling, resize.upper()), _box(image.size, size, crop))
-    elif image.size != size[::-1]:
-        image = ImageOps.fit(image, size[::-1], getattr(Image.Resampling, resize.upper()))
-    array = np.asarray(image)
-    return torch.from_numpy(array[None].copy() if channels == 1 else array.transpose(2, 0, 1).copy())
-
-
-def _box(whole: tuple[int, int], size: tuple[int, int], crop: Window) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom of a window in a picture (width, height), in the proportions of (H, W)."""
-    low, high = CROP_SIDES
-    scale = min(whole[0] / size[1], whole[1] / size[0]) * (low + (high - low) * crop[0])
-    width, height = scale * size[1], scale * size[0]
-    left, top = crop[1] * (whole[0] - width), crop[2] * (whole[1] - height)
-    return left, top, left + width, top + height
-
-
-def check_filter(resize: str) -> None:
-    """Raises ValueError for a filter that there is not."""
-    if resize not in get_args(Filter):
-        raise ValueError(f"resize must be one of {', '.join(get_args(Filter))}, not {resize}")

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from lightgen.assembly import no_role
 from lightgen.checkpoint import load_tokenizer
 from lightgen.condition import Condition
 from lightgen.conditioners.base import Conditioner
@@ -17,7 +18,7 @@ from lightgen.functional.random import Noise
 from lightgen.modules.base import TrainingModule
 from lightgen.modules.optim import OptimizerFactory, SchedulerFactory
 from lightgen.networks.base import Network, NetworkFactory
-from lightgen.prior import Prior, no_role
+from lightgen.prior import Prior
 from lightgen.processes.base import DENOISER, ProcessFactory
 from lightgen.processes.likelihood import estimate
 from lightgen.recipe import Recipe
@@ -83,8 +84,10 @@ class PriorModule(TrainingModule):
         super().on_fit_start()
         conditioner = self.prior.network.conditioner
         if conditioner is not None:
+            names = getattr(getattr(self.trainer, "datamodule", None), "class_names", None)
             # Some classes would be out of range, others never trained.
-            conditioner.require_data(getattr(getattr(self.trainer, "datamodule", None), "class_names", None))
+            conditioner.require_data(names)
+            self.prior.classes = tuple(names or ()) or None
         if self.prior.process.informed and self.trainer.global_step == 0:
             self.prior.process.observe(self._code_counts())
 

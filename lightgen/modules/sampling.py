@@ -15,6 +15,7 @@ from lightgen.inpainting import KnownRegion
 from lightgen.modules.precision import require_precision
 from lightgen.prior import Prior
 from lightgen.recipe import Recipe
+from lightgen.samplers.iteration import Iteration
 from lightgen.types import Canvas, OnStep
 
 
@@ -40,7 +41,8 @@ class SamplingModule(LightningModule):
         recipe: None means the prior's own.
         condition: of one row, what all pictures are asked for; what it leaves open is drawn for each.
         seed: of the pictures.
-        on_batch: makes an `on_step` for each batch, e.g. to move a progress bar.
+        on_batch: makes an `on_step` for each batch, e.g. to move a progress bar, given the pictures' numbers and the
+            batch on its way.
         canvas: rows and columns in windows, for larger pictures.
         known: what of every picture is known; it brings its own canvas.
         composite: whether to put the known pixels back.
@@ -52,7 +54,7 @@ class SamplingModule(LightningModule):
         recipe: Recipe | None = None,
         condition: Condition | None = None,
         seed: int = 0,
-        on_batch: Callable[[Tensor], OnStep] | None = None,
+        on_batch: Callable[[Tensor, Iteration], OnStep] | None = None,
         canvas: Canvas | None = None,
         known: KnownRegion | None = None,
         composite: bool = False,
@@ -72,10 +74,10 @@ class SamplingModule(LightningModule):
 
     def predict_step(self, batch: Tensor, batch_idx: int) -> SampledPictures:
         noise = Noise(self.seed, batch)
-        on_step = self.on_batch(batch) if self.on_batch else None
         ids_BN, known_BN = (None, None) if self.known is None else self.known.rows(len(batch), self.device)
         condition = self.condition.repeat(len(batch)).to(self.device)
-        sample = self.prior.sample_ids(noise, self.recipe, condition, ids_BN, known_BN, on_step, self.canvas)
+        iteration = self.prior.iterate(noise, self.recipe, condition, ids_BN, known_BN, self.canvas)
+        sample = iteration.run(self.on_batch(batch, iteration) if self.on_batch else None)
         images = self.prior.decode(sample.ids, self.canvas)
         if self.known is not None and self.composite:
             images = self.known.composite(images)

@@ -33,6 +33,15 @@ def names() -> list[str]:
     return sorted(path.parent.name for path in FOLDER.glob(f"*/{CARD}"))
 
 
+def zoo() -> dict[str, str]:
+    """What each trained model is, by the name that `lightgen.load` takes; it is `lightgen.zoo`.
+
+    >>> print(lightgen.zoo()["zoo:emoji64-sundae"])
+    SUNDAE with two unrolls on emoji, by class, 1.4 M parameters
+    """
+    return {PREFIX + name: card(name)["about"] for name in names()}
+
+
 def card(name: str) -> dict[str, Any]:
     """What a model is, how it was made, and how good it is."""
     found: dict[str, Any] = json.loads((FOLDER / name / CARD).read_text(encoding="utf-8"))

@@ -1,0 +1,256 @@
+"""Tokenizer, network and process put together: from noise to ids, and from ids to pictures, by a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from lightgen.condition import Condition
+from lightgen.conditioners.base import Conditioner
+from lightgen.denoiser import Denoiser, NetworkLike
+from lightgen.functional.random import Noise
+from lightgen.guidance.base import ALL, Guidance
+from lightgen.layout import Layout
+from lightgen.networks.base import Network, require_sight
+from lightgen.processes.base import Process
+from lightgen.recipe import Recipe
+from lightgen.samplers.base import Sampler, require_fit
+from lightgen.samplers.iteration import Iteration
+from lightgen.tokenizers.base import Tokenizer
+from lightgen.types import NEUTRAL, Canvas, Diffusing, NoiseFamily, OnStep, Sample, to_uint8, to_unit
+from lightgen.windows import on_canvas
+
+WITHOUT_MASK = (NoiseFamily.UNIFORM, NoiseFamily.CAUSAL)
+
+
+class Assembly(nn.Module):
+    """The parts of a prior, and what they do together.
+
+    Args:
+        tokenizer, network, process, recipe, others: see `lightgen.prior.Prior`.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        network: Network,
+        process: Process,
+        recipe: Recipe,
+        others: Mapping[str, Network] | None = None,
+    ) -> None:
+        super().__init__()
+        require_sight(network, process.family)
+        others = others or {}
+        for role in others:
+            if role not in process.roles:
+                raise ValueError(no_role(process, role))
+        self.tokenizer = tokenizer.eval().requires_grad_(False)
+        self.network = network
+        self.process = process
+        self.recipe = recipe
+        self.others = nn.ModuleDict(others)
+        self.chosen(recipe)
+
+    def chosen(
+        self,
+        recipe: Recipe | None = None,
+        *,
+        sampler: Sampler | str | None = None,
+        steps: int | None = None,
+        temperature: float | None = None,
+        guidance: Guidance | float | None = None,
+    ) -> Recipe:
+        """The recipe to sample by: the given one, or the prior's own, with what else is given (`Recipe.changed`).
+
+        Raises:
+            ValueError: if its sampler does not fit the noise of the training, or its guidance the condition, or a
+                value is of another type.
+        """
+        recipe = self.recipe if recipe is None else recipe
+        if not isinstance(recipe, Recipe):
+            raise ValueError(f"recipe must be a Recipe, not {recipe!r}; a sampler alone is given by sampler=")
+        recipe = recipe.changed(sampler=sampler, steps=steps, temperature=temperature, guidance=guidance)
+        require_fit(recipe.sampler, self.process.family, self.others.keys())
+        if recipe.guidance is not None:
+            require_guidable(recipe.guidance, self.process.family, self.network.conditioner)
+        return recipe
+
+    def train(self, mode: bool = True) -> Self:
+        """Training mode for the network; the tokenizer stays as it is."""
+        super().train(mode)
+        self.tokenizer.eval()
+        return self
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.network.parameters()).device
+
+    @property
+    def num_values(self) -> int:
+        """Values of a picture, C H W: what bits per dimension are per."""
+        return self.tokenizer.channels * self.tokenizer.image_size[0] * self.tokenizer.image_size[1]
+
+    def layout(self, canvas: Canvas | None = None) -> Layout:
+        """The layout of a picture's tokens, or of a canvas.
+
+        Raises:
+            ValueError: if the canvas is smaller than one window, cuts a cell, or is anything but two numbers.
+        """
+        if not (canvas is None or (isinstance(canvas, (tuple, list)) and len(canvas) == 2)):
+            raise ValueError(f"canvas must be (rows, columns) in windows, not {canvas!r}")
+        return self.network.layout.on(canvas)
+
+    def initial(self, noise: Noise, canvas: Canvas | None = None) -> Tensor:
+        """All-noise ids (B, N), where sampling starts."""
+        return self.process.initial(self.layout(canvas).num_tokens, noise)
+
+    def completed(self, condition: Condition | None, noise: Noise) -> Condition:
+        """What B pictures are asked for, where a condition leaves it open, e.g. random classes.
+
+        Raises:
+            ValueError: if it asks for what the prior was not trained with, or has another number of rows.
+        """
+        conditioner, checked = self.network.conditioner, self._checked(condition, noise)
+        return checked if conditioner is None else conditioner.complete(checked, noise)
+
+    def _checked(self, condition: Condition | None, noise: Noise) -> Condition:
+        conditioner, condition = self.network.conditioner, condition or Condition()
+        known = () if conditioner is None else conditioner.names
+        for name, tensor in condition.tensors.items():
+            if name not in known:
+                without = "classes" if name == "label" else name
+                given = ", ".join(map(str, tensor.unique().tolist()))
+                raise ValueError(f"{name} {given} was given, but this prior was trained without {without}")
+            if len(tensor) != len(noise.index):
+                raise ValueError(f"{name} must have a row for each of {len(noise.index)} pictures, not {len(tensor)}")
+        if conditioner is not None:
+            conditioner.require(condition)
+        return condition.to(self.device)
+
+    def denoiser(
+        self,
+        noise: Noise,
+        recipe: Recipe | None = None,
+        condition: Condition | None = None,
+        negative: Condition | None = None,
+        canvas: Canvas | None = None,
+    ) -> Denoiser:
+        """What a sampler calls, for the pictures of `noise`. For the arguments see `sample_ids`."""
+        recipe, layout = self.chosen(recipe), self.layout(canvas)
+        networks: dict[str, NetworkLike] = {"denoiser": self.network, **self.others}
+        if canvas is not None:
+            networks = {role: on_canvas(network, layout) for role, network in networks.items()}  # type: ignore[arg-type]
+        process: Any = self.process
+        stepping: Diffusing | None = process if process.diffuses else None
+        return Denoiser(
+            networks["denoiser"], layout, self.completed(condition, noise), self._checked(negative, noise),
+            recipe.warps, recipe.guidance, stepping, networks.get("critic"),
+        )  # fmt: skip
+
+    def iterate(
+        self,
+        noise: Noise,
+        recipe: Recipe | None = None,
+        condition: Condition | None = None,
+        ids_BN: Tensor | None = None,
+        known_BN: Tensor | None = None,
+        canvas: Canvas | None = None,
+        negative: Condition | None = None,
+        watch: bool = False,
+    ) -> Iteration:
+        """The same as `sample_ids`, step by step: an iterator to look at, edit and fork between the steps.
+
+        Args:
+            watch: whether to keep how sure the network is of each token.
+        """
+        if known_BN is not None and ids_BN is None:
+            raise ValueError("known_BN says where ids_BN is given, so there must be ids_BN")
+        recipe = self.chosen(recipe)
+        start_BN = self.initial(noise, canvas)
+        if ids_BN is not None:
+            start_BN = ids_BN if known_BN is None else torch.where(known_BN, ids_BN, start_BN)
+        denoise = self.denoiser(noise, recipe, condition, negative, canvas)
+        return recipe.sampler.iterate(denoise, start_BN, known_BN, noise, watch)
+
+    def sample_ids(
+        self,
+        noise: Noise,
+        recipe: Recipe | None = None,
+        condition: Condition | None = None,
+        ids_BN: Tensor | None = None,
+        known_BN: Tensor | None = None,
+        on_step: OnStep | None = None,
+        canvas: Canvas | None = None,
+        negative: Condition | None = None,
+    ) -> Sample:
+        """Sample one batch of ids (B, N), one row a picture of `noise`.
+
+        Args:
+            noise: which pictures of which seed; on the prior's device.
+            recipe: None means the prior's own.
+            condition: what the B pictures are asked for; what it leaves open is drawn, e.g. classes.
+            ids_BN: where to start, and what the known tokens are; None means all noise.
+            known_BN: True where `ids_BN` is given and never changes.
+            on_step: see `Sampler`.
+            canvas: rows and columns, in windows of the size in training, for a larger grid (see `lightgen.windows`).
+            negative: what guidance goes away from, in place of nothing.
+        """
+        return self.iterate(noise, recipe, condition, ids_BN, known_BN, canvas, negative).run(on_step)
+
+    @torch.no_grad()
+    def encode(self, images: Tensor) -> Tensor:
+        """Ids (B, N) of uint8 images (B, C, H, W); the codes of a cell follow one another."""
+        return self.layout().flatten(self.tokenizer.encode(to_unit(images)))
+
+    @torch.no_grad()
+    def decode(self, ids_BN: Tensor, canvas: Canvas | None = None) -> Tensor:
+        """uint8 images (B, C, H, W) of ids (B, N), which may be those of a larger canvas.
+
+        A cell that is still MASK is neutral grey; so is the whole picture where tokens stand on no grid.
+        """
+        layout = self.layout(canvas)
+        written = ids_BN < layout.vocab_size
+        if bool(written.all()):
+            return to_uint8(self.tokenizer.decode(layout.unflatten(ids_BN)))
+        images = to_uint8(self.tokenizer.decode(layout.unflatten(layout.filled(ids_BN))))
+        return torch.where(layout.pixels(written, (images.shape[2], images.shape[3])), images, NEUTRAL)
+
+
+def require_guidable(guidance: Guidance, family: NoiseFamily, conditioner: Conditioner | None) -> None:
+    """Refuse guidance that asks a network for what it was not trained with.
+
+    Raises:
+        ValueError: in one line.
+    """
+    if guidance.needs_mask and family in WITHOUT_MASK:
+        name, noise = type(guidance).__name__, family.value
+        raise ValueError(f"{name} masks tokens, but a prior trained with {noise} noise knows no MASK")
+    for branch in guidance.branches:
+        replaced = dict(branch.replaced)
+        if not (branch.hidden or replaced):
+            continue
+        if conditioner is None:
+            raise ValueError("guidance needs a prior with a condition; this one was trained without "
+                             "(model.conditioner: null)")  # fmt: skip
+        hidden = conditioner.names if branch.hidden == ALL else branch.hidden
+        if unknown := {*hidden, *replaced} - set(conditioner.names):
+            there = ", ".join(conditioner.names)
+            raise ValueError(f"guidance goes away from {', '.join(unknown)}; this prior was trained with {there}")
+        if hidden and not conditioner.hides(hidden):
+            raise ValueError("guidance needs a prior trained with dropout of its condition above 0, not this one")
+        for name, value in replaced.items():
+            try:
+                conditioner.require(Condition({name: torch.tensor([value])}))
+            except ValueError as error:
+                raise ValueError(f"negative: {error}") from None
+
+
+def no_role(process: Process, role: str) -> str:
+    """What is said of a network in a role that a process does not train."""
+    return (
+        f"the process {type(process).__name__} trains no {role}, but {', '.join(process.roles) or 'one network alone'}"
+    )
