@@ -81,7 +81,7 @@ def test_an_interruption_waits_for_the_gradients_of_a_step_to_be_used(tmp_path, 
         def training_step(self, batch, batch_idx):
             self.seen += 1
             if batch_idx == interrupted_in:
-                stop.interrupted = True
+                stop.received = True
             return self.layer(batch).mean()
 
         def configure_optimizers(self):

@@ -41,9 +41,9 @@ def atomic(path: Path, durable: bool = False) -> Iterator[Path]:
 def sweep(folder: Path) -> None:
     """Remove the temporary files that killed processes of this machine left in a folder, once in a process."""
     pattern = re.compile(rf"\..+\.{re.escape(_owner())}-(\d+)(\.\w+)?")
-    for name in os.listdir(folder):
-        if (match := pattern.fullmatch(name)) and not _is_alive(int(match[1])):
-            (folder / name).unlink(missing_ok=True)
+    for path in folder.iterdir():
+        if (match := pattern.fullmatch(path.name)) and not _is_alive(int(match[1])):
+            path.unlink(missing_ok=True)
 
 
 def _owner() -> str:

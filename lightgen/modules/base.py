@@ -129,7 +129,9 @@ class TrainingModule(LightningModule, Component):
         self.evaluate("test", batch)
 
     def on_validation_epoch_end(self) -> None:
-        self.finish("val")
+        # An interruption sets the limit to 0; a part of the split has no scores.
+        if self.trainer.limit_val_batches:
+            self.finish("val")
 
     def on_test_epoch_end(self) -> None:
         self.finish("test")

@@ -75,8 +75,8 @@ class FiniteGuard:
             FloatingPointError: in one line.
         """
         raise FloatingPointError(
-            f"training ran away: the last {self.in_a_row} updates had a loss or gradient that is not finite; "
-            "a checkpoint, where there is one, holds weights from before them; try a lower learning rate"
+            f"training ran away: the last {self.in_a_row} updates had a loss or gradient that is not finite and were "
+            "not made, and no checkpoint was saved since; try a lower learning rate"
         )
 
     def _forget(self) -> None:
