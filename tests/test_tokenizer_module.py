@@ -226,9 +226,7 @@ def test_too_many_in_a_row_end_the_run_and_leave_a_good_checkpoint(tmp_path):
     module = TokenizerModule(
         tokenizer(VQ(16, 8)), _Fails(set(range(5, 99))), adversarial=adversarial(), optimizer=rate(0.01), max_skipped=3
     )
-    with pytest.raises(
-        FloatingPointError, match=r"^training ran away: the last 3 updates had a loss or gradient that is not finite"
-    ):
+    with pytest.raises(FloatingPointError, match=r"^training ran away: the last 3 updates had"):
         train(module, 50, tmp_path, Checkpoints(1))
     saved = torch.load(tmp_path / "last.ckpt", weights_only=True)
     # The first of them may be its batch's fault. From the second on nothing is saved.
