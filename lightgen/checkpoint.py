@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,9 @@ KEY = "lightgen"
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 """The files of a folder."""
 
+CHECKSUM = "checksum"
+"""Where a folder's configuration has the CRC-32 of its weights."""
+
 
 def pack(component: Component, prefix: str) -> dict[str, Any]:
     """The entry that makes a checkpoint self-contained: what to build, and where its weights are in `state_dict`."""
@@ -45,18 +50,34 @@ def read(path: str | Path) -> dict[str, Any]:
     """A checkpoint's contents, on the CPU.
 
     Raises:
-        ValueError: in one line, if there is no such file, it is not a checkpoint, it carries pickled code (which is
-            refused, not run), or lightgen did not write it.
+        ValueError: in one line, if there is no such file, it is not a checkpoint or is damaged, it carries pickled code
+            (which is refused, not run), lightgen did not write it, or it holds weights that are not finite.
     """
     path = located(path)
     contents = _read_folder(path) if path.is_dir() else _read_file(path)
+    for state in ("state_dict", "current_model_state"):
+        if (name := not_finite(contents.get(state, {}))) is not None:
+            raise ValueError(f"{path} holds weights that are NaN or infinite, the first in {name}: "
+                             "its training ran away; take a checkpoint from before that")  # fmt: skip
     migrate(contents, KEY)
     return contents
+
+
+def not_finite(weights: dict[str, Tensor]) -> str | None:
+    """The name of the first tensor that holds NaN or an infinite number."""
+    for name, tensor in weights.items():
+        # Of all looks at a tensor, this is the quickest by far.
+        if tensor.is_floating_point() and tensor.numel() and not all(end.isfinite() for end in tensor.aminmax()):
+            return name
+    return None
 
 
 def _read_file(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(f"no checkpoint at {path}")
+    # torch writes the checksums of the format, but does not look at them.
+    if zipfile.is_zipfile(path) and not _is_whole(path):
+        raise ValueError(f"{path} is damaged: the checksum of a part of it is wrong")
     try:
         with warnings.catch_warnings():
             # torch wonders about pickles that it is about to refuse.
@@ -71,6 +92,14 @@ def _read_file(path: Path) -> dict[str, Any]:
     return contents
 
 
+def _is_whole(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError):
+        return False
+
+
 def _read_folder(folder: Path) -> dict[str, Any]:
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
@@ -78,10 +107,14 @@ def _read_folder(folder: Path) -> dict[str, Any]:
     try:
         entry = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         weights = load_file(folder / WEIGHTS)
+        checksum = zlib.crc32((folder / WEIGHTS).read_bytes())
     except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError) as error:
         raise ValueError(f"the folder {folder} is damaged: {error}") from None
     if not isinstance(entry, dict) or not {"component", "prefix", "config"} <= entry.keys():
         raise ValueError(f"the folder {folder} is not one that lightgen exported")
+    # Folders of version 0.1 have none.
+    if entry.get(CHECKSUM, checksum) != checksum:
+        raise ValueError(f"{folder / WEIGHTS} is damaged: its checksum is not that in {CONFIG}")
     return {KEY: entry, "state_dict": weights}
 
 
@@ -94,7 +127,12 @@ def save(component: Any, path: Path, **more: Any) -> None:
         more: plain data to keep with it.
     """
     contents = {KEY: {**pack(component, ""), "config": None, **more}, "state_dict": component.state_dict()}
-    with atomic(path) as temporary:
+    write(contents, path)
+
+
+def write(contents: dict[str, Any], path: Path) -> None:
+    """Write a checkpoint's contents, which are whole or not there. Its format has a CRC-32 of every tensor."""
+    with atomic(path, durable=True) as temporary:
         torch.save(contents, temporary)
 
 
@@ -111,7 +149,6 @@ def export(path: str | Path, folder: Path, half: bool = False) -> Any:
     """
     contents = read(path)
     component = _assemble(contents, path)
-    entry = {**contents[KEY], "prefix": ""}
     # Safetensors wants every tensor for itself and in plain order.
     weights = {
         name: (tensor.half() if half and tensor.dtype == torch.float32 else tensor).clone(
@@ -119,10 +156,13 @@ def export(path: str | Path, folder: Path, half: bool = False) -> Any:
         )
         for name, tensor in component.state_dict().items()
     }
-    with atomic(folder / WEIGHTS) as temporary:
-        # The library's own writing to a file makes one that nobody else may read.
-        temporary.write_bytes(serialized(weights))
-    save_json(entry, folder / CONFIG)
+    if (name := not_finite(weights)) is not None:
+        raise ValueError(f"the weights of {path} are too large for float16, the first in {name}; leave out --half")
+    # The library's own writing to a file makes one that nobody else may read.
+    written = serialized(weights)
+    with atomic(folder / WEIGHTS, durable=True) as temporary:
+        temporary.write_bytes(written)
+    save_json({**contents[KEY], "prefix": "", CHECKSUM: zlib.crc32(written)}, folder / CONFIG)
     return component
 
 

@@ -1,12 +1,14 @@
 """Two processes give the numbers and the pictures of one."""
 
 import csv
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from fuzz import signals
 
 from lightgen.bench.rows import read
 from lightgen.cli.configs import SUITES, locate
@@ -71,3 +73,8 @@ def test_sampling(tmp_path, runs):
     assert len(files) == 8 and files == sorted(p.name for p in (tmp_path / "two").glob("*.png"))
     for name in files:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
+
+
+@pytest.mark.parametrize(("number", "targets"), [(signal.SIGTERM, (1,)), (signal.SIGINT, (0, 1))])
+def test_a_signal_ends_both_processes_and_what_they_trained_is_saved(tmp_path, number, targets):
+    assert signals.attempt(tmp_path / "run", number, targets, delay=0.2) is None

@@ -1,5 +1,6 @@
 """A killed run, resumed, ends with the weights of an unbroken one; Ctrl-C loses nothing."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -8,9 +9,14 @@ import time
 import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.data import DataLoader
 
-from lightgen.callbacks import StopOnInterrupt
+from lightgen.callbacks import Generation, StopOnInterrupt
+from lightgen.cli.main import main
+from lightgen.data import SyntheticImages
+from lightgen.figures import read_png
+from lightgen.modules import PriorModule
 
 STEPS = 300
 COMMAND = [
@@ -49,8 +55,9 @@ def test_resumed_weights_are_those_of_an_unbroken_run(tmp_path, tokenizer_checkp
     assert 0 < stopped_at < STEPS
     if number == signal.SIGINT:
         assert process.returncode == 130
-        assert f"interrupted at step {stopped_at}" in err and f"--ckpt_path {last}" in err and f"saved {last}" in err
-        assert "Traceback" not in err
+        assert f"saved {last}" in err and "Traceback" not in err
+        closing = f"interrupted at step {stopped_at}; go on with the same command and --ckpt_path {last}"
+        assert err.splitlines()[-1] == f"lightgen: {closing}"
     finish(start(tmp_path, tokenizer_checkpoint, "--ckpt_path", str(last)))
     resumed = torch.load(last, weights_only=True)
     assert resumed["global_step"] == unbroken["global_step"] == STEPS
@@ -60,13 +67,105 @@ def test_resumed_weights_are_those_of_an_unbroken_run(tmp_path, tokenizer_checkp
             assert torch.equal(resumed[part][name], tensor), (part, name)
 
 
-def test_a_new_run_keeps_what_an_earlier_one_left(tmp_path, tokenizer_checkpoint):
+def fit(root, tokenizer, *more):
+    quiet = ["--trainer.enable_progress_bar", "false", "--trainer.default_root_dir", str(root)]
+    return main(["fit", "--config", "tiny.yaml", "--model.tokenizer", str(tokenizer), *quiet, *map(str, more)])
+
+
+def test_new_runs_keep_what_earlier_ones_left(tmp_path, tokenizer_checkpoint, capsys):
     options = ["--trainer.max_steps", "2", "--trainer.limit_val_batches", "0"]
-    finish(start(tmp_path, tokenizer_checkpoint, *options))
-    earlier = (tmp_path / "last.ckpt").read_bytes()
-    said = finish(start(tmp_path, tokenizer_checkpoint, *options, "--seed_everything", "5"))
-    assert (tmp_path / "earlier.ckpt").read_bytes() == earlier != (tmp_path / "last.ckpt").read_bytes()
-    assert "a checkpoint of an earlier run" in said and "earlier.ckpt" in said
+    left = []
+    for seed in (0, 5, 6):
+        assert fit(tmp_path, tokenizer_checkpoint, *options, "--seed_everything", seed) == 0
+        left.append((tmp_path / "last.ckpt").read_bytes())
+    found = [(tmp_path / f"{name}.ckpt").read_bytes() for name in ("earlier", "earlier-2", "last")]
+    assert found == left and len(set(left)) == 3
+    said = capsys.readouterr().err
+    assert "a checkpoint of an earlier run" in said and "now earlier.ckpt" in said and "now earlier-2.ckpt" in said
+
+
+@pytest.mark.parametrize("where", ["batch", "sampling"])
+def test_an_interruption_ends_a_validation(tmp_path, tokenizer_checkpoint, capsys, monkeypatch, where):
+    """At once, without scores of a part of it; what goes on from there is an unbroken run."""
+    options = [
+        "--trainer.max_steps",
+        "14",
+        "--trainer.val_check_interval",
+        "10",
+        "--checkpoints.every_n_train_steps",
+        "99",
+    ]
+    assert fit(tmp_path / "unbroken", tokenizer_checkpoint, *options) == 0
+    batches = []
+
+    def interrupt(module, *args):
+        batches.append(args)
+        signal.raise_signal(signal.SIGINT)
+
+    owner, name = (PriorModule, "validation_step") if where == "batch" else (Generation, "_sample")
+    with monkeypatch.context() as patched:
+        patched.setattr(owner, name, after(getattr(owner, name), interrupt))
+        assert fit(tmp_path / "broken", tokenizer_checkpoint, *options) == 130
+    assert len(batches) == 1
+    said = capsys.readouterr().err
+    assert "interrupted: saving after this step" in said and "interrupted at step 10; go on with" in said
+    scores = EventAccumulator(str(next((tmp_path / "broken" / "lightning_logs").iterdir()))).Reload().Tags()["scalars"]
+    assert ("val/loss" in scores) == (where == "sampling")
+    last = tmp_path / "broken" / "last.ckpt"
+    assert fit(tmp_path / "broken", tokenizer_checkpoint, *options, "--ckpt_path", last) == 0
+    unbroken = torch.load(tmp_path / "unbroken" / "last.ckpt", weights_only=True)
+    resumed = torch.load(last, weights_only=True)
+    for part in ("state_dict", "current_model_state"):
+        assert all(torch.equal(resumed[part][name], tensor) for name, tensor in unbroken[part].items())
+
+
+def after(function, more):
+    """A method that does more when it is done."""
+
+    def both(self, *args):
+        result = function(self, *args)
+        more(self, *args)
+        return result
+
+    return both
+
+
+def test_what_a_run_shows_beside_its_checkpoint(runs):
+    for name, sheet in (("prior", "samples.png"), ("tokenizer", "reconstructions.png")):
+        assert read_png(runs / name / sheet).float().std() > 1
+        (logs,) = (runs / name / "lightning_logs").iterdir()
+        tags = EventAccumulator(str(logs)).Reload().Tags()
+        assert {"train/learning_rate", "train/steps_per_second"} <= set(tags["scalars"])
+        assert "config/text_summary" in tags["tensors"] and f"val/{sheet[:-4]}" in tags["images"]
+
+
+def test_a_run_without_a_step_says_so_and_leaves_nothing(tmp_path, tokenizer_checkpoint, capsys):
+    assert fit(tmp_path / "runs" / "none", tokenizer_checkpoint, "--trainer.max_steps", 0) == 0
+    assert "nothing to train: the run is at step 0, and trainer.max_steps is 0" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("wrong", [["--model.conditioner.num_classes", "5"], ["--trainer.precision", "64-true"]])
+def test_a_refused_run_leaves_nothing(tmp_path, tokenizer_checkpoint, wrong):
+    """Refused in the hooks of the fit, when the logger has made its folder."""
+    assert fit(tmp_path / "runs" / "none", tokenizer_checkpoint, *wrong) == 2
+    assert list(tmp_path.iterdir()) == []
+    kept = tmp_path / "runs" / "lightning_logs" / "version_0"
+    kept.mkdir(parents=True)
+    assert fit(tmp_path / "runs", tokenizer_checkpoint, *wrong) == 2
+    assert list(kept.parent.iterdir()) == [kept]
+
+
+def test_a_first_step_that_is_never_made_has_nothing_to_save(tmp_path, tokenizer_checkpoint, capsys, monkeypatch):
+    monkeypatch.setattr(PriorModule, "setup", lambda *args: signal.raise_signal(signal.SIGINT))
+    assert fit(tmp_path / "run", tokenizer_checkpoint) == 130
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("lightgen")]
+    assert "before the first step" in line and "the same command again" in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_there_are_no_more_workers_than_cores():
+    assert SyntheticImages(16, num_workers=1000).train_dataloader().num_workers == len(os.sched_getaffinity(0))
 
 
 @pytest.mark.parametrize(("interrupted_in", "batches"), [(0, 4), (3, 4), (4, 8), (9, 10)])
@@ -81,7 +180,7 @@ def test_an_interruption_waits_for_the_gradients_of_a_step_to_be_used(tmp_path, 
         def training_step(self, batch, batch_idx):
             self.seen += 1
             if batch_idx == interrupted_in:
-                stop.interrupted = True
+                stop.received = True
             return self.layer(batch).mean()
 
         def configure_optimizers(self):

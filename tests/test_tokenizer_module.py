@@ -226,10 +226,11 @@ def test_too_many_in_a_row_end_the_run_and_leave_a_good_checkpoint(tmp_path):
     module = TokenizerModule(
         tokenizer(VQ(16, 8)), _Fails(set(range(5, 99))), adversarial=adversarial(), optimizer=rate(0.01), max_skipped=3
     )
-    with pytest.raises(FloatingPointError, match=r"^3 updates in a row had a loss or gradient that is not finite"):
-        train(module, 50, tmp_path, Checkpoints(7))
+    with pytest.raises(FloatingPointError, match=r"^training ran away: the last 3 updates had"):
+        train(module, 50, tmp_path, Checkpoints(1))
     saved = torch.load(tmp_path / "last.ckpt", weights_only=True)
-    assert saved["global_step"] == 7
+    # The first of them may be its batch's fault. From the second on nothing is saved.
+    assert saved["global_step"] == 6
     assert all(tensor.isfinite().all() for tensor in saved["state_dict"].values())
     load(tmp_path / "last.ckpt", "tokenizer")
 
@@ -239,7 +240,7 @@ def test_the_command_line_says_so_in_one_line(tmp_path, capsys):
     options += ["--model.optimizer.lr", "1e30", "--model.max_skipped", "3"]
     assert main(["fit", "--config", "tiny-tokenizer.yaml", *options]) == 1
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("lightgen: ")]
-    assert len(lines) == 1 and "FloatingPointError: 3 updates in a row" in lines[0]
+    assert len(lines) == 1 and lines[0].startswith("lightgen: training ran away: the last 3 updates")
 
 
 def test_failures_now_and_then_end_nothing(tmp_path):

@@ -4,6 +4,16 @@ from lightgen.callbacks.generation import Generation
 from lightgen.callbacks.interrupt import StopOnInterrupt
 from lightgen.callbacks.reconstructions import Reconstructions
 from lightgen.callbacks.refit import Refit
+from lightgen.callbacks.run_folder import RunFolder
 from lightgen.callbacks.step_progress import StepProgress
 
-__all__ = ["Checkpoints", "DataWait", "Generation", "Reconstructions", "Refit", "StepProgress", "StopOnInterrupt"]
+__all__ = [
+    "Checkpoints",
+    "DataWait",
+    "Generation",
+    "Reconstructions",
+    "Refit",
+    "RunFolder",
+    "StepProgress",
+    "StopOnInterrupt",
+]

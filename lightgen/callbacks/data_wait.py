@@ -1,9 +1,10 @@
-"""How much of the training time goes into waiting for data."""
+"""How fast training is, and how much of its time goes into waiting for data."""
 
 from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -12,19 +13,25 @@ from lightgen.data.loader import TrainLoader
 
 log = logging.getLogger(__name__)
 
+NUM_RECENT = 50
+"""Batches that the speed is measured over."""
+
 
 class DataWait(Callback):
-    """Logs `train/data_wait`: of the seconds spent on batches since the run began, the share spent waiting for them.
+    """Logs `train/data_wait`: of the seconds spent on batches since the run began, the share spent waiting for them,
+    and `train/steps_per_second`, over the last batches.
 
     Validation and checkpoints count as neither. A loader that is not lightgen's is not measured.
     """
 
     def __init__(self) -> None:
+        self.spent: deque[float] = deque(maxlen=NUM_RECENT + 1)
         self.worked = 0.0
         self.began = 0.0
 
     def on_train_start(self, *args: Any) -> None:
         self.worked = 0.0
+        self.spent.clear()
 
     def on_train_batch_start(self, *args: Any) -> None:
         self.began = time.perf_counter()
@@ -33,8 +40,12 @@ class DataWait(Callback):
         self.worked += time.perf_counter() - self.began
         if isinstance(trainer.train_dataloader, TrainLoader):
             pl_module.log("train/data_wait", self.share(trainer.train_dataloader))
+            self.spent.append(trainer.train_dataloader.waited + self.worked)
+            if (batches := len(self.spent) - 1) > 0:
+                steps = batches / trainer.accumulate_grad_batches
+                pl_module.log("train/steps_per_second", steps / (self.spent[-1] - self.spent[0]))
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if isinstance(trainer.train_dataloader, TrainLoader) and self.worked:
             log.info(f"waited for data {self.share(trainer.train_dataloader):.2%} of the training time")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
 
+from lightgen.callbacks.interrupt import interrupted
+from lightgen.callbacks.sheet import show
 from lightgen.data.base import ImageData
 from lightgen.data.tokens import CachedTokens
 from lightgen.figures import grid
@@ -19,7 +20,9 @@ GRID_LIMIT = 64
 
 
 class Generation(Callback):
-    """Samples at every validation, logs a grid, and scores the pictures against the held-out ones.
+    """Samples at every validation, shows a grid, and scores the pictures against the held-out ones.
+
+    The grid is in TensorBoard, and in the folder of the run as `samples.png`.
 
     List it before a weight-averaging callback: then it sees the averaged weights.
 
@@ -58,15 +61,18 @@ class Generation(Callback):
 
     @torch.no_grad()
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.limit_val_batches:
+            return
         self.validations += 1
         if self.validations % self.every_n_validations or not isinstance(pl_module, PriorModule):
             return
         rank, world_size = trainer.global_rank, trainer.world_size
         ours = torch.arange(rank, self.num_images, world_size, device=pl_module.device)
         fake = [self._sample(pl_module, index) for index in ours.split(self.batch_size)]
-        if trainer.is_global_zero and isinstance(trainer.logger, TensorBoardLogger):
-            shown = grid(torch.cat(fake)[:GRID_LIMIT])
-            trainer.logger.experiment.add_image("val/samples", shown, trainer.global_step)
+        if trainer.is_global_zero:
+            show(trainer, "samples", grid(torch.cat(fake)[:GRID_LIMIT]))
+        if interrupted(trainer):
+            return
         if self.features is not None:
             self._score(trainer, pl_module, fake, self.features)
 

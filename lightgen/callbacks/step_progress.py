@@ -22,7 +22,7 @@ from rich.text import Text
 
 
 class StepProgress(ProgressBar):
-    """Batches done of all batches, the time left, and the newest losses; validation shows as a second bar."""
+    """Steps done of all steps, their speed, the time left, the newest losses; validation shows as a second bar."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,8 +35,8 @@ class StepProgress(ProgressBar):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         columns = (
-            TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn(),
-            TextColumn("left"), TimeRemainingColumn(elapsed_when_finished=True), _Values(),
+            TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), _Speed(), TimeElapsedColumn(),
+            TextColumn("left"), TimeRemainingColumn(), _Values(),
         )  # fmt: skip
         self.progress = Progress(*columns, disable=not self.enabled, expand=True, speed_estimate_period=120)
         total = trainer.max_steps if trainer.max_steps > 0 else trainer.estimated_stepping_batches
@@ -61,10 +61,24 @@ class StepProgress(ProgressBar):
         if self.progress is not None:
             self.progress.update(self.validation, visible=False)
 
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self._stop()
+
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
         if self.progress is not None:
             self.progress.stop()
             self.progress = None
+
+
+class _Speed(ProgressColumn):
+    """Steps a second, once that is known."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:.3g}/s")
 
 
 class _Values(ProgressColumn):

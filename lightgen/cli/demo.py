@@ -99,5 +99,8 @@ def run(*command: str) -> None:
         KeyboardInterrupt: if it was interrupted.
     """
     print(f"        {program()} {shlex.join(command)}")
-    if COMMANDS[command[0]].main(list(command)):
-        raise KeyboardInterrupt
+    try:
+        COMMANDS[command[0]].main(list(command))
+    except KeyboardInterrupt:
+        # Without the command's own way to go on, which is not the demo's.
+        raise KeyboardInterrupt from None

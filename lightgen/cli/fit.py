@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import TensorBoardLogger
 
-from lightgen.callbacks.checkpoints import Checkpoints
+from lightgen.callbacks.checkpoints import Checkpoints, last_checkpoint
 from lightgen.callbacks.data_wait import DataWait
 from lightgen.callbacks.interrupt import StopOnInterrupt
+from lightgen.callbacks.run_folder import RunFolder
 from lightgen.callbacks.step_progress import StepProgress
 from lightgen.checkpoint import read
 from lightgen.cli.configs import with_located_configs
 from lightgen.cli.parser import Parser
+from lightgen.functional.files import save_text
+
+log = logging.getLogger(__name__)
 
 TRAINER_DEFAULTS: dict[str, Any] = {
     # lightgen's loaders divide the data among ranks themselves, so that no picture is counted twice.
@@ -45,23 +52,73 @@ class CLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         config = self.config[str(self.subcommand)]
         if self.subcommand == "fit":
-            self.trainer_defaults["callbacks"].append(DataWait())
+            callbacks = self.trainer_defaults["callbacks"]
+            for callback in callbacks:
+                if isinstance(callback, RunFolder):
+                    callback.look(Path(config["trainer"]["default_root_dir"] or ""))
+            # The bar first, so that it is gone when the others say their last words.
             if config["trainer"]["enable_progress_bar"] is not False:
-                self.trainer_defaults["callbacks"].append(StepProgress())
+                callbacks.append(StepProgress())
+            callbacks.append(DataWait())
 
     def after_instantiate_classes(self) -> None:
         command = str(self.subcommand)
         self.model.resolved_config = self._parser(command).dump(self.config[command], skip_none=False)
 
 
+class SaveConfig(SaveConfigCallback):
+    """Keeps the resolved config in the folder of the logs, and in TensorBoard."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        folder = trainer.log_dir
+        if not trainer.is_global_zero or folder is None:
+            return
+        text = self.parser.dump(self.config, skip_none=False)
+        save_text(text, Path(folder) / self.config_filename, durable=True)
+        if isinstance(trainer.logger, TensorBoardLogger):
+            # Indented, it is code in Markdown.
+            trainer.logger.experiment.add_text("config", "".join(f"    {line}" for line in text.splitlines(True)))
+
+
 def main(args: list[str]) -> int:
-    """Run one of Lightning's subcommands, `args[0]`."""
+    """Run one of Lightning's subcommands, `args[0]`.
+
+    Raises:
+        KeyboardInterrupt: if it was interrupted; says how to go on.
+    """
     # Alone here, so that a run under DDP, which starts this command again on each rank, does not depend on the caller.
     sys.argv = [sys.argv[0], *args]
     torch.set_float32_matmul_precision("high")
-    interrupt = StopOnInterrupt()
-    make(CLI, with_located_configs(args), interrupt)
-    return 130 if interrupt.interrupted else 0
+    interrupt, folder = StopOnInterrupt(), RunFolder()
+    try:
+        trainer = make(CLI, with_located_configs(args), interrupt, folder).trainer
+    except (KeyboardInterrupt, SystemExit) as stop:
+        if isinstance(stop, KeyboardInterrupt) or isinstance(stop.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt(_interrupted(folder)) from None
+        raise
+    finally:
+        folder.undo()
+    if interrupt.stopped and trainer.is_global_zero:
+        # Lightning kills rank zero when another rank fails, so that the others end as if nothing had happened.
+        raise KeyboardInterrupt(_how_to_go_on(trainer))
+    if args[0] == "fit" and not folder.trained:
+        log.info(f"nothing to train: the run is at step {trainer.global_step}, "
+                 f"and trainer.max_steps is {trainer.max_steps}")  # fmt: skip
+    return 0
+
+
+def _how_to_go_on(trainer: Trainer) -> str:
+    return (
+        f"interrupted at step {trainer.global_step}; "
+        f"go on with the same command and --ckpt_path {last_checkpoint(trainer)}"
+    )
+
+
+def _interrupted(folder: RunFolder) -> str:
+    """What to say of a run that was stopped at once."""
+    if not folder.trained:
+        return "interrupted before the first step, so there is nothing to save; give the same command again"
+    return "stopped at once, without saving; the newest checkpoint is from before"
 
 
 def make(kind: type[CLI], args: list[str], *callbacks: Callback) -> CLI:
@@ -75,7 +132,7 @@ def make(kind: type[CLI], args: list[str], *callbacks: Callback) -> CLI:
         trainer_class=Trainer,
         trainer_defaults={**TRAINER_DEFAULTS, "callbacks": list(callbacks)},
         auto_configure_optimizers=False,
-        save_config_kwargs={"overwrite": True},
+        save_config_callback=SaveConfig,
         seed_everything_default=0,
         args=args,
     )

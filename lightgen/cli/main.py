@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import importlib
 import io
+import os
 import sys
 from collections.abc import Sequence
 
 from lightgen.cli.commands import COMMANDS
 from lightgen.cli.memory import keep_freed_memory
+from lightgen.cli.ranks import end_with_launcher
 
 EPILOG = """\
 examples:
@@ -33,14 +35,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _top_level(args)
     try:
         keep_freed_memory()
+        end_with_launcher()
         command = importlib.import_module(f"lightgen.cli.{COMMANDS[args[0]][0]}")
         return int(command.main(args) or 0)
-    except KeyboardInterrupt:
-        return _say("interrupted", 130)
+    except KeyboardInterrupt as stop:
+        return _interrupted(str(stop))
     except SystemExit as stop:
         # Lightning turns Ctrl-C into the exit code of a failure.
         if isinstance(stop.__context__, KeyboardInterrupt):
-            return _say("interrupted", 130)
+            return _interrupted("")
         raise
     except Exception as error:
         if debug:
@@ -53,6 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         message = " ".join(text.split()) or type(error).__name__
         if isinstance(error, ValueError):
             return _say(message, 2)
+        if isinstance(error, FloatingPointError):
+            return _say(message, 1)
         return _say(f"{type(error).__name__}: {message} (add --debug for the traceback)", 1)
 
 
@@ -95,6 +100,12 @@ def top_level_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"lightgen {__version__}")
     return parser
+
+
+def _interrupted(message: str) -> int:
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        return 130
+    return _say(message or "interrupted; the same command again goes on where it stopped", 130)
 
 
 def _say(message: str, code: int) -> int:

@@ -38,11 +38,21 @@ def one_line(message: str) -> str:
     if match := re.search(r"Expected a dot import path string: (\S+)", message):
         key = re.search(r'Parser key "(?:\S+\.)?(\w+)"', message)
         kind = key.group(1) if key else "component"
+        if _is_number(match.group(1)):
+            return f"{kind} must be a finite number, not {match.group(1)}"
         names = [c.__name__ for c in components(kind)] or [c.__name__ for c in components()]
         return f"no {kind} is called {match.group(1)!r}{suggestion(match.group(1), names)}"
     if match := re.search(r"Option '(\S+)' is not accepted", message):
         return f"there is no option {match.group(1)!r} here; see --help, or `lightgen list` for the components"
     return _cause(re.sub(r"\s+", " ", message).strip())
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _cause(text: str) -> str:

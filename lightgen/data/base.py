@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from abc import abstractmethod
 from typing import ClassVar, Literal
 
@@ -12,7 +13,7 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
 from lightgen.data.collection import Collection, check_conditions
-from lightgen.data.loader import TrainLoader, shares, whole
+from lightgen.data.loader import TrainLoader, leave_signals_to_the_main_process, shares, whole
 from lightgen.data.order import TrainOrder
 from lightgen.data.pictures import Pictures
 from lightgen.functional.pictures import Filter, check_filter
@@ -33,7 +34,7 @@ class ImageData(LightningDataModule, Component):
         image_size: (H, W), or one number for squares. Pictures are resized to cover it and cropped at the centre.
         channels: 3 for colour, 1 for grey.
         batch_size: per rank.
-        num_workers: processes that read; 0 reads in the training process.
+        num_workers: processes that read, at most one for each core; 0 reads in the training process.
         resize: the filter, antialiased; scores depend on it.
         mirror: show each training picture mirrored in half of the epochs.
         val_fraction, test_fraction: of the pictures, chosen by their identity.
@@ -69,7 +70,8 @@ class ImageData(LightningDataModule, Component):
             raise ValueError(f"val_fraction and test_fraction must leave something to train on, not {val_fraction} and "
                              f"{test_fraction}")  # fmt: skip
         self.image_size = (image_size, image_size) if isinstance(image_size, int) else (image_size[0], image_size[1])
-        self.channels, self.batch_size, self.num_workers = channels, batch_size, num_workers
+        self.channels, self.batch_size = channels, batch_size
+        self.num_workers = min(num_workers, num_cores())
         self.resize: Filter = resize
         self.mirror, self.seed = mirror, seed
         self.val_fraction, self.test_fraction = val_fraction, test_fraction
@@ -140,10 +142,18 @@ class ImageData(LightningDataModule, Component):
 
     def _loader(self, split: Split) -> DataLoader[Batch]:
         batches = shares(len(self.dataset(split)), self.batch_size, *self._ranks())
-        return DataLoader(self.dataset(split), batch_sampler=batches, num_workers=self.num_workers, collate_fn=whole)
+        return DataLoader(
+            self.dataset(split), batch_sampler=batches, num_workers=self.num_workers, collate_fn=whole,
+            worker_init_fn=leave_signals_to_the_main_process,
+        )  # fmt: skip
 
     def _ranks(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
     def _pictures(self, rows: list[int]) -> Pictures:
         return Pictures(self.collection, rows, self.image_size, self.channels, self.resize, self.in_memory)
+
+
+def num_cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

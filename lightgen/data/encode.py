@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 from lightgen.checkpoint import fingerprint
 from lightgen.data.base import SPLITS, ImageData, Split
 from lightgen.data.collection import Array
-from lightgen.data.loader import whole
+from lightgen.data.loader import leave_signals_to_the_main_process, whole
 from lightgen.data.old_caches import stem_of
 from lightgen.data.pictures import Pictures
 from lightgen.data.token_cache import Header, TokenCache, checksum, header_json, read_header
@@ -63,6 +63,7 @@ def encode(
     """
     header = describe_cache(tokenizer, data, num_crops)
     header = _begin(folder, header)
+    _remove_damaged(folder, header)
     todo = [stem for stem in header.stems() if stem not in _done(folder)]
     if todo or not _listed(folder):
         maker = _Maker(folder, header, tokenizer, data)
@@ -136,6 +137,16 @@ def _done(folder: Path) -> dict[str, str]:
     return {stem_of(name): name for name in names if name.count(".") == 2}
 
 
+def _remove_damaged(folder: Path, header: Header) -> None:
+    """Let files be made again whose checksum is not that in their name."""
+    done = _done(folder)
+    for name in (done[stem] for stem in header.stems() if stem in done):
+        path = folder / name
+        if checksum(path.read_bytes()) != name.split(".")[1]:
+            log.warning(f"{path} is damaged, and is made again")
+            path.unlink()
+
+
 def _listed(folder: Path) -> bool:
     found = read_header(folder)
     return found is not None and bool(found[1])
@@ -202,7 +213,8 @@ class _Maker:
         size = self.data.batch_size
         batches = [list(numbers[i : i + size]) for i in range(0, len(numbers), size)]
         loader = DataLoader(_Windows(self.data.dataset(split), windows, self.data.seed), batch_sampler=batches,
-                            num_workers=self.data.num_workers, collate_fn=whole)  # fmt: skip
+                            num_workers=self.data.num_workers, collate_fn=whole,
+                            worker_init_fn=leave_signals_to_the_main_process)  # fmt: skip
         for batch, images in zip(batches, loader, strict=True):
             rows = slice(batch[0] - numbers.start, batch[-1] + 1 - numbers.start)
             for crop in range(crops):

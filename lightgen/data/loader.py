@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +20,12 @@ log = logging.getLogger(__name__)
 def whole(batch: Any) -> Any:
     """Collate nothing: data sets fetch whole batches."""
     return batch
+
+
+def leave_signals_to_the_main_process(worker: int) -> None:
+    """For a worker: Ctrl-C reaches all processes of a terminal, and the main one decides what is finished first."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def shares(length: int, batch_size: int, rank: int, world_size: int) -> list[list[int]]:
@@ -42,7 +49,7 @@ class TrainLoader(DataLoader[Batch]):
     def __init__(self, dataset: Dataset[Batch], order: TrainOrder, num_workers: int) -> None:
         super().__init__(
             dataset, batch_sampler=order, num_workers=num_workers, collate_fn=whole,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=torch.cuda.is_available(), worker_init_fn=leave_signals_to_the_main_process,
         )  # fmt: skip
         self.order = order
         self.taken = order.first_batch

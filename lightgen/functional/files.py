@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
+import platform
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,19 +14,55 @@ from typing import Any
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[Path]:
+def atomic(path: Path, durable: bool = False) -> Iterator[Path]:
     """A temporary path beside `path`, renamed to it when the block ends without an error; its folder is made.
 
-    The suffix stays, because image writers choose the format by it.
+    The file of before is there until the new one is whole. The suffix stays, because image writers choose the format
+    by it.
+
+    Args:
+        path: of the file.
+        durable: whether this holds for a machine that stops, too; it costs some ten milliseconds.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    sweep(path.parent.resolve())
+    temporary = path.with_name(f".{path.stem}.{_owner()}-{os.getpid()}{path.suffix}")
     try:
         yield temporary
+        if durable:
+            _sync(temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@functools.cache
+def sweep(folder: Path) -> None:
+    """Remove the temporary files that killed processes of this machine left in a folder, once in a process."""
+    pattern = re.compile(rf"\..+\.{re.escape(_owner())}-(\d+)(\.\w+)?")
+    for path in folder.iterdir():
+        if (match := pattern.fullmatch(path.name)) and not _is_alive(int(match[1])):
+            path.unlink(missing_ok=True)
+
+
+def _owner() -> str:
+    return f"lightgen-{platform.node()}"
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def save_json(value: Any, path: Path) -> None:
@@ -32,7 +71,7 @@ def save_json(value: Any, path: Path) -> None:
         temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 
 
-def save_text(text: str, path: Path) -> None:
-    """Write a text."""
-    with atomic(path) as temporary:
+def save_text(text: str, path: Path, durable: bool = False) -> None:
+    """Write a text; see `atomic`."""
+    with atomic(path, durable) as temporary:
         temporary.write_text(text, encoding="utf-8")

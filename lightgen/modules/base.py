@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import logging
+import math
 from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from lightning.pytorch import LightningModule
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
-from torchmetrics import MeanMetric
+from torch.optim import Optimizer
 
 from lightgen.checkpoint import KEY, pack
 from lightgen.migration import migrate
+from lightgen.modules.checkpoint_io import AtomicCheckpointIO
+from lightgen.modules.finite import FiniteGuard
+from lightgen.modules.means import Means
 from lightgen.modules.optim import OptimizerFactory, SchedulerFactory
 from lightgen.modules.precision import require_precision
 from lightgen.registry import Component
@@ -27,6 +32,7 @@ class TrainingModule(LightningModule, Component):
     Args:
         optimizer: called with the parameters to train.
         scheduler: called with the optimizer; advances every batch.
+        max_skipped: so many updates in a row with a loss or gradient that is not finite end the run.
     """
 
     kind: ClassVar[str] = "module"
@@ -39,11 +45,12 @@ class TrainingModule(LightningModule, Component):
     resolved_config: str | None = None
     """The YAML of the run, where there is one."""
 
-    def __init__(self, optimizer: OptimizerFactory, scheduler: SchedulerFactory | None) -> None:
+    def __init__(self, optimizer: OptimizerFactory, scheduler: SchedulerFactory | None, max_skipped: int) -> None:
         super().__init__()
         self.optimizer = optimizer
         self.scheduler = scheduler
-        self._means: dict[str, MeanMetric] = {}
+        self.guard = FiniteGuard(max_skipped)
+        self._means: Means | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # Weight averaging copies the module. The factories refer to the whole command line, down to the handles of
@@ -52,6 +59,8 @@ class TrainingModule(LightningModule, Component):
 
     def setup(self, stage: str) -> None:
         require_precision(self.trainer)
+        if type(self.trainer.strategy.checkpoint_io) is TorchCheckpointIO:
+            self.trainer.strategy.checkpoint_io = AtomicCheckpointIO()
 
     def on_fit_start(self) -> None:
         count = sum(p.numel() for p in self.trained_parameters())
@@ -61,24 +70,43 @@ class TrainingModule(LightningModule, Component):
         """What the optimizer is given."""
         return (p for p in self.parameters() if p.requires_grad)
 
+    def guarded_parameters(self) -> Iterable[Tensor]:
+        """Whose gradients must be finite in an update."""
+        return self.trained_parameters()
+
     def configure_optimizers(self) -> Any:
         optimizer = self.optimizer(self.trained_parameters())
+        require_finite_rate(optimizer)
         if self.scheduler is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.scheduler(optimizer), "interval": "step"}}
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """The update is made on all ranks, or on none.
+
+        Raises:
+            FloatingPointError: after `max_skipped` in a row that could not be made.
+        """
+        parameters = list(self.guarded_parameters())
+        if self.trainer.strategy.reduce_boolean_decision(self.guard.allows(parameters)):
+            self.guard.accept()
+        else:
+            self.guard.skip(parameters)
+        self.log("train/skipped", float(self.guard.skipped))
+        self.log("train/learning_rate", optimizer.param_groups[0]["lr"])
+
+    def on_train_end(self) -> None:
+        if self.guard.running_away:
+            self.guard.stop()
 
     def _batches_done(self) -> int:
         """The number of training batches before this one."""
         return int(self.trainer.fit_loop.epoch_loop.total_batch_idx)
 
     def add_to_mean(self, name: str, value: Tensor, num: int) -> None:
-        """Count a mean over `num` pictures towards the mean of the split, which is logged when the split is through.
-
-        Lightning's own means are wrong where ranks hold different numbers of pictures.
-        """
-        if name not in self._means:
-            self._means[name] = MeanMetric().to(self.device)
-        self._means[name].update(value, num)
+        """Count a mean over `num` pictures towards the mean of the split, which is logged when the split is through."""
+        self._means = self._means or Means(self.device)
+        self._means.add(name, value, num)
 
     @abstractmethod
     def evaluate(self, split: str, batch: Batch) -> None:
@@ -86,8 +114,13 @@ class TrainingModule(LightningModule, Component):
 
     def finish(self, split: str) -> None:
         """Log the scores of a split that is through."""
-        self.log_dict({name: mean.compute() for name, mean in self._means.items()}, prog_bar=True)
-        self._means.clear()
+        if self._means is None:
+            return
+        scores, lines = self._means.compute()
+        self.log_dict(scores, prog_bar=True)
+        for line in lines:
+            log.warning(line)
+        self._means = None
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self.evaluate("val", batch)
@@ -96,7 +129,9 @@ class TrainingModule(LightningModule, Component):
         self.evaluate("test", batch)
 
     def on_validation_epoch_end(self) -> None:
-        self.finish("val")
+        # An interruption sets the limit to 0; a part of the split has no scores.
+        if self.trainer.limit_val_batches:
+            self.finish("val")
 
     def on_test_epoch_end(self) -> None:
         self.finish("test")
@@ -113,3 +148,14 @@ class TrainingModule(LightningModule, Component):
         prefixes = tuple(f"{self.product}.{part}." for part in self.frozen)
         kept = {name: current[name] for name in current if name in constant or name.startswith(prefixes)}
         checkpoint["state_dict"] |= kept
+
+
+def require_finite_rate(optimizer: Optimizer) -> None:
+    """Refuse a learning rate that cannot train anything.
+
+    Raises:
+        ValueError: if it is NaN or infinite.
+    """
+    for group in optimizer.param_groups:
+        if not math.isfinite(group["lr"]):
+            raise ValueError(f"the optimizer's lr must be a finite number, not {float(group['lr'])}")

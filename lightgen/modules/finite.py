@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NoReturn
 
 import torch
 from torch import Tensor
@@ -40,6 +41,11 @@ class FiniteGuard:
         gradients = [p.grad for p in parameters if p.grad is not None]
         return self.finite and bool(torch.nn.utils.get_total_norm(gradients).isfinite())
 
+    @property
+    def running_away(self) -> bool:
+        """Whether it is the weights that are at fault: of a single update it may be the batch."""
+        return self.in_a_row > 1
+
     def accept(self) -> None:
         """The update is made."""
         self.in_a_row = 0
@@ -60,10 +66,18 @@ class FiniteGuard:
         self.in_a_row += 1
         self._forget()
         if self.in_a_row >= self.patience:
-            raise FloatingPointError(
-                f"{self.in_a_row} updates in a row had a loss or gradient that is not finite; "
-                "the last checkpoint holds the weights from before them"
-            )
+            self.stop()
+
+    def stop(self) -> NoReturn:
+        """End the run.
+
+        Raises:
+            FloatingPointError: in one line.
+        """
+        raise FloatingPointError(
+            f"training ran away: the last {self.in_a_row} updates had a loss or gradient that is not finite and were "
+            "not made, and no checkpoint was saved since; try a lower learning rate"
+        )
 
     def _forget(self) -> None:
         self.finite, self._before = True, []

@@ -42,6 +42,7 @@ class PriorModule(TrainingModule):
         scheduler: called with the optimizer; advances every batch.
         seed: of the corruption; the same seed repeats a training run to the bit.
         others: class and options of networks trained beside the first, by role, e.g. `critic`.
+        max_skipped: so many updates in a row with a loss or gradient that is not finite end the run.
 
     Raises:
         ValueError: if the tokenizer's checkpoint cannot be read, or parts do not fit each other.
@@ -62,8 +63,9 @@ class PriorModule(TrainingModule):
         scheduler: SchedulerFactory | None = None,
         seed: int = 0,
         others: dict[str, NetworkFactory] | None = None,
+        max_skipped: int = 20,
     ) -> None:
-        super().__init__(optimizer, scheduler)
+        super().__init__(optimizer, scheduler, max_skipped)
         coder: Tokenizer = load_tokenizer(tokenizer) if isinstance(tokenizer, str) else tokenizer
         made = process(coder.layout.vocab_size)
         others = others or {}
@@ -92,6 +94,7 @@ class PriorModule(TrainingModule):
             self.prior.process.observe(self._code_counts())
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        self.guard.remember(self.prior.process.buffers())
         ids_BN = self.ids(batch)
         first = self.global_rank * len(ids_BN)
         noise = Noise.of(self.seed, len(ids_BN), first, self.device).fold(self._batches_done())
@@ -99,6 +102,7 @@ class PriorModule(TrainingModule):
         if self.prior.network.conditioner is not None:
             condition = self.prior.network.conditioner.hide(condition, noise)
         output = self.prior.process.loss(conditioned(self.prior, condition), ids_BN, noise)
+        self.guard.see(output.loss)
         self.log("train/loss", output.loss.detach(), prog_bar=True)
         self.log_dict({f"train/{name}": value for name, value in output.metrics.items()})
         return output.loss

@@ -17,9 +17,8 @@ from lightgen.functional.random import Noise
 from lightgen.losses.adversarial import Adversarial
 from lightgen.losses.reconstruction import ReconstructionLoss
 from lightgen.metrics.health import Health, HealthFactory
-from lightgen.modules.base import TrainingModule
+from lightgen.modules.base import TrainingModule, require_finite_rate
 from lightgen.modules.discriminator_optimizer import DiscriminatorOptimizer
-from lightgen.modules.finite import FiniteGuard
 from lightgen.modules.optim import OptimizerFactory, SchedulerFactory
 from lightgen.quantizers.base import Quantizer
 from lightgen.registry import build, describe
@@ -71,7 +70,7 @@ class TokenizerModule(TrainingModule):
         max_skipped: int = 20,
         seed: int = 0,
     ) -> None:
-        super().__init__(optimizer, scheduler)
+        super().__init__(optimizer, scheduler, max_skipped)
         coder = load_vqgan(tokenizer) if isinstance(tokenizer, str) else tokenizer
         self.tokenizer = coder if quantizer is None else with_quantizer(coder, quantizer)
         self.reconstruction_loss = loss or ReconstructionLoss()
@@ -79,7 +78,6 @@ class TokenizerModule(TrainingModule):
         self.adversarial = adversarial
         self.discriminator_optimizer = discriminator_optimizer
         self.health = health(self.tokenizer.layout)
-        self.guard = FiniteGuard(max_skipped)
         self.seed = seed
         self.optimizer_d: DiscriminatorOptimizer | None = None
         self._optimizer_d_state: dict[str, Any] | None = None
@@ -113,6 +111,7 @@ class TokenizerModule(TrainingModule):
                 tensor.data.copy_(self.trainer.strategy.broadcast(tensor.data))
             make = self.discriminator_optimizer or self.optimizer
             optimizer = make(p for p in self.adversarial.parameters() if p.requires_grad)
+            require_finite_rate(optimizer)
             scheduler = None if self.scheduler is None else self.scheduler(optimizer)
             self.optimizer_d = DiscriminatorOptimizer(
                 optimizer, scheduler, self.adversarial.buffers(), self.trainer.strategy
@@ -120,6 +119,9 @@ class TokenizerModule(TrainingModule):
             if self._optimizer_d_state is not None:
                 self.optimizer_d.load_state_dict(self._optimizer_d_state)
         return super().configure_optimizers()
+
+    def guarded_parameters(self) -> Iterable[Tensor]:
+        return (p for part in self._parts() for p in part.parameters())
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         buffers = (buffer for part in self._parts() for buffer in part.buffers())
@@ -141,14 +143,9 @@ class TokenizerModule(TrainingModule):
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """The discriminator's update, just before the tokenizer's; neither is made if one would not be finite."""
-        parameters = [p for part in self._parts() for p in part.parameters()]
         if self.optimizer_d is not None:
             self.optimizer_d.gather()
-        if self.trainer.strategy.reduce_boolean_decision(self.guard.allows(parameters)):
-            self.guard.accept()
-        else:
-            self.guard.skip(parameters)
-        self.log("train/skipped", float(self.guard.skipped))
+        super().on_before_optimizer_step(optimizer)
         if self.optimizer_d is not None:
             self.clip_gradients(self.optimizer_d.optimizer)
             self.optimizer_d.step()

@@ -34,7 +34,8 @@ class FSQ(Quantizer):
 
     def quantize(self, latent: Tensor) -> Quantized:
         quantized, ids = self.implementation(latent)
-        return Quantized(quantized, ids.long(), latent.new_zeros(()))
+        # A latent that is not finite has an id, too.
+        return Quantized(quantized, ids.long().clamp(0, self.vocab_size - 1), latent.new_zeros(()))
 
     def embed(self, ids: Tensor) -> Tensor:
         latent: Tensor = self.implementation.indices_to_codes(ids)
