@@ -178,7 +178,7 @@ class Plan:
         total = 0
         for cell in self.share(shard):
             for what in (entry.measurement for entry in self.left(cell, rows)):
-                total += build(what.recipe).sampler.num_steps(self.num_tokens(cell.method)) * what.num_images
+                total += build(what.recipe, "recipe").sampler.num_steps(self.num_tokens(cell.method)) * what.num_images
         return total
 
     def missing(self, rows: list[Row]) -> int:

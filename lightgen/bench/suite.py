@@ -143,7 +143,7 @@ def recipes(method: Method) -> Iterator[Recipe]:
         parts = describe(method.recipe)
         for path, value in zip(method.grid, values, strict=True):
             _set(parts["arguments"], path, value)
-        yield build(parts)
+        yield build(parts, "recipe")
 
 
 def within(recipe: Recipe, budget: int, num_tokens: int) -> Recipe | None:
@@ -153,7 +153,7 @@ def within(recipe: Recipe, budget: int, num_tokens: int) -> Recipe | None:
         return recipe if most_evaluations(recipe, num_tokens) <= budget else None
     for steps in range(budget, 0, -1):
         arguments = {**sampler["arguments"], "steps": steps}
-        fitted = recipe.replace(sampler=build({**sampler, "arguments": arguments}))
+        fitted = recipe.replace(sampler=build({**sampler, "arguments": arguments}, "sampler"))
         if most_evaluations(fitted, num_tokens) <= budget:
             return fitted
     return None

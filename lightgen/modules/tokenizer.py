@@ -237,7 +237,7 @@ def with_quantizer(tokenizer: QuantizedAutoencoder, quantizer: Quantizer) -> Qua
                          f"not {quantizer.dim}")  # fmt: skip
     description = describe(tokenizer)
     description["arguments"]["quantizer"] = describe(quantizer)
-    changed: QuantizedAutoencoder = build(description)
+    changed: QuantizedAutoencoder = build(description, "tokenizer")
     changed.encoder.load_state_dict(tokenizer.encoder.state_dict())
     changed.decoder.load_state_dict(tokenizer.decoder.state_dict())
     return changed
