@@ -9,11 +9,13 @@ from typing import Any, ClassVar
 
 from lightning.pytorch import LightningModule
 from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import MeanMetric
 
 from lightgen.checkpoint import KEY, pack
 from lightgen.migration import migrate
-from lightgen.modules.optim import OptimizerFactory, SchedulerFactory
+from lightgen.modules.optim import OptimizerFactory, SchedulerFactory, WarmupCosine
 from lightgen.modules.precision import require_precision
 from lightgen.registry import Component
 from lightgen.types import Batch
@@ -65,7 +67,14 @@ class TrainingModule(LightningModule, Component):
         optimizer = self.optimizer(self.trained_parameters())
         if self.scheduler is None:
             return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.scheduler(optimizer), "interval": "step"}}
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.scheduled(optimizer), "interval": "step"}}
+
+    def scheduled(self, optimizer: Optimizer) -> LRScheduler | None:
+        """The schedule of an optimizer's learning rate, which ends with the training unless it says otherwise."""
+        scheduler = None if self.scheduler is None else self.scheduler(optimizer)
+        if isinstance(scheduler, WarmupCosine):
+            scheduler.follow(self.trainer.estimated_stepping_batches)
+        return scheduler
 
     def _batches_done(self) -> int:
         """The number of training batches before this one."""

@@ -113,9 +113,8 @@ class TokenizerModule(TrainingModule):
                 tensor.data.copy_(self.trainer.strategy.broadcast(tensor.data))
             make = self.discriminator_optimizer or self.optimizer
             optimizer = make(p for p in self.adversarial.parameters() if p.requires_grad)
-            scheduler = None if self.scheduler is None else self.scheduler(optimizer)
             self.optimizer_d = DiscriminatorOptimizer(
-                optimizer, scheduler, self.adversarial.buffers(), self.trainer.strategy
+                optimizer, self.scheduled(optimizer), self.adversarial.buffers(), self.trainer.strategy
             )
             if self._optimizer_d_state is not None:
                 self.optimizer_d.load_state_dict(self._optimizer_d_state)
