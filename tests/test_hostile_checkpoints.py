@@ -1,5 +1,6 @@
 """A checkpoint that somebody else made runs nothing and reaches nothing: neither by its parts nor by its config."""
 
+import itertools
 import sys
 from pathlib import Path
 
@@ -104,13 +105,35 @@ def test_a_checkpoint_holds_a_prior_or_a_tokenizer(untouched, prior_checkpoint, 
     ids=str,
 )
 def test_a_config_in_a_checkpoint_imports_nothing(untouched, runs, tmp_path, capsys, data):
-    for stage, option in (("tokenizer", "--tokenizer"), ("prior", "--tokenizer"), ("tokenizer", "--ckpt_path")):
+    commands = [("encode", "--tokenizer"), ("reconstruct", "--ckpt_path"), ("validate", "--ckpt_path")]
+    for stage, (command, option) in itertools.product(("tokenizer", "prior"), commands):
         config = yaml.safe_dump({"data": data})
         path = changed(runs / stage / "last.ckpt", tmp_path / "evil.ckpt", lambda e, c=config: e.update(config=c))
-        command = "encode" if option == "--tokenizer" else "reconstruct"
-        line = mistake(capsys, command, option, path, "--out", tmp_path / "out")
+        where = [] if command == "validate" else ["--out", tmp_path / "out"]
+        line = mistake(capsys, command, option, path, *where)
         assert "evil.ckpt" in line and "--data" in line
         assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        {"class_path": "ReconstructionLoss", "init_args": {"perceptual": {"class_path": "FeatureDistance", "init_args":
+                                                                          {"model": "hf-hub:evil/evil"}}}},
+        {"class_path": "ReconstructionLoss", "init_args": {"l1": {"class_path": "evilmod.Thing"}}},
+        {"class_path": "evilmod.Thing"},
+        "evilmod.Thing",
+    ],
+    ids=str,
+)  # fmt: skip
+def test_nor_does_the_loss_in_it(untouched, tokenizer_checkpoint, tmp_path, capsys, loss):
+    data = {"class_path": "SyntheticImages", "init_args": {"image_size": 16, "num_images": 40, "val_fraction": 0.2}}
+    config = yaml.safe_dump({"data": data, "model": {"init_args": {"loss": loss}}})
+    path = changed(tokenizer_checkpoint, tmp_path / "evil.ckpt", lambda entry: entry.update(config=config))
+    code = main(["validate", "--ckpt_path", path, "--trainer.enable_progress_bar", "false"])
+    error = capsys.readouterr().err
+    assert (code, "without its perceptual part" in error) == (0, True) if "hf-hub" in str(loss) else code == 2
+    assert code == 0 or "evil.ckpt" in error and "--model.loss" in error
 
 
 @pytest.mark.parametrize("config", ["[", "3", "data: {class_path: !!python/name:os.system }"])

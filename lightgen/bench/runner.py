@@ -76,7 +76,9 @@ class Runner:
         """The runner that a row of results came from."""
         what = row.measurement
         scores = build(list(row.scored_by), "score") or None
-        return cls(build(what.data, "data"), build(what.protocol, "protocol"), trainer, scores, what.batch_size, what.reference)
+        return cls(
+            build(what.data, "data"), build(what.protocol, "protocol"), trainer, scores, what.batch_size, what.reference
+        )
 
     @property
     def precision(self) -> str:

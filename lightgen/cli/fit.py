@@ -1,4 +1,4 @@
-"""`lightgen fit | validate | test`: Lightning's own command line, on lightgen's modules and data."""
+"""`lightgen fit`, and `validate | test` with a config: Lightning's own command line, on lightgen's modules and data."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from lightgen.callbacks.interrupt import StopOnInterrupt
 from lightgen.callbacks.step_progress import StepProgress
 from lightgen.checkpoint import read
 from lightgen.cli.configs import with_located_configs
+from lightgen.cli.following import fill_in
 from lightgen.cli.parser import Parser
 
 TRAINER_DEFAULTS: dict[str, Any] = {
@@ -44,6 +45,7 @@ class CLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         config = self.config[str(self.subcommand)]
+        fill_in(config["model"], config["data"])
         if self.subcommand == "fit":
             self.trainer_defaults["callbacks"].append(DataWait())
             if config["trainer"]["enable_progress_bar"] is not False:
@@ -56,11 +58,16 @@ class CLI(LightningCLI):
 
 def main(args: list[str]) -> int:
     """Run one of Lightning's subcommands, `args[0]`."""
+    return run(CLI, args, with_located_configs(args))
+
+
+def run(kind: type[CLI], args: list[str], options: list[str]) -> int:
+    """Run a subcommand with options that may be others than the arguments that it was called with."""
     # Alone here, so that a run under DDP, which starts this command again on each rank, does not depend on the caller.
     sys.argv = [sys.argv[0], *args]
     torch.set_float32_matmul_precision("high")
     interrupt = StopOnInterrupt()
-    make(CLI, with_located_configs(args), interrupt)
+    make(kind, options, interrupt)
     return 130 if interrupt.interrupted else 0
 
 

@@ -5,12 +5,15 @@ The config is that of whoever made the checkpoint, so nothing that it names is i
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import yaml
 
 from lightgen.checkpoint import KEY, read
 from lightgen.registry import components, kinds_of_arguments
+
+log = logging.getLogger(__name__)
 
 Description = dict[str, Any]
 """A component as plain data: see `lightgen.registry.describe`."""
@@ -22,18 +25,7 @@ def own_data(checkpoint: str) -> Description | None:
     Raises:
         ValueError: if the checkpoint cannot be read, or names what is not among the components that are installed.
     """
-    text = read(checkpoint)[KEY].get("config")
-    try:
-        config = yaml.safe_load(text) if text else {}
-        data: Description | None = _described(config.get("data"), "data")
-        if data is not None and "kind" not in data:
-            raise ValueError("it names no class")
-    except (ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
-        raise ValueError(
-            f"the config in {checkpoint} does not say what data it was trained on ({' '.join(str(error).split())}); "
-            "name them with --data"
-        ) from None
-    return data
+    return _part(checkpoint, "data")
 
 
 def own_pictures(checkpoint: str) -> Description | None:
@@ -47,6 +39,43 @@ def own_pictures(checkpoint: str) -> Description | None:
         pictures: Description | None = data["arguments"].get("data")
         return pictures
     return data
+
+
+def own_loss(checkpoint: str) -> Description | None:
+    """What a tokenizer's reconstructions were compared by, but for networks, which a stranger may have chosen.
+
+    Raises:
+        ValueError: as `own_data`.
+    """
+    loss = _part(checkpoint, "model", "init_args", "loss")
+    if loss is not None and loss["arguments"].get("perceptual") is not None:
+        log.warning(
+            "the loss is scored without its perceptual part; --config, with the config of the training, has all"
+        )
+        loss["arguments"]["perceptual"] = None
+    return loss
+
+
+def title(data: Description) -> str:
+    """What people call it: see `ImageData.title`."""
+    where = data["arguments"].get("root") or data["arguments"].get("path")
+    return data["name"] + (f" {where}" if where else "")
+
+
+def _part(checkpoint: str, *path: str) -> Description | None:
+    """A component in the config of the run, at a path that ends with its kind; None where there is none."""
+    try:
+        value = yaml.safe_load(read(checkpoint)[KEY].get("config") or "{}")
+        for name in path:
+            value = (value or {}).get(name)
+        part: Description | None = _described(value, path[-1])
+        if part is not None and "kind" not in part:
+            raise ValueError("it names no class")
+    except (ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
+        option = ".".join(name for name in path if name != "init_args")
+        reason = " ".join(str(error).split())
+        raise ValueError(f"the config in {checkpoint} does not say the {path[-1]} ({reason}); use --{option}") from None
+    return part
 
 
 def _described(value: Any, *kinds: str) -> Any:
