@@ -28,6 +28,9 @@ from lightgen.registry import Component, build, describe
 KEY = "lightgen"
 """Where a checkpoint says what it holds."""
 
+KINDS = ("prior", "tokenizer")
+"""What it may hold."""
+
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 """The files of a folder."""
 
@@ -191,7 +194,9 @@ def load(path: str | Path, kind: str | None = None) -> Any:
 def _assemble(contents: dict[str, Any], path: str | Path) -> Any:
     entry = contents[KEY]
     try:
-        component = build(entry["component"])
+        component = build(entry["component"], *KINDS)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     except TypeError as error:
         raise ValueError(
             f"{path} does not fit this version of lightgen: {' '.join(str(error).split())[:200]}"

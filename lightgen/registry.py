@@ -15,6 +15,7 @@ import functools
 import importlib
 import inspect
 import pkgutil
+import typing
 from abc import ABC
 from collections.abc import Iterator
 from importlib.metadata import entry_points
@@ -158,20 +159,48 @@ def describe(value: Any) -> Any:
     return value
 
 
-def build(description: Any) -> Any:
-    """The inverse of `describe`; only registered components are ever instantiated.
+def build(description: Any, *kinds: str) -> Any:
+    """The inverse of `describe`; only registered components are ever instantiated, and each where its kind belongs.
+
+    Args:
+        description: plain data, which may come from a file that somebody else wrote.
+        kinds: those that components may be of, outside of all others; within a component, an argument takes the kinds
+            that its annotation names.
 
     Raises:
-        ValueError: if a component is not installed here.
+        ValueError: if a component is not installed here, or is of a kind that does not belong where it stands.
     """
     if isinstance(description, dict):
         if description.keys() == {"kind", "name", "arguments"}:
-            cls = find(description["kind"], description["name"])
-            return cls(**{name: build(value) for name, value in description["arguments"].items()})
-        return {key: build(value) for key, value in description.items()}
+            kind, name, arguments = (description[key] for key in ("kind", "name", "arguments"))
+            if kind not in kinds:
+                raise ValueError(f"the {kind} {name} stands where {' or '.join(kinds) or 'no component'} belongs")
+            cls = find(kind, name)
+            places = kinds_of_arguments(cls)
+            return cls(**{name: build(value, *places.get(name, ())) for name, value in arguments.items()})
+        return {key: build(value, *kinds) for key, value in description.items()}
     if isinstance(description, list):
-        return tuple(build(item) for item in description)
+        return tuple(build(item, *kinds) for item in description)
     return description
+
+
+@functools.cache
+def kinds_of_arguments(cls: type[Component]) -> dict[str, tuple[str, ...]]:
+    """The kinds of components that each argument of a component's constructor takes, by its annotation."""
+    found: dict[str, tuple[str, ...]] = {}
+    # A constructor with `**kwargs` hands them on to that of the next class.
+    for base in cls.__mro__:
+        if issubclass(base, Component) and "__init__" in vars(base):
+            hints = typing.get_type_hints(cls if dataclasses.is_dataclass(base) else base.__init__)
+            found = {name: _kinds(hint) for name, hint in hints.items()} | found
+    return found
+
+
+def _kinds(hint: Any) -> tuple[str, ...]:
+    """The kinds of the component classes in an annotation."""
+    if isinstance(hint, type) and issubclass(hint, Component):
+        return (hint.kind,) if hasattr(hint, "kind") else ()
+    return tuple(kind for part in typing.get_args(hint) for kind in _kinds(part))
 
 
 def _subclasses(base: type[Component]) -> list[type[Component]]:

@@ -114,7 +114,7 @@ def test_mistakes_on_the_command_line(cache, runs, capsys, tmp_path):
     changed = torch.load(tokenizer, weights_only=True)
     next(t for t in changed["state_dict"].values() if t.is_floating_point()).add_(1)
     torch.save(changed, other)
-    assert "was made with tokenizer" in mistake(capsys, [*prior, str(other), "--data.cache", str(cache)])
+    assert "was made by another tokenizer" in mistake(capsys, [*prior, str(other), "--data.cache", str(cache)])
     encoding = ["encode", "--out", str(tmp_path / "out"), "--tokenizer"]
     assert "no checkpoint at none.ckpt" in mistake(capsys, [*encoding, "none.ckpt"])
     assert "no device cuda:99" in mistake(capsys, [*encoding, tokenizer, "--device", "cuda:99"])
@@ -125,7 +125,7 @@ def test_mistakes_on_the_command_line(cache, runs, capsys, tmp_path):
 def test_a_run_does_not_go_on_with_the_ids_of_another_tokenizer(cache):
     data = CachedTokens(str(cache))
     data.load_state_dict(data.state_dict())
-    with pytest.raises(ValueError, match=r"made with tokenizer \w+, not 0123456789abcdef"):
+    with pytest.raises(ValueError, match="made by another tokenizer"):
         data.load_state_dict({"tokenizer": "0123456789abcdef"})
 
 

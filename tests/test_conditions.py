@@ -156,7 +156,7 @@ def test_vectors_stand_in_for_ids_and_cells_are_told_one_by_one(kind):
 @pytest.mark.parametrize("adaptive", [False, True])
 @pytest.mark.parametrize("conditioner", [ClassLabel(3), Words(), Places(), Mixed([ClassLabel(3), Words(), Places()])])
 def test_a_reader_with_a_cache_sees_the_condition_as_the_network_does(conditioner, adaptive):
-    made, ids = network("causal", build(describe(conditioner)), adaptive=adaptive), ids_of(3)
+    made, ids = network("causal", build(describe(conditioner), "conditioner"), adaptive=adaptive), ids_of(3)
     given = {"label": torch.tensor([0, 2, 1]), "words": words_of(3), "places": torch.arange(24).view(3, 8) % 3}
     context = made.context(Condition(given).keep(conditioner.names), 3)
     reader, whole = made.reader(3, context), made(ids, None, context)

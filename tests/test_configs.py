@@ -88,7 +88,7 @@ def test_prior(config, world):
     tokenizer = text["model"]["init_args"]["tokenizer"]
     if not str(tokenizer).startswith(zoo.PREFIX):
         options |= pictures(config, world)
-    if text["data"]["class_path"] == "ImageFolder" and text["model"]["init_args"]["conditioner"]:
+    if text["data"]["init_args"].get("labels"):
         options["model.conditioner.num_classes"] = 2
     if isinstance(tokenizer, str) and not tokenizer.startswith(zoo.PREFIX):
         stage_one = Path(tokenizer).parent.name + ".yaml"

@@ -1,6 +1,7 @@
 """Data: where pictures come from, how they are split, ordered and resized, and what happens to bad ones."""
 
 import gzip
+import os
 import pickle
 import shutil
 import zipfile
@@ -14,9 +15,11 @@ from PIL import Image
 
 from lightgen.data import Emoji, HuggingFaceImages, IDXImages, ImageFolder, SyntheticImages, loader
 from lightgen.data.base import SPLITS
+from lightgen.data.encode import encode
 from lightgen.data.loader import TrainLoader
 from lightgen.data.order import TrainOrder
 from lightgen.data.pictures import to_tensor
+from lightgen.tokenizers import PixelTokenizer
 from lightgen.types import to_uint8, to_unit
 
 
@@ -83,7 +86,7 @@ def test_the_limit_of_corrupt_pictures_is_that_of_the_whole_set(tmp_path):
     assert 0 < len(rows) < 100
     broken = root / f"{data.collection.identities[rows[0]]}.png"
     broken.write_bytes(broken.read_bytes()[:60])
-    with pytest.warns(UserWarning, match="corrupt picture skipped"):
+    with pytest.warns(UserWarning, match="1 of 200 pictures are corrupt"):
         assert data.dataset("val").images().shape[0] == len(rows)
 
 
@@ -95,11 +98,11 @@ def test_what_is_corrupt_in_other_ways_is_skipped_too(tmp_path, monkeypatch):
         info = file.getinfo("cats/001.png")
     content[info.header_offset + 30 + len("cats/001.png") + 60] ^= 255
     archive.write_bytes(content)
-    with pytest.warns(UserWarning, match="corrupt picture skipped: cats/001.png"):
+    with pytest.warns(UserWarning, match=r"1 of 300 .* left out: .*/pictures.zip/cats/001.png"):
         assert len(ImageFolder(str(archive), image_size=16).dataset("train").images()) > 200
     picture(0, (100, 100)).save(root / "cats" / "003.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4000)
-    with pytest.warns(UserWarning, match="corrupt picture skipped: cats/003.png"):
+    with pytest.warns(UserWarning, match="left out: .*cats/003.png"):
         assert len(ImageFolder(str(root), image_size=16).dataset("train").images()) > 200
 
 
@@ -120,7 +123,7 @@ def test_a_corrupt_picture_is_replaced_by_one_of_its_class(tmp_path):
     last_cat = root / "cats" / "199.png"
     last_cat.write_bytes(last_cat.read_bytes()[:60])
     pictures = ImageFolder(str(root), image_size=16, labels=True, val_fraction=0, test_fraction=0).dataset("train")
-    with pytest.warns(UserWarning, match="corrupt picture skipped: cats/199"):
+    with pytest.warns(UserWarning, match="left out: .*cats/199.png"):
         found = pictures[99]
     assert found["condition"]["label"] == pictures[0]["condition"]["label"] == 0
     assert torch.equal(found["image"], pictures[0]["image"])
@@ -214,14 +217,75 @@ def test_corrupt_files_are_named_skipped_and_refused_when_many(tmp_path):
     cut = tmp_path / "cats" / "003.png"
     cut.write_bytes(cut.read_bytes()[:-60])
     data = ImageFolder(str(tmp_path), image_size=16, val_fraction=0.0, test_fraction=0.0)
-    with pytest.warns(UserWarning, match="corrupt picture skipped: cats/001.png"):
+    with pytest.warns(UserWarning, match=r"1 of 300 .* left out: .*cats/001.png"):
         assert len(data.dataset("train")) == 299
-    with pytest.warns(UserWarning, match="corrupt picture skipped: cats/003"):
+    with pytest.warns(UserWarning, match=r"1 of 299 .* left out: .*cats/003.png \(.+\)"):
         assert data.dataset("train").images().shape == (299, 3, 16, 16)
     for i in range(5, 15, 2):
         (tmp_path / "cats" / f"{i:03d}.png").write_bytes(b"")
-    with pytest.warns(UserWarning), pytest.raises(ValueError, match="more than 1 %"):
+    with pytest.raises(ValueError, match="6 of 300 pictures are corrupt, more than 1 %: .*cats/001.png"):
         ImageFolder(str(tmp_path), image_size=16).dataset("train")
+
+
+@pytest.mark.parametrize("broken", [(b"av01Color", b"xv01Color"), (b"mdat", None)], ids=["header", "content"])
+def test_a_damaged_avif_under_another_name_is_left_out(tmp_path, broken):
+    """Of its two kinds of damage, Pillow finds one when the file is opened and one when it is read."""
+    folder(tmp_path, 200)
+    path = tmp_path / "cats" / "001.png"
+    picture(0).save(path.with_suffix(".avif"))
+    content, (mark, other) = path.with_suffix(".avif").read_bytes(), broken
+    at = content.index(mark) + len(mark)
+    path.write_bytes(content.replace(mark, other) if other else content[:at] + bytes(len(content) - at))
+    with pytest.raises(RuntimeError):
+        Image.open(path).load()
+    with pytest.warns(UserWarning, match=r"1 of 200 pictures are corrupt and left out: .*/cats/001.png"):
+        ImageFolder(str(tmp_path), image_size=16, val_fraction=0.0, test_fraction=0.0).dataset("train").images()
+
+
+def test_damage_is_told_in_one_line(tmp_path, recwarn):
+    folder(tmp_path, 1200)
+    for i in range(1, 9, 2):
+        (tmp_path / "cats" / f"{i:03d}.png").write_bytes(b"")
+    for i in range(11, 23, 2):
+        path = tmp_path / "cats" / f"{i:03d}.png"
+        path.write_bytes(path.read_bytes()[:60])
+    data = ImageFolder(str(tmp_path), image_size=16, val_fraction=0.0, test_fraction=0.0)
+    data.dataset("train").images()
+    header, content = (text for text in map(str, (w.message for w in recwarn)) if "pictures are corrupt" in text)
+    names = ", ".join(str(tmp_path / "cats" / f"00{i}.png") for i in (1, 3, 5))
+    assert header == f"4 of 1200 pictures are corrupt and left out: {names} ..."
+    assert content.startswith(f"1 of 1196 pictures are corrupt and left out: {tmp_path}/cats/011.png (")
+
+
+def test_a_file_name_that_is_no_text_is_read(tmp_path):
+    folder(tmp_path, 40)
+    odd = os.fsencode(tmp_path) + b"/cats/caf\xe9.png"
+    os.rename(tmp_path / "cats" / "001.png", odd)
+    data = ImageFolder(str(tmp_path), image_size=16, labels=True, val_fraction=0.0, test_fraction=0.0)
+    assert len(data.dataset("train").images()) == 40 and data.fingerprint
+    cache = encode(tmp_path / "cache", PixelTokenizer(16), ImageFolder(str(tmp_path), channels=1, image_size=16))
+    assert sum(any("caf" in name for name in cache.names(split)) for split in SPLITS) == 1
+
+
+def test_links_to_folders_are_followed_once(tmp_path):
+    elsewhere = folder(tmp_path / "elsewhere", 20)
+    root = tmp_path / "root"
+    shutil.copytree(elsewhere / "dogs", root / "dogs")
+    alone = ImageFolder(str(root), image_size=16).fingerprint
+    (root / "dogs" / "loop").symlink_to(root)
+    (root / "dogs" / "up").symlink_to("..")
+    (root / "dogs" / "above").symlink_to(tmp_path)
+    (root / "again").symlink_to(root / "dogs")
+    (root / "nowhere").symlink_to(tmp_path / "nothing")
+    assert ImageFolder(str(root), image_size=16).fingerprint == alone
+    (root / "cats").symlink_to(elsewhere / "cats")
+    (elsewhere / "cats" / "back").symlink_to(elsewhere / "cats")
+    (elsewhere / "cats" / "to dogs").symlink_to(root / "dogs")
+    data = ImageFolder(str(root), image_size=16, labels=True, val_fraction=0.0, test_fraction=0.0)
+    assert len(data.dataset("train").images()) == 20 and data.class_names == ["cats", "dogs"]
+    linked = tmp_path / "linked"
+    linked.symlink_to(root)
+    assert ImageFolder(str(linked), image_size=16).collection.identities == data.collection.identities
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "text"])

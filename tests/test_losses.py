@@ -51,6 +51,16 @@ def test_warmup_cosine():
     assert rates[:5] == pytest.approx([0.4, 0.8, 1.2, 1.6, 2.0])
     assert rates[8] == pytest.approx(2.0 * (0.1 + 0.9 / 2))
     assert rates[12:] == pytest.approx([0.2] * 4)
+    follows = WarmupCosine(optimizer, warmup_steps=4, final_fraction=0.1)
+    follows.follow(12)
+    for step in range(16):
+        assert follows.get_last_lr()[0] == pytest.approx(rates[step])
+        follows.step()
+    schedule.follow(100)
+    assert schedule.total_steps == 12 and "total_steps" not in schedule.state_dict()
+    short = WarmupCosine(optimizer, warmup_steps=4)
+    short.follow(2)
+    assert [short.lr_lambdas[0](step) for step in (0, 4, 9)] == pytest.approx([0.2, 1.0, 0.0])
     with pytest.raises(ValueError, match="above warmup_steps"):
         WarmupCosine(optimizer, 5, 5)
     with pytest.raises(ValueError, match="final_fraction must be in \\[0, 1\\], not 5"):

@@ -112,7 +112,7 @@ def test_adm_compares_with_statistics_of_the_whole_split(monkeypatch: pytest.Mon
 
 
 def test_custom_protocols() -> None:
-    rebuilt = build(describe(Custom(Offline().features, k=5, ball="open")))
+    rebuilt = build(describe(Custom(Offline().features, k=5, ball="open")), "protocol")
     assert (rebuilt.k, rebuilt.ball, rebuilt.features.name) == (5, "open", "efficientnet-lite0")
     with pytest.raises(ValueError, match="k must be at least 1, not 0"):
         Custom(_Means(), k=0)

@@ -55,6 +55,6 @@ def _recipe(data: dict[str, Any]) -> dict[str, Any]:
     Warps of None were the prior's own: no recipe of today is equal to that, so such a row is measured again.
     """
     made: dict[str, Any] = describe(
-        build(from_0_1(component("recipe", "Recipe", **{name: data[name] for name in PARTS})))
+        build(from_0_1(component("recipe", "Recipe", **{name: data[name] for name in PARTS})), "recipe")
     )
     return made

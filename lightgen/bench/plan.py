@@ -10,6 +10,7 @@ from typing import Any
 
 from lightgen.bench.baselines import BASELINES
 from lightgen.bench.measurement import Measurement
+from lightgen.bench.priors import warn_of_other_pictures
 from lightgen.bench.results import front
 from lightgen.bench.rows import Identity, Key, Place, Role, Row, Rows
 from lightgen.bench.runner import Runner
@@ -57,6 +58,7 @@ class Plan:
 
     def __init__(self, suite: Suite, runner: Runner) -> None:
         self.suite, self.runner = suite, runner
+        warn_of_other_pictures(suite.priors, suite.data)
         self.num_images = suite.num_images or runner.evaluator.num_real
         self.tuning_images = suite.tuning_images or self.num_images
         suite.protocol.check(None if suite.protocol.whole_split else runner.evaluator.num_real, self.num_images)
@@ -178,7 +180,7 @@ class Plan:
         total = 0
         for cell in self.share(shard):
             for what in (entry.measurement for entry in self.left(cell, rows)):
-                total += build(what.recipe).sampler.num_steps(self.num_tokens(cell.method)) * what.num_images
+                total += build(what.recipe, "recipe").sampler.num_steps(self.num_tokens(cell.method)) * what.num_images
         return total
 
     def missing(self, rows: list[Row]) -> int:

@@ -75,8 +75,10 @@ class Runner:
     def again(cls, row: Row, trainer: Trainer) -> Runner:
         """The runner that a row of results came from."""
         what = row.measurement
-        scores = build(list(row.scored_by)) or None
-        return cls(build(what.data), build(what.protocol), trainer, scores, what.batch_size, what.reference)
+        scores = build(list(row.scored_by), "score") or None
+        return cls(
+            build(what.data, "data"), build(what.protocol, "protocol"), trainer, scores, what.batch_size, what.reference
+        )
 
     @property
     def precision(self) -> str:
@@ -128,7 +130,7 @@ class Runner:
     def _generated(self, what: Measurement, on_step: OnStep | None) -> Generated:
         prior = self.priors[what.prior]
         if what.source == "sampler":
-            return self.generator(prior, build(what.recipe), what.seed, what.num_images, on_step)
+            return self.generator(prior, build(what.recipe, "recipe"), what.seed, what.num_images, on_step)
         train = self.evaluator.data.dataset("train")
         images = baseline(what.source, prior, train, what.seed, what.num_images)
         return Generated(self.evaluator.features(images), images[:SHOWN])

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from lightgen.bench.priors import common_pictures
 from lightgen.data.base import ImageData
 from lightgen.guidance.base import Guidance
 from lightgen.metrics.protocols import EvaluationProtocol
@@ -50,9 +51,9 @@ class Suite:
     Args:
         priors: checkpoints by name.
         methods: what is compared, by name.
-        data: the pictures that are the reference.
         protocol: how pictures are compared.
         evaluations: the budgets.
+        data: the pictures that are the reference; None takes those that the priors were trained on.
         num_images: for each reporting seed; None takes as many as there are reference pictures.
         seeds: of the pictures that are reported, at least two.
         tuning_images: for each tuning seed and setting; None takes `num_images`.
@@ -73,9 +74,9 @@ class Suite:
         self,
         priors: dict[str, str],
         methods: dict[str, Method],
-        data: ImageData,
         protocol: EvaluationProtocol,
         evaluations: list[int],
+        data: ImageData | None = None,
         num_images: int | None = None,
         seeds: tuple[int, ...] = (0, 1, 2),
         tuning_images: int | None = None,
@@ -85,7 +86,8 @@ class Suite:
         reference: str | None = None,
         batch_size: int = 64,
     ) -> None:
-        self.priors, self.methods, self.data, self.protocol = priors, methods, data, protocol
+        self.data = common_pictures(priors) if data is None else data
+        self.priors, self.methods, self.protocol = priors, methods, protocol
         self.evaluations, self.num_images, self.seeds = evaluations, num_images, tuple(seeds)
         self.tuning_images, self.tuning_seeds = tuning_images or num_images, tuple(tuning_seeds)
         self.scores, self.tune_by, self.reference, self.batch_size = checked(scores), tune_by, reference, batch_size
@@ -152,7 +154,7 @@ def recipes(method: Method) -> Iterator[Recipe]:
         for path, value in zip(method.grid, values, strict=True):
             _set(parts["arguments"], path, value)
         try:
-            recipe: Recipe = build(parts)
+            recipe: Recipe = build(parts, "recipe")
         except TypeError:
             chosen = ", ".join(f"{path} {value!r}" for path, value in zip(method.grid, values, strict=True))
             raise ValueError(f"a grid has a value of the wrong type among {chosen}") from None
@@ -166,7 +168,7 @@ def within(recipe: Recipe, budget: int, num_tokens: int) -> Recipe | None:
         return recipe if most_evaluations(recipe, num_tokens) <= budget else None
     for steps in range(budget, 0, -1):
         arguments = {**sampler["arguments"], "steps": steps}
-        fitted = recipe.replace(sampler=build({**sampler, "arguments": arguments}))
+        fitted = recipe.replace(sampler=build({**sampler, "arguments": arguments}, "sampler"))
         if most_evaluations(fitted, num_tokens) <= budget:
             return fitted
     return None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 COMMANDS = {
     "fit": ("fit", "train a tokenizer or a prior from YAML; resumes with --ckpt_path"),
-    "validate": ("fit", "score a checkpoint on the validation split"),
-    "test": ("fit", "score a checkpoint on the test split"),
+    "validate": ("validate", "score a checkpoint on the validation split"),
+    "test": ("validate", "score a checkpoint on the test split"),
     "encode": ("encode", "the ids of pictures in a token cache, to train priors on; resumes, and shares the work"),
     "sample": ("sample", "make pictures from a prior's checkpoint, with any sampler that fits it"),
     "inpaint": ("inpaint", "fill the masked part of a picture, or continue it on a larger canvas"),

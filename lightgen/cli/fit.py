@@ -1,4 +1,4 @@
-"""`lightgen fit | validate | test`: Lightning's own command line, on lightgen's modules and data."""
+"""`lightgen fit`, and `validate | test` with a config: Lightning's own command line, on lightgen's modules and data."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from lightgen.callbacks.run_folder import RunFolder
 from lightgen.callbacks.step_progress import StepProgress
 from lightgen.checkpoint import read
 from lightgen.cli.configs import with_located_configs
+from lightgen.cli.following import fill_in
 from lightgen.cli.parser import Parser
 from lightgen.functional.files import save_text
 
@@ -51,6 +52,7 @@ class CLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         config = self.config[str(self.subcommand)]
+        fill_in(config["model"], config["data"])
         if self.subcommand == "fit":
             callbacks = self.trainer_defaults["callbacks"]
             for callback in callbacks:
@@ -86,12 +88,17 @@ def main(args: list[str]) -> int:
     Raises:
         KeyboardInterrupt: if it was interrupted; says how to go on.
     """
+    return run(CLI, args, with_located_configs(args))
+
+
+def run(kind: type[CLI], args: list[str], options: list[str]) -> int:
+    """Run a subcommand with options that may be others than the arguments that it was called with; see `main`."""
     # Alone here, so that a run under DDP, which starts this command again on each rank, does not depend on the caller.
     sys.argv = [sys.argv[0], *args]
     torch.set_float32_matmul_precision("high")
     interrupt, folder = StopOnInterrupt(), RunFolder()
     try:
-        trainer = make(CLI, with_located_configs(args), interrupt, folder).trainer
+        trainer = make(kind, options, interrupt, folder).trainer
     except (KeyboardInterrupt, SystemExit) as stop:
         if isinstance(stop, KeyboardInterrupt) or isinstance(stop.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt(_interrupted(folder)) from None

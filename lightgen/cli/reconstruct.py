@@ -6,15 +6,16 @@ import math
 from typing import Any
 
 import torch
-import yaml
 
 from lightgen.checkpoint import KEY, fingerprint, load, read
 from lightgen.cli import picture_folder
 from lightgen.cli.configs import with_located_configs
 from lightgen.cli.overrides import Overrides
 from lightgen.cli.parser import Parser
+from lightgen.cli.picture_run import as_config
 from lightgen.cli.progress import progress_bar
 from lightgen.data.base import ImageData, Split
+from lightgen.data.own import own_pictures
 from lightgen.figures import save_png, side_by_side
 from lightgen.functional.files import save_json
 from lightgen.metrics.health import Health
@@ -49,24 +50,21 @@ def main(args: list[str]) -> int:
     return 0
 
 
-def own_data(path: str) -> dict[str, Any] | None:
-    """The pictures that a checkpoint was trained on, as its config describes them."""
-    config = read(path)[KEY]["config"]
-    data: dict[str, Any] | None = yaml.safe_load(config)["data"] if config else None
-    if data and "data" in data.get("init_args", {}):
-        data = data["init_args"]["data"]
-    return data
-
-
 def made_data(checkpoint: str, overrides: Overrides) -> ImageData:
     """The pictures that were chosen: those that the checkpoint was trained on, with what a command line changes.
 
     Raises:
         ValueError: if there are none, because the checkpoint has none either.
     """
-    parts = overrides.applied({"data": own_data(checkpoint)})
+    try:
+        own = as_config(own_pictures(checkpoint))
+    except ValueError:
+        if not any(path == "data" for path, _ in overrides.changes):
+            raise
+        own = None
+    parts = overrides.applied({"data": own})
     if parts["data"] is None:
-        raise ValueError("the checkpoint does not say what pictures it was trained on; name them with --data")
+        raise ValueError(f"{checkpoint} does not say what pictures it was trained on; name them with --data")
     made = Parser()
     made.add_subclass_arguments(ImageData, "data")
     data: ImageData = made.instantiate_classes(made.parse_object(parts)).data

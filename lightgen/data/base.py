@@ -7,7 +7,7 @@ import json
 import logging
 import os
 from abc import abstractmethod
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
@@ -24,6 +24,8 @@ from lightgen.types import Batch
 log = logging.getLogger(__name__)
 
 Split = Literal["train", "val", "test"]
+KEPT_BYTES = 1 << 30
+"""Data sets whose pictures take no more are decoded once."""
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
@@ -45,8 +47,6 @@ class ImageData(LightningDataModule, Component):
     """
 
     kind: ClassVar[str] = "data"
-    in_memory: ClassVar[bool] = False
-    """Whether decoded pictures are kept: for data sets that fit."""
 
     def __init__(
         self,
@@ -105,10 +105,23 @@ class ImageData(LightningDataModule, Component):
         return list(self.collection.class_names)
 
     @property
+    def title(self) -> str:
+        """What people call it: its class, and where the pictures are."""
+        where = getattr(self, "root", None) or getattr(self, "path", None)
+        return type(self).__name__ + (f" {where}" if where else "")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """How the pictures are resized and split."""
+        return {
+            "image_size": list(self.image_size), "channels": self.channels, "resize": self.resize,
+            "val_fraction": self.val_fraction, "test_fraction": self.test_fraction, "seed": self.seed,
+        }  # fmt: skip
+
+    @property
     def fingerprint(self) -> str:
         """Sixteen hex digits that name the pictures, their split and how they are resized."""
-        how = [self.image_size, self.channels, self.resize, self.val_fraction, self.test_fraction, self.seed]
-        what = [how, sorted(self.collection.identities), self.collection.contents()]
+        what = [list(self.options.values()), sorted(self.collection.identities), self.collection.contents()]
         digest = hashlib.sha256(json.dumps(what).encode())
         return digest.hexdigest()[:16]
 
@@ -151,7 +164,10 @@ class ImageData(LightningDataModule, Component):
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
     def _pictures(self, rows: list[int]) -> Pictures:
-        return Pictures(self.collection, rows, self.image_size, self.channels, self.resize, self.in_memory)
+        size = len(self.collection.identities) * self.channels * self.image_size[0] * self.image_size[1]
+        # The processes of a loader end with the epoch, and what they keep with them.
+        keep = self.num_workers == 0 and size <= KEPT_BYTES
+        return Pictures(self.collection, rows, self.image_size, self.channels, self.resize, keep)
 
 
 def num_cores() -> int:

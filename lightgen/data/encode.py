@@ -104,6 +104,7 @@ def describe_cache(tokenizer: Tokenizer, data: ImageData, num_crops: int) -> Hea
         },
         class_names=data.class_names,
         rows=ROWS,
+        origin={"title": data.title, **data.options},
     )
 
 

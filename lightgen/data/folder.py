@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import warnings
 import zipfile
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, ClassVar
@@ -15,7 +15,7 @@ from PIL import Image
 
 from lightgen.data.base import ImageData
 from lightgen.data.collection import Collection
-from lightgen.data.pictures import UNREADABLE, refuse_corrupt
+from lightgen.data.pictures import UNREADABLE, refuse_corrupt, warn_of_corrupt
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp"))
 
@@ -23,7 +23,7 @@ SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp"))
 class ImageFolder(ImageData):
     """JPEG, PNG and WebP files of any folder, nested or flat, or of a .zip; hidden ones are left out.
 
-    The fingerprint knows names and sizes of the files, so that none of them has to be read for it.
+    Links are followed, but each folder is looked into once. The fingerprint knows names and sizes of the files, so that none of them has to be read for it.
 
     Args:
         root: the folder or .zip.
@@ -56,7 +56,7 @@ class _Files:
         self.root = root
 
     def names(self) -> list[str]:
-        return [p.relative_to(self.root).as_posix() for p in self.root.rglob("*") if p.is_file()]
+        return [path.relative_to(self.root).as_posix() for path in _files_under(self.root)]
 
     def read(self, name: str) -> IO[bytes]:
         return (self.root / name).open("rb")
@@ -64,6 +64,24 @@ class _Files:
     def size(self, name: str) -> int:
         """Bytes."""
         return (self.root / name).stat().st_size
+
+
+def _files_under(root: Path) -> Iterator[Path]:
+    """The files in a folder and those below it; linked folders come last, without those that were there already."""
+    seen: set[str] = set()
+    tops = [root]
+    # The list grows while links are found.
+    for top in tops:
+        if top != root and root.resolve().is_relative_to(top.resolve()):
+            continue
+        for folder, folders, files in os.walk(top):
+            if os.path.realpath(folder) in seen:
+                folders.clear()
+                continue
+            seen.add(os.path.realpath(folder))
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            tops += [Path(folder, name) for name in folders if os.path.islink(os.path.join(folder, name))]
+            yield from (path for path in (Path(folder, name) for name in files) if path.is_file())
 
 
 class _Zip(_Files):
@@ -100,12 +118,11 @@ class _Folder(Collection):
         names = sorted(name for name in files.names() if _is_picture(PurePosixPath(name)))
         if not names:
             raise ValueError(f"no JPEG, PNG or WebP files in {files.root}")
-        corrupt = [name for name in names if not self._has_header(name)]
-        for name in corrupt:
-            warnings.warn(f"corrupt picture skipped: {name}", stacklevel=2)
-        refuse_corrupt(corrupt, len(names))
-        skipped = set(corrupt)
-        self.names = [name for name in names if name not in skipped]
+        corrupt = {name: str(files.root / name) for name in names if not self._has_header(name)}
+        refuse_corrupt(list(corrupt.values()), len(names))
+        if corrupt:
+            warn_of_corrupt(list(corrupt.values()), len(names))
+        self.names = [name for name in names if name not in corrupt]
         self.identities = [str(PurePosixPath(name).with_suffix("")) for name in self.names]
         if labels:
             classes = [PurePosixPath(name).parts[0] for name in self.names]
@@ -118,7 +135,10 @@ class _Folder(Collection):
 
     def contents(self) -> str:
         sizes = [f"{name} {self.files.size(name)}" for name in self.names]
-        return hashlib.sha256("\n".join(sizes).encode()).hexdigest()
+        return hashlib.sha256("\n".join(sizes).encode(errors="surrogatepass")).hexdigest()
+
+    def name(self, i: int) -> str:
+        return str(self.files.root / self.names[i])
 
     def open(self, i: int) -> Image.Image:
         image = Image.open(self.files.read(self.names[i]))

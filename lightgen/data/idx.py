@@ -31,7 +31,6 @@ class IDXImages(ImageData):
     """
 
     source: ClassVar[str] = "LeCun et al., 1998; Xiao et al., 2017, arXiv 1708.07747"
-    in_memory = True
 
     def __init__(
         self, root: str = FASHION_MNIST, image_size: int | tuple[int, int] = 28, channels: int = 1, **kwargs: Any

@@ -21,9 +21,9 @@ Key = tuple[int, bool]
 """A picture's number in its split, and whether to mirror it."""
 
 CORRUPT_LIMIT = 0.01
-UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, zipfile.BadZipFile,
+UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, zipfile.BadZipFile, RuntimeError,
               Image.DecompressionBombError)  # fmt: skip
-"""What is raised for files that are damaged, or far too large."""
+"""What is raised for files that are damaged, or far too large. RuntimeError is Pillow's for AVIF."""
 
 
 class Pictures(Dataset[Batch]):
@@ -113,10 +113,12 @@ class Pictures(Dataset[Batch]):
         return label is None or bool(label[self.rows[a]] == label[self.rows[b]])
 
     def _report(self, number: int, error: Exception) -> None:
-        name = self.collection.identities[self.rows[number]]
-        self.corrupt[number] = name
-        warnings.warn(f"corrupt picture skipped: {name} ({error})", stacklevel=2)
-        refuse_corrupt(list(self.corrupt.values()), len(self.collection.identities))
+        self.corrupt[number] = f"{self.collection.name(self.rows[number])} ({' '.join(str(error).split())})"
+        found = list(self.corrupt.values())
+        refuse_corrupt(found, len(self.collection.identities))
+        # How many there will be shows only by and by: the first is said, the tenth, the hundredth.
+        if str(len(found)).strip("0") == "1":
+            warn_of_corrupt(found, len(self.collection.identities))
 
 
 def refuse_corrupt(names: list[str], total: int) -> None:
@@ -126,4 +128,13 @@ def refuse_corrupt(names: list[str], total: int) -> None:
         ValueError: if more than 1 % of the pictures are corrupt.
     """
     if len(names) > CORRUPT_LIMIT * total:
-        raise ValueError(f"{len(names)} of {total} pictures are corrupt, more than 1 %: {', '.join(names[:3])} ...")
+        raise ValueError(f"{len(names)} of {total} pictures are corrupt, more than 1 %: {_first(names)}")
+
+
+def warn_of_corrupt(names: list[str], total: int) -> None:
+    """Say in one line which pictures are left out."""
+    warnings.warn(f"{len(names)} of {total} pictures are corrupt and left out: {_first(names)}", stacklevel=3)
+
+
+def _first(names: list[str]) -> str:
+    return ", ".join(names[:3]) + " ..." * (len(names) > 3)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,7 @@ class Header:
         conditions: by name, the `dtype`, and the `shape` of one picture's row.
         class_names: of the condition "label", in the order of their ids.
         rows: pictures in a file of ids; the last file of a split may hold fewer.
+        origin: the data's `title` and `options`, for people; empty in caches of earlier versions.
     """
 
     tokenizer: str
@@ -63,6 +64,7 @@ class Header:
     conditions: dict[str, dict[str, Any]]
     class_names: list[str]
     rows: int
+    origin: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def dtype(self) -> type[np.unsignedinteger[Any]]:
@@ -91,9 +93,27 @@ class Header:
             ValueError: names the first difference.
         """
         for name, value in wanted.items():
-            if getattr(self, name) != value:
-                raise ValueError(f"the token cache {folder} was made with {name} {getattr(self, name)}, not {value}; "
-                                 "delete it, or name another folder")  # fmt: skip
+            if name == "origin" or getattr(self, name) == value:
+                continue
+            if name == "tokenizer":
+                made = "by another tokenizer"
+            elif name == "data":
+                made = f"from {_difference(self.origin, wanted.get('origin', {}))}"
+            else:
+                made = f"with {name} {getattr(self, name)}, not {value}"
+            raise ValueError(f"the token cache {folder} was made {made}; delete it, or name another folder")
+
+
+def _difference(made: dict[str, Any], wanted: dict[str, Any]) -> str:
+    """What a cache was made from, and what it was to be made from, by their origins."""
+    if not made or not wanted:
+        return "other pictures"
+    if made["title"] != wanted["title"]:
+        return f"{made['title']}, not from {wanted['title']}"
+    for name, value in wanted.items():
+        if made.get(name) != value:
+            return f"{made['title']} with {name} {made.get(name)}, not {value}"
+    return f"{made['title']} when that held other pictures"
 
 
 def read_header(folder: Path) -> tuple[Header, list[str]] | None:

@@ -79,7 +79,7 @@ class CachedTokens(LightningDataModule, Component):
         header = self.cache.header
         header.require(self.folder, tokenizer=fingerprint(self._tokenizer()))
         counts = ", ".join(f"{count} {split}" for split, count in header.counts.items())
-        log.info(f"token cache {self.folder}: ids of {counts} pictures")
+        log.info(f"token cache {self.folder}: ids of {counts} pictures of {header.origin.get('title', 'unknown data')}")
         if self.pictures is None:
             log.info("there are no pictures beside the cache, so samples are not scored against held-out ones")
 

@@ -10,7 +10,8 @@ from torch import Tensor
 
 def share(identity: str, seed: int) -> float:
     """A number in [0, 1) that depends on nothing but the identity and the seed."""
-    digest = hashlib.sha256(f"{seed}:{identity}".encode()).digest()
+    # The names of files may hold bytes that are no text.
+    digest = hashlib.sha256(f"{seed}:{identity}".encode(errors="surrogatepass")).digest()
     return int.from_bytes(digest[:7], "big") / 2**56
 
 

@@ -12,13 +12,14 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from lightgen.checkpoint import KEY, pack
 from lightgen.migration import migrate
 from lightgen.modules.checkpoint_io import AtomicCheckpointIO
 from lightgen.modules.finite import FiniteGuard
 from lightgen.modules.means import Means
-from lightgen.modules.optim import OptimizerFactory, SchedulerFactory
+from lightgen.modules.optim import OptimizerFactory, SchedulerFactory, WarmupCosine
 from lightgen.modules.precision import require_precision
 from lightgen.registry import Component
 from lightgen.types import Batch
@@ -79,7 +80,14 @@ class TrainingModule(LightningModule, Component):
         require_finite_rate(optimizer)
         if self.scheduler is None:
             return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.scheduler(optimizer), "interval": "step"}}
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.scheduled(optimizer), "interval": "step"}}
+
+    def scheduled(self, optimizer: Optimizer) -> LRScheduler | None:
+        """The schedule of an optimizer's learning rate, which ends with the training unless it says otherwise."""
+        scheduler = None if self.scheduler is None else self.scheduler(optimizer)
+        if isinstance(scheduler, WarmupCosine):
+            scheduler.follow(self.trainer.estimated_stepping_batches)
+        return scheduler
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """The update is made on all ranks, or on none.

@@ -112,9 +112,8 @@ class TokenizerModule(TrainingModule):
             make = self.discriminator_optimizer or self.optimizer
             optimizer = make(p for p in self.adversarial.parameters() if p.requires_grad)
             require_finite_rate(optimizer)
-            scheduler = None if self.scheduler is None else self.scheduler(optimizer)
             self.optimizer_d = DiscriminatorOptimizer(
-                optimizer, scheduler, self.adversarial.buffers(), self.trainer.strategy
+                optimizer, self.scheduled(optimizer), self.adversarial.buffers(), self.trainer.strategy
             )
             if self._optimizer_d_state is not None:
                 self.optimizer_d.load_state_dict(self._optimizer_d_state)
@@ -234,7 +233,7 @@ def with_quantizer(tokenizer: QuantizedAutoencoder, quantizer: Quantizer) -> Qua
                          f"not {quantizer.dim}")  # fmt: skip
     description = describe(tokenizer)
     description["arguments"]["quantizer"] = describe(quantizer)
-    changed: QuantizedAutoencoder = build(description)
+    changed: QuantizedAutoencoder = build(description, "tokenizer")
     changed.encoder.load_state_dict(tokenizer.encoder.state_dict())
     changed.decoder.load_state_dict(tokenizer.decoder.state_dict())
     return changed
