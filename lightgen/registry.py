@@ -16,6 +16,7 @@ import importlib
 import inspect
 import pkgutil
 from abc import ABC
+from collections.abc import Iterable
 from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Any, ClassVar, Self
@@ -88,10 +89,11 @@ def find(kind: str, name: str) -> type[Component]:
     return known[name]
 
 
-def suggestion(name: str, known: Any) -> str:
-    """`"; did you mean 'X'?"` for the nearest known name, else the list of known names."""
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(sorted(known))}"
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """`"; did you mean 'X'?"` for the nearest known name, else the list of known names. Case makes no difference."""
+    by_lower = {other.lower(): other for other in sorted(known, reverse=True)}
+    near = difflib.get_close_matches(name.lower(), by_lower, n=1)
+    return f"; did you mean {by_lower[near[0]]!r}?" if near else f"; there are {', '.join(sorted(by_lower.values()))}"
 
 
 def describe(value: Any) -> Any:

@@ -14,7 +14,9 @@ from lightgen.callbacks.data_wait import DataWait
 from lightgen.callbacks.interrupt import StopOnInterrupt
 from lightgen.callbacks.step_progress import StepProgress
 from lightgen.checkpoint import read
+from lightgen.cli.agreement import data_that_fit
 from lightgen.cli.configs import with_located_configs
+from lightgen.cli.explain import NO_GPU
 from lightgen.cli.parser import Parser
 
 TRAINER_DEFAULTS: dict[str, Any] = {
@@ -25,6 +27,17 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     "num_sanity_val_steps": 0,
     "enable_model_summary": False,
 }
+
+
+class FitParser(Parser):
+    """Makes the data first, and looks whether they fit, before a large network takes its time."""
+
+    def instantiate_classes(self, cfg: Any, *args: Any, **kwargs: Any) -> Any:
+        if "model" in cfg and "data" in cfg:
+            require_accelerator(cfg.trainer.accelerator)
+            cfg = cfg.clone()
+            cfg.data = data_that_fit(cfg)
+        return super().instantiate_classes(cfg, *args, **kwargs)
 
 
 class CLI(LightningCLI):
@@ -71,7 +84,7 @@ def make(kind: type[CLI], args: list[str], *callbacks: Callback) -> CLI:
         LightningDataModule,
         subclass_mode_model=True,
         subclass_mode_data=True,
-        parser_class=Parser,
+        parser_class=FitParser,
         trainer_class=Trainer,
         trainer_defaults={**TRAINER_DEFAULTS, "callbacks": list(callbacks)},
         auto_configure_optimizers=False,
@@ -79,6 +92,16 @@ def make(kind: type[CLI], args: list[str], *callbacks: Callback) -> CLI:
         seed_everything_default=0,
         args=args,
     )
+
+
+def require_accelerator(name: Any) -> None:
+    """Refuse a GPU where there is none.
+
+    Raises:
+        ValueError: in one line.
+    """
+    if name in ("gpu", "cuda") and not torch.cuda.is_available() and not torch.backends.mps.is_available():
+        raise ValueError(NO_GPU)
 
 
 def grammar() -> dict[str, LightningArgumentParser]:
