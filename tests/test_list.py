@@ -1,5 +1,7 @@
 """`lightgen list`, and the help of every command."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import lightgen
 from lightgen import zoo
 from lightgen.checkpoint import export
 from lightgen.cli.commands import COMMANDS
+from lightgen.cli.catalogue import entry_of, read_sources
 from lightgen.cli.main import main
 from lightgen.functional.files import save_json
 from lightgen.registry import components
@@ -25,6 +28,21 @@ def test_list_shows_every_component_with_what_it_is(capsys):
     lines = capsys.readouterr().out.splitlines()
     where = next(i for i, line in enumerate(lines) if line.startswith("  SUNDAE "))
     assert lines[0] == "sampler" and "uniform noise; McKinney" in lines[where + 1]
+
+
+def test_what_the_sources_say_is_what_the_classes_are():
+    shipped = [component for component in components() if component.__module__.startswith("lightgen.")]
+    assert read_sources() == [entry_of(component) for component in shipped]
+
+
+def test_list_waits_for_nothing_and_for_nobody():
+    code = "import sys; from lightgen.cli.main import main; main(['list', *sys.argv[1:]]); print('torch' in sys.modules)"
+    for kind in ([], ["zoo"], ["sampler", "--table"]):
+        done = subprocess.run([sys.executable, "-c", code, *kind], capture_output=True, text=True, check=True)
+        assert done.stdout.endswith("False\n")
+    command = f"{sys.executable} -m lightgen list | head -1"
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 141) and not done.stderr
 
 
 @pytest.mark.parametrize("command", COMMANDS)
