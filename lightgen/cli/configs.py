@@ -13,6 +13,9 @@ import lightgen
 
 CONFIGS, SUITES = "configs", "benchmarks/suites"
 """The folders of what trains and samples (tokenizer, prior, method), and of what `lightgen bench` runs."""
+IN_CONFIGS = {"model": CONFIGS, "data": CONFIGS, "priors": SUITES, "methods": SUITES, "protocol": SUITES,
+              "evaluations": SUITES}  # fmt: skip
+"""Options that nobody gives without a config, and where those are."""
 OVERLAYS = "method"
 """The folder of those that only change others."""
 MAX_VALUES = 100_000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
@@ -31,6 +31,17 @@ TRAINER_DEFAULTS: dict[str, Any] = {
 
 class FitParser(Parser):
     """Makes the data first, and looks whether they fit, before a large network takes its time."""
+
+    texts: ClassVar[dict[str, str]] = {
+        "config": "a YAML file with any of these options; several are laid over each other",
+        "seed_everything": "seed of the initial weights",
+        "model": "what is trained, and how: a TokenizerModule or a PriorModule",
+        "data": "the pictures; `lightgen list data` names the classes, --data.root says where an ImageFolder is",
+        "checkpoints.every_n_train_steps": "batches between two savings of last.ckpt",
+        "ckpt_path": "a checkpoint of such a run: `fit` goes on with it, the others score it",
+        "weights_only": "",
+        "verbose": "",
+    }
 
     def instantiate_classes(self, cfg: Any, *args: Any, **kwargs: Any) -> Any:
         if "model" in cfg and "data" in cfg:

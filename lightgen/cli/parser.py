@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import re
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from lightning.pytorch.cli import LightningArgumentParser
 
-from lightgen.cli.configs import CONFIGS, SUITES, names
+from lightgen.cli.configs import IN_CONFIGS, names
+from lightgen.cli.helping import command_help
 from lightgen.cli.output import set_up_output
 from lightgen.cli.trusted import refuse_strangers
 from lightgen.cli.wording import one_line
 from lightgen.registry import discover
 
-IN_CONFIGS = {"model": CONFIGS, "data": CONFIGS, "priors": SUITES, "methods": SUITES}
-"""Options that nobody gives without a config, and where those are."""
-
 
 class Parser(LightningArgumentParser):
     """Raises ValueError, in one line, where jsonargparse would print several and exit. Knows no abbreviations."""
 
+    texts: ClassVar[dict[str, str]] = {}
+    """What `--help` says of options in place of what they say themselves; nothing hides one."""
     of: type | None = None
     """The class whose arguments it reads, where it is one that jsonargparse made for that."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         set_up_output()
         discover()
+        self.args: list[str] = []
         super().__init__(*args, **kwargs, allow_abbrev=False)
 
     def add_class_arguments(self, theclass: type, *args: Any, **kwargs: Any) -> Any:
@@ -45,6 +46,9 @@ class Parser(LightningArgumentParser):
             return super().instantiate_classes(cfg, *args, **kwargs)
         except ValueError as error:
             raise ValueError(one_line(str(error))) from error
+
+    def format_help(self) -> str:
+        return command_help(self, self.args, self.texts)
 
     def _missing(self, name: str) -> str:
         """What to say where an option is left out; jsonargparse names any one of them."""

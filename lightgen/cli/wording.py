@@ -52,6 +52,8 @@ def one_line(message: str, options: Collection[str] = (), of: type | None = None
         return meant([f"--{match[1]}.{match[2]}"], options)
     if match := re.match(r"Option '(\S+)' is not accepted", text):
         return no_argument(match[1], options, of) if of else meant([f"--{match[1]}"], options)
+    if match := re.match(r"(--(?:\S+\.)?(\w+)\.help): (?:Expected a dot import path string: |Class \")(\w+)", text):
+        return f"{match[1]} {_no_class(match[2], match[3], fitting(match[2], ''))}"
     if match := re.match(r"argument (?:\S+/)?(--\S+): expected one argument", text):
         return f"{match[1]} needs a value"
     if match := re.match(r"argument (?:\S+/)?(\S+): invalid choice: '(.*?)' \(choose from (.*)\)", text):
