@@ -17,7 +17,7 @@ import inspect
 import pkgutil
 import typing
 from abc import ABC
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Any, ClassVar, Self, TypeVar
@@ -110,10 +110,11 @@ def find(kind: str, name: str) -> type[Component]:
     raise ValueError(f"no {kind} is called {name!r}{suggestion(name, known)}")
 
 
-def suggestion(name: str, known: Any) -> str:
-    """`"; did you mean 'X'?"` for the nearest known name, else the list of known names."""
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(sorted(known))}"
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """`"; did you mean 'X'?"` for the nearest known name, else the list of known names. Case makes no difference."""
+    by_lower = {other.lower(): other for other in sorted(known, reverse=True)}
+    near = difflib.get_close_matches(name.lower(), by_lower, n=1)
+    return f"; did you mean {by_lower[near[0]]!r}?" if near else f"; there are {', '.join(sorted(by_lower.values()))}"
 
 
 def arguments(component: Component) -> dict[str, Any]:

@@ -54,6 +54,118 @@ def test_unknown_option(capsys, args):
     assert "stepz" in mistake(capsys, args)
 
 
+SAMPLE = ["sample", "--ckpt_path", "zoo:emoji64-sundae", "--out", "nowhere"]
+
+
+@pytest.mark.parametrize(
+    ("args", "meant"),
+    [
+        ([*SAMPLE, "--steps", "8"], "there is no option --steps; did you mean --sampler.steps 8?"),
+        ([*SAMPLE, "--device=cuda"], "there is no option --device; did you mean --trainer.accelerator gpu?"),
+        (["sample", "--ckpt", "x"], "there is no option --ckpt; did you mean --ckpt_path x?"),
+        ([*SAMPLE, "--temperature", "2"], "there is no option --temperature; did you mean --warps.temperature 2?"),
+        ([*SAMPLE, "--warps.temp", "2"], "there is no option --warps.temp; did you mean --warps.temperature?"),
+        ([*SAMPLE, "--num_images", "3", "4"], "'4' belongs to no option"),
+        ([*SAMPLE, "--xyzzy"], "there is no option --xyzzy"),
+        ([*SAMPLE, "--guidance", "3"], "must be the name of a class, not 3; did you mean --guidance.scale 3?"),
+        ([*SAMPLE, "--sampler", "8"], "must be the name of a class, not 8; did you mean --sampler.steps 8?"),
+        ([*SAMPLE, "--sampler", "maskgit"], "--sampler cannot be 'maskgit'; did you mean 'MaskGIT'?"),
+        ([*SAMPLE, "--sampler", "DDIM"], "--sampler cannot be 'DDIM'; there are Ancestral, "),
+        ([*SAMPLE, "--sampler.step", "8"], "--sampler.step is no option of SUNDAE; did you mean 'steps'?"),
+        ([*SAMPLE, "--num_images"], "--num_images needs a value"),
+        ([*TINY, "--max_steps", "100"], "there is no option --max_steps; did you mean --trainer.max_steps 100?"),
+        ([*TINY, "--trainer.max_step", "100"], "there is no option --trainer.max_step; did you mean --trainer.max_steps 100?"),
+        ([*TINY, "--lr", "1"], "there is no option --lr; did you mean --model.optimizer.lr 1?"),
+        ([*TINY, "--data.root", "x"], "--data.root is no option of SyntheticImages, but of IDXImages or ImageFolder"),
+        ([*TINY, "--model.optimizer.lr", "nan"], "--model.optimizer.lr must be a number, not nan"),
+        ([*TINY, "--trainer.callbacks", "No"], "--trainer.callbacks cannot be 'No'; classes of torch and Lightning go by"),
+        ([*TINY, "--model", "FSQ"], "--model cannot be 'FSQ'; there are PriorModule, TokenizerModule"),
+        ([*TINY, "--data.resize", "blur"], "--data.resize must be lanczos or bicubic or bilinear or box, not blur"),
+        ([*TINY, "--trainer.devices", "0"], "--trainer.devices must be at least 1 on a cpu, not 0"),
+        ([*TINY, "--trainer.max_time", "8"], "--trainer.max_time must be of the form DD:HH:MM:SS, not 8"),
+        ([*TINY, "--trainer.accelerator", "abacus"], "--trainer.accelerator must be one of"),
+        (["fit"], "give a --config; shipped are celeba256-tokenizer.yaml, "),
+        (["validate", "--ckpt_path", "x"], "give a --config; shipped are "),
+        (["bench"], "give a --config; shipped are demo.yaml, "),
+        (["bench", "--config", "smoke.yaml"], "--out is needed: folder of results"),
+        (["sample"], "--ckpt_path and --out are needed; see lightgen sample --help"),
+        (["sample", "--out", "x"], "--ckpt_path is needed: a prior's checkpoint"),
+        (["export"], "--ckpt_path and --out are needed"),
+        (["import", "--kind", "x"], "--kind must be one of diffusers, ldm, "),
+    ],
+)  # fmt: skip
+def test_what_was_meant(capsys, args, meant, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    line = mistake(capsys, args)
+    assert meant in line
+    for word in ("class '", "argument", "rgument --", "Option '", "Misconfiguration", "Parser key", "Union"):
+        assert word not in line
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there(capsys):
+    for args in (SAMPLE, TINY):
+        assert "there is no GPU here; leave out --trainer.accelerator" in mistake(
+            capsys, [*args, "--trainer.accelerator", "gpu"]
+        )
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("process", "os._exit"), ("optimizer", "os._exit"), ("network", "os.getcwd"), ("process", "fractions.Fraction")],
+)
+def test_a_config_calls_only_what_lightgen_is_made_of(capsys, tokenizer_checkpoint, option, value):
+    line = mistake(capsys, [*PRIOR, "--model.tokenizer", str(tokenizer_checkpoint), f"--model.{option}", value])
+    assert value.rpartition(".")[2] in line and "a config may not call" in line or "cannot be" in line
+
+
+@pytest.mark.parametrize("command", [["fit"], ["sample", "--out", "x"]])
+def test_files_that_are_no_configs(capsys, tmp_path, command):
+    bomb = ["a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    bomb += [f"{new}: &{new} [{', '.join([f'*{old}'] * 10)}]" for old, new in zip("abcdefgh", "bcdefghi", strict=True)]
+    texts = {"bomb": "\n".join(bomb), "itself": "a: &a [*a]", "empty": "", "list": "[1]", "open": "a: ["}
+    for name, text in texts.items():
+        (tmp_path / f"{name}.yaml").write_text(text)
+        line = mistake(capsys, [*command, "--config", str(tmp_path / f"{name}.yaml")])
+        assert f"{name}.yaml is not a config: " in line
+    picture(0).save(tmp_path / "picture.png")
+    assert "picture.png is not a config" in mistake(capsys, [*command, "--config", str(tmp_path / "picture.png")])
+    assert "is a folder, where a config is needed" in mistake(capsys, [*command, "--config", str(tmp_path)])
+
+
+def test_a_file_where_a_folder_is_needed(capsys, tmp_path, tokenizer_checkpoint):
+    (tmp_path / "file").write_text("")
+    for command in (
+        ["export", "--ckpt_path", str(tokenizer_checkpoint)],
+        ["encode", "--tokenizer", str(tokenizer_checkpoint)],
+        ["sample", "--ckpt_path", "zoo:emoji64-sundae", "--num_images", "1"],
+    ):
+        for out in (tmp_path / "file", tmp_path / "file" / "deeper"):
+            line = mistake(capsys, [*command, "--out", str(out)])
+            assert line == f"lightgen: {tmp_path / 'file'} is a file, where a folder is needed"
+
+
+def test_what_does_not_fit_is_said_before_a_network_is_made(capsys, tmp_path, tokenizer_checkpoint, monkeypatch):
+    def made(*args, **kwargs):
+        raise RuntimeError("a network was made")
+
+    monkeypatch.setattr("lightgen.modules.prior.Prior", made)
+    prior = [*PRIOR, "--model.tokenizer", str(tokenizer_checkpoint)]
+    line = mistake(capsys, [*prior, "--data.image_size", "32"])
+    assert f"the tokenizer in {tokenizer_checkpoint} is for pictures of 16x16, but the data give 32x32" in line
+    line = mistake(capsys, [*prior, "--data.channels", "1"])
+    assert "is for pictures of 3 channels, but the data give 1" in line
+    line = mistake(capsys, [*prior, "--model.conditioner.num_classes", "4"])
+    assert "the data have 3 classes, but num_classes of the conditioner is 4" in line
+    folder = [*prior, "--data", "ImageFolder", "--data.image_size", "16", "--data.root", str(tmp_path)]
+    assert f"no JPEG, PNG or WebP files in {tmp_path}" in mistake(capsys, folder)
+    picture(0, (16, 16)).save(tmp_path / "0.png")
+    line = mistake(capsys, folder)
+    assert "the data have no labels" in line and "--data.labels true" in line and "--model.conditioner null" in line
+    assert "a network was made" in mistake(capsys, prior)
+
+
 def test_classes_of_data_and_model_must_agree(capsys, tokenizer_checkpoint, tmp_path):
     prior = [
         *PRIOR,
@@ -87,8 +199,12 @@ def test_wrong_type_and_wrong_value(capsys, tokenizer_checkpoint):
     assert "batch_size must be at least 1, not 0" in mistake(capsys, [*TINY, "--data.batch_size", "0"])
     prior = [*PRIOR, "--model.tokenizer", str(tokenizer_checkpoint)]
     assert mistake(capsys, [*prior, "--model.recipe.sampler.steps", "0"]) == "lightgen: steps must be at least 1, not 0"
-    assert mistake(capsys, [*prior, "--model.network.dim", "x"]) == "lightgen: model.network.dim must be int, not x"
-    assert mistake(capsys, [*TINY, "--trainer.max_steps", "x"]) == "lightgen: trainer.max_steps must be int, not x"
+    assert (
+        mistake(capsys, [*prior, "--model.network.dim", "x"])
+        == "lightgen: --model.network.dim must be a whole number, not x"
+    )
+    line = mistake(capsys, [*TINY, "--trainer.max_steps", "x"])
+    assert line == "lightgen: --trainer.max_steps must be a whole number, not x"
 
 
 def test_grid_that_the_factors_do_not_divide(capsys, tokenizer_checkpoint):
@@ -209,7 +325,9 @@ def test_guidance_on_a_prior_that_was_not_trained_for_it(capsys, tmp_path, prior
     sample = ["sample", "--ckpt_path", str(prior_checkpoint), "--out", str(tmp_path / "out")]
     line = mistake(capsys, [*sample, "--guidance", "ConstantGuidance", "--guidance.negative", "9"])
     assert "negative: label must be in [0, 2], or 3 for no class, not 9" in line
-    assert "'w'" in mistake(capsys, [*sample, "--guidance", "ConstantGuidance", "--guidance.w", "2"])
+    assert "--guidance.w is no option of ConstantGuidance; there are hidden" in mistake(
+        capsys, [*sample, "--guidance", "ConstantGuidance", "--guidance.w", "2"]
+    )
     fit = [*PRIOR, "--model.tokenizer", str(tokenizer_checkpoint), "--model.recipe.guidance", "LinearGuidance"]
     line = mistake(capsys, [*fit, "--model.conditioner.dropout", "0"])
     assert "dropout of its condition above 0" in line
@@ -217,7 +335,9 @@ def test_guidance_on_a_prior_that_was_not_trained_for_it(capsys, tmp_path, prior
 
 def test_unknown_kind(capsys):
     assert "there are" in mistake(capsys, ["list", "samplerz"])
-    assert "--help" in mistake(capsys, ["demo", "--outt", "x"])
+    assert "did you mean --out x?" in mistake(capsys, ["demo", "--outt", "x"])
+    assert "there is no option --quick; see lightgen demo --help" in mistake(capsys, ["demo", "--quick"])
+    assert "must be one of bash, zsh, not fish" in mistake(capsys, ["--print_shtab", "fish"])
 
 
 def test_other_c_libraries_are_left_alone(monkeypatch):

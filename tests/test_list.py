@@ -1,5 +1,10 @@
 """`lightgen list`, and the help of every command."""
 
+import importlib
+import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +13,9 @@ import torch
 import lightgen
 from lightgen import pretrained as zoo
 from lightgen.checkpoint import export
-from lightgen.cli.commands import COMMANDS
+from lightgen.cli import fit
+from lightgen.cli.commands import COMMANDS, EXAMPLES
+from lightgen.cli.catalogue import entry_of, read_sources
 from lightgen.cli.main import main
 from lightgen.functional.files import save_json
 from lightgen.registry import components
@@ -27,12 +34,68 @@ def test_list_shows_every_component_with_what_it_is(capsys):
     assert lines[0] == "sampler" and "uniform noise; McKinney" in lines[where + 1]
 
 
+def test_what_the_sources_say_is_what_the_classes_are():
+    shipped = [component for component in components() if component.__module__.startswith("lightgen.")]
+    assert read_sources() == [entry_of(component) for component in shipped]
+
+
+def test_list_waits_for_nothing_and_for_nobody():
+    code = (
+        "import sys; from lightgen.cli.main import main; main(['list', *sys.argv[1:]]); print('torch' in sys.modules)"
+    )
+    for kind in ([], ["zoo"], ["sampler", "--table"]):
+        done = subprocess.run([sys.executable, "-c", code, *kind], capture_output=True, text=True, check=True)
+        assert done.stdout.endswith("False\n")
+    command = f"{sys.executable} -m lightgen list | head -1"
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 141) and not done.stderr
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help(command, capsys):
     with pytest.raises(SystemExit) as end:
         main([command, "--help"])
     assert end.value.code == 0
     assert "usage: " in capsys.readouterr().out
+
+
+LONG = ["sample", "inpaint", "reconstruct", "encode", "import", "bench", "fit", "validate", "test"]
+
+
+def helped(capsys, *args):
+    with pytest.raises(SystemExit):
+        main(list(args))
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", LONG)
+def test_help_is_one_screen_with_examples_that_work(command, capsys):
+    text = helped(capsys, command, "--help")
+    assert len(text.splitlines()) <= 50
+    assert not re.search(r"<class|:\w+:`|CLASS_PATH|INIT_ARG|``|trainer\.max_epochs", text)
+    parser = fit.grammar()[command] if command in fit.grammar() else importlib.import_module(
+        f"lightgen.cli.{COMMANDS[command][0]}"
+    ).parser()  # fmt: skip
+    known = {option for action in parser._actions for option in action.option_strings}
+    for example in EXAMPLES[command]:
+        words = shlex.split(example, comments=True)
+        assert words[:2] == ["lightgen", command] and f"  {example}" in text
+        for word in words[2:]:
+            assert not word.startswith("--") or word in known or word.partition(".")[0] in known, word
+
+
+def test_a_second_word_shows_more(capsys):
+    trainer = helped(capsys, "sample", "--help", "trainer")
+    assert "--trainer.max_epochs N" in trainer and "--num_images" not in trainer
+    assert not re.search(r"<class|:\w+:`|``", trainer)
+    everything = helped(capsys, "fit", "--help", "all")
+    assert "--trainer.max_epochs N" in everything and "--checkpoints.every_n_train_steps" in everything
+    assert main(["sample", "--help", "weather"]) == 2
+    assert "there is no help on 'weather'" in capsys.readouterr().err
+    sampler = helped(capsys, "sample", "--sampler.help", "SUNDAE")
+    assert sampler.startswith("SUNDAE: Draw a proposal") and "--sampler.patience N" in sampler
+    assert main(["sample", "--sampler.help", "sundae"]) == 2
+    assert "--sampler.help cannot be 'sundae'; did you mean 'SUNDAE'?" in capsys.readouterr().err
 
 
 def test_completion(capsys):

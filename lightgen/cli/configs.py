@@ -1,14 +1,25 @@
-"""Where configs are found: the current folder first, then those that ship with lightgen."""
+"""Where configs are found, the current folder first, then those that ship with lightgen; and how they are read."""
 
 from __future__ import annotations
 
+import difflib
+import math
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 import lightgen
-from lightgen.registry import suggestion
 
 CONFIGS, SUITES = "configs", "benchmarks/suites"
 """The folders of what trains and samples (tokenizer, prior, method), and of what `lightgen bench` runs."""
+IN_CONFIGS = {"model": CONFIGS, "data": CONFIGS, "priors": SUITES, "methods": SUITES, "protocol": SUITES,
+              "evaluations": SUITES}  # fmt: skip
+"""Options that nobody gives without a config, and where those are."""
+OVERLAYS = "method"
+"""The folder of those that only change others."""
+MAX_VALUES = 100_000
+Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def shipped(folder: str = CONFIGS) -> Path:
@@ -18,21 +29,69 @@ def shipped(folder: str = CONFIGS) -> Path:
     return installed if installed.is_dir() else package.parent / folder
 
 
+def names(folder: str = CONFIGS) -> list[str]:
+    """Those of the shipped ones that run by themselves."""
+    return sorted(path.name for path in shipped(folder).rglob("*.yaml") if path.parent.name != OVERLAYS)
+
+
 def locate(name: str, folder: str = CONFIGS) -> str:
     """The path of a config: a file, or a shipped one by its name alone or with its folder, as `method/maskgit.yaml`.
 
     Raises:
-        ValueError: if it is neither here nor shipped; the message names the nearest shipped one.
+        ValueError: if it is neither here nor shipped, in which case the message names the nearest shipped one; or if it
+            is no config.
     """
     if Path(name).is_file():
+        read(name)
         return name
+    if Path(name).is_dir():
+        raise ValueError(f"{name} is a folder, where a config is needed")
     there = shipped(folder)
     paths = sorted(there.rglob("*.yaml"))
     for path in paths:
         if Path(name) in (Path(path.name), path.relative_to(there)):
             return str(path)
-    known = [path.name for path in paths]
-    raise ValueError(f"no config {name} in this folder or among the shipped ones{suggestion(name, known)}")
+    # Compared without the suffix, which makes everything look alike.
+    by_stem = {path.stem: path.relative_to(there) for path in paths}
+    near = difflib.get_close_matches(Path(name).stem, by_stem, n=1, cutoff=0.7)
+    if near:
+        found = by_stem[near[0]]
+        there_are = f"did you mean '{found if found.parts[0] == OVERLAYS else found.name}'?"
+    else:
+        there_are = f"there are {', '.join(names(folder))}"
+    raise ValueError(f"no config {name} in this folder or among the shipped ones; {there_are}")
+
+
+def read(path: str) -> dict[str, Any]:
+    """The options in a config.
+
+    Raises:
+        ValueError: if it cannot be read, holds none, or holds aliases that unfold to more than anyone writes.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        tree = yaml.compose(text, Loader=Loader)
+        if tree is not None and _size(tree, {}) > MAX_VALUES:
+            raise ValueError(f"{path} is not a config: its aliases unfold to more than {MAX_VALUES} values")
+        config = yaml.load(text, Loader=Loader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"{path} is not a config: {' '.join(str(error).split())}") from None
+    if not isinstance(config, dict):
+        raise ValueError(f"{path} is not a config: it holds no options")
+    return config
+
+
+def _size(node: yaml.Node, known: dict[int, float]) -> float:
+    """How many values a node unfolds to; an alias is the same node again, within itself endlessly."""
+    if id(node) not in known:
+        known[id(node)] = math.inf
+        children = [] if isinstance(node, yaml.ScalarNode) else [part for child in node.value for part in _parts(child)]
+        known[id(node)] = 1 + sum(_size(child, known) for child in children)
+    return known[id(node)]
+
+
+def _parts(child: Any) -> tuple[yaml.Node, ...]:
+    return child if isinstance(child, tuple) else (child,)
 
 
 def with_located_configs(args: list[str], folder: str = CONFIGS) -> list[str]:

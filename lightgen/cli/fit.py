@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
@@ -18,7 +18,9 @@ from lightgen.callbacks.interrupt import StopOnInterrupt
 from lightgen.callbacks.run_folder import RunFolder
 from lightgen.callbacks.step_progress import StepProgress
 from lightgen.checkpoint import read
+from lightgen.cli.agreement import data_that_fit
 from lightgen.cli.configs import with_located_configs
+from lightgen.cli.explain import NO_GPU
 from lightgen.cli.following import fill_in
 from lightgen.cli.parser import Parser
 from lightgen.functional.files import save_text
@@ -33,6 +35,28 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     "num_sanity_val_steps": 0,
     "enable_model_summary": False,
 }
+
+
+class FitParser(Parser):
+    """Makes the data first, and looks whether they fit, before a large network takes its time."""
+
+    texts: ClassVar[dict[str, str]] = {
+        "config": "a YAML file with any of these options; several are laid over each other",
+        "seed_everything": "seed of the initial weights",
+        "model": "what is trained, and how: a TokenizerModule or a PriorModule",
+        "data": "the pictures; `lightgen list data` names the classes, --data.root says where an ImageFolder is",
+        "checkpoints.every_n_train_steps": "batches between two savings of last.ckpt",
+        "ckpt_path": "a checkpoint of such a run: `fit` goes on with it, the others score it",
+        "weights_only": "",
+        "verbose": "",
+    }
+
+    def instantiate_classes(self, cfg: Any, *args: Any, **kwargs: Any) -> Any:
+        if "model" in cfg and "data" in cfg:
+            require_accelerator(cfg.trainer.accelerator)
+            cfg = cfg.clone()
+            cfg.data = data_that_fit(cfg)
+        return super().instantiate_classes(cfg, *args, **kwargs)
 
 
 class CLI(LightningCLI):
@@ -135,7 +159,7 @@ def make(kind: type[CLI], args: list[str], *callbacks: Callback) -> CLI:
         LightningDataModule,
         subclass_mode_model=True,
         subclass_mode_data=True,
-        parser_class=Parser,
+        parser_class=FitParser,
         trainer_class=Trainer,
         trainer_defaults={**TRAINER_DEFAULTS, "callbacks": list(callbacks)},
         auto_configure_optimizers=False,
@@ -143,6 +167,16 @@ def make(kind: type[CLI], args: list[str], *callbacks: Callback) -> CLI:
         seed_everything_default=0,
         args=args,
     )
+
+
+def require_accelerator(name: Any) -> None:
+    """Refuse a GPU where there is none.
+
+    Raises:
+        ValueError: in one line.
+    """
+    if name in ("gpu", "cuda") and not torch.cuda.is_available() and not torch.backends.mps.is_available():
+        raise ValueError(NO_GPU)
 
 
 def grammar() -> dict[str, LightningArgumentParser]:

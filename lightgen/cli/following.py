@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from jsonargparse import Namespace
 from lightning.pytorch import LightningDataModule
 
 from lightgen.checkpoint import load_tokenizer
-from lightgen.cli.parser import Parser
+from lightgen.cli.agreement import made
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +42,6 @@ def fill_in(model: Any, data: Any) -> None:
 
 def class_names(data: Any) -> list[str]:
     """Of the data in a section of a config; empty without labels."""
-    made = Parser()
-    made.add_subclass_arguments(LightningDataModule, "data")
-    found: Any = made.instantiate_classes(Namespace(data=data)).data
+    found: Any = made(LightningDataModule, data)
     names: list[str] = (getattr(found, "pictures", None) or found).class_names
     return names

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lightgen.checkpoint import save
-from lightgen.cli.list import summary
+from lightgen.cli.catalogue import summary
 from lightgen.cli.parser import Parser
 from lightgen.cli.plain import PlainParser
 from lightgen.importers.base import importers
@@ -16,7 +16,7 @@ def parser(kind: str | None = None) -> Parser:
     """The arguments of `lightgen import` for one kind of weights, or all that any kind takes."""
     known = importers()
     made = Parser(prog="lightgen import", description=main.__doc__)
-    kinds = " ".join(f"{name}: {summary(importer)}" for name, importer in known.items()).replace("%", "%%")
+    kinds = " ".join(f"{name}: {summary(importer.__doc__)}" for name, importer in known.items()).replace("%", "%%")
     made.add_argument("--kind", choices=list(known), required=True, help=f"{kinds} With --help, what one takes")
     made.add_argument("--weights", type=Path, required=True, help="the checkpoint, or its folder")
     made.add_argument("--out", type=Path, required=True, help="file to write, e.g. tokenizer.ckpt")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
 from lightgen.cli.commands import COMMANDS
+from lightgen.cli.explain import explained
 from lightgen.cli.memory import keep_freed_memory
+from lightgen.cli.plain import PlainParser
 from lightgen.cli.ranks import end_with_launcher
 
 EPILOG = """\
@@ -31,13 +35,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in args
     args = [a for a in args if a != "--debug"]
-    if not args or args[0] not in COMMANDS:
-        return _top_level(args)
     try:
+        if not args or args[0] not in COMMANDS:
+            return _top_level(args)
         keep_freed_memory()
         end_with_launcher()
         command = importlib.import_module(f"lightgen.cli.{COMMANDS[args[0]][0]}")
         return int(command.main(args) or 0)
+    except BrokenPipeError:
+        raise
     except KeyboardInterrupt as stop:
         return _interrupted(str(stop))
     except SystemExit as stop:
@@ -48,17 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
-        # A ValueError is a user's mistake; anything else is ours, or the machine's.
-        text = str(error)
-        if text.startswith("Caught ") and "DataLoader worker" in text:
-            # The traceback of another process; its last line is what happened.
-            text = text.strip().splitlines()[-1].partition(": ")[2]
-        message = " ".join(text.split()) or type(error).__name__
-        if isinstance(error, ValueError):
-            return _say(message, 2)
-        if isinstance(error, FloatingPointError):
-            return _say(message, 1)
-        return _say(f"{type(error).__name__}: {message} (add --debug for the traceback)", 1)
+        message, code = explained(error)
+        return _say(message, code)
 
 
 def run() -> None:
@@ -67,20 +64,27 @@ def run() -> None:
         # What a terminal has no sign for is a question mark, and not the end of the work.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    sys.exit(main())
+    try:
+        try:
+            code = main()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever reads, as `head` does, has seen enough; Python would complain about what is left when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 128 + signal.SIGPIPE
+    sys.exit(code)
 
 
 def _top_level(args: list[str]) -> int:
-    parser = top_level_parser()
     if args and not args[0].startswith("-"):
-        import difflib
-
         near = difflib.get_close_matches(args[0], COMMANDS, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(COMMANDS)}"
-        return _say(f"no command {args[0]!r}; {hint}", 2)
+        raise ValueError(f"no command {args[0]!r}; {hint}")
     if args and args[0].startswith("--print_shtab"):
         completion = importlib.import_module("lightgen.cli.completion")
         return int(completion.main(args))
+    parser = top_level_parser()
     parser.parse_args(args)
     parser.print_help()
     return 0
@@ -91,7 +95,7 @@ def top_level_parser() -> argparse.ArgumentParser:
     from lightgen import __version__
 
     commands = "\n".join(f"  {name:<12} {text}" for name, (_, text) in COMMANDS.items())
-    parser = argparse.ArgumentParser(
+    parser = PlainParser(
         prog="lightgen",
         usage="lightgen COMMAND [options]",
         description=f"Image generation on discrete tokens: one prior, many samplers.\n\ncommands:\n{commands}",

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import yaml
+
+from lightgen.cli.configs import read
 
 RULE = (
     "--{name} CLASS replaces the checkpoint's own, --{name}.ARGUMENT VALUE changes one argument of it; "
@@ -71,12 +72,7 @@ class Overrides:
         return option.startswith("--") and name in self.names and path != "help"
 
     def _add_config(self, path: str) -> None:
-        try:
-            config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ValueError(f"{path} is not a config: {' '.join(str(error).split())}") from None
-        if not isinstance(config, dict):
-            raise ValueError(f"{path} is not a config: it holds no options")
+        config = read(path)
         self.changes += [(name, config.pop(name)) for name in self.names if name in config]
         self.rest += ["--config", yaml.safe_dump(config)]
 

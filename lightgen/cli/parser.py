@@ -4,70 +4,67 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from lightning.pytorch.cli import LightningArgumentParser
 
+from lightgen.cli.configs import IN_CONFIGS, names
+from lightgen.cli.helping import command_help
 from lightgen.cli.output import set_up_output
-from lightgen.registry import components, discover, suggestion
+from lightgen.cli.trusted import refuse_strangers
+from lightgen.cli.wording import one_line
+from lightgen.registry import discover
 
 # Lightning's CLI still uses what version 5 of jsonargparse will not have.
 os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
 
 
 class Parser(LightningArgumentParser):
-    """Raises ValueError, in one line, where jsonargparse would print several and exit."""
+    """Raises ValueError, in one line, where jsonargparse would print several and exit. Knows no abbreviations."""
+
+    texts: ClassVar[dict[str, str]] = {}
+    """What `--help` says of options in place of what they say themselves; nothing hides one."""
+    of: type | None = None
+    """The class whose arguments it reads, where it is one that jsonargparse made for that."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         set_up_output()
         discover()
-        super().__init__(*args, **kwargs)
+        self.args: list[str] = []
+        super().__init__(*args, **kwargs, allow_abbrev=False)
+
+    def add_class_arguments(self, theclass: type, *args: Any, **kwargs: Any) -> Any:
+        if not self.exit_on_error:
+            self.of = theclass
+        return super().add_class_arguments(theclass, *args, **kwargs)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        raise ValueError(one_line(message)) from ex
+        if match := re.match(r"Option '(?:(?:fit|validate|test)\.)?(\S+)' is required", message):
+            raise ValueError(self._missing(match[1])) from ex
+        options = [option for option in self._option_string_actions if option.startswith("--")]
+        raise ValueError(one_line(message, options, self.of)) from ex
 
-    def instantiate_classes(self, *args: Any, **kwargs: Any) -> Any:
+    def instantiate_classes(self, cfg: Any, *args: Any, **kwargs: Any) -> Any:
+        refuse_strangers(cfg)
         try:
-            return super().instantiate_classes(*args, **kwargs)
+            return super().instantiate_classes(cfg, *args, **kwargs)
         except ValueError as error:
             raise ValueError(one_line(str(error))) from error
 
+    def format_help(self) -> str:
+        return command_help(self, self.args, self.texts)
 
-def one_line(message: str) -> str:
-    """An error of jsonargparse, cut down to its cause; a class name that is not there gets its nearest match."""
-    if match := re.search(r"Expected a dot import path string: (\S+)", message):
-        key = re.search(r'Parser key "(?:\S+\.)?(\w+)"', message)
-        kind = key.group(1) if key else "component"
-        if _is_number(match.group(1)):
-            return f"{kind} must be a finite number, not {match.group(1)}"
-        names = [c.__name__ for c in components(kind)] or [c.__name__ for c in components()]
-        return f"no {kind} is called {match.group(1)!r}{suggestion(match.group(1), names)}"
-    if match := re.search(r"Option '(\S+)' is not accepted", message):
-        return f"there is no option {match.group(1)!r} here; see --help, or `lightgen list` for the components"
-    return _cause(re.sub(r"\s+", " ", message).strip())
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _cause(text: str) -> str:
-    """The innermost reason, with the path of the option that it is about where there is one."""
-    path: list[str] = []
-    while match := re.match(r'Parser key "([^"]+)": |Does not validate against any of the Union subtypes', text):
-        if match[1]:
-            path.append(match[1])
-            text = text[match.end() :]
-            continue
-        reasons = [reason.split(" Given value type:")[0].strip() for reason in text.split(" - ")[1:]]
-        hollow = ("Expected a <class 'NoneType'>", "Does not validate")
-        text = next((reason for reason in reasons if not reason.startswith(hollow)), reasons[-1] if reasons else "")
-    if match := re.fullmatch(r"Expected a <class '(\w+)'>. Got value: (.*)", text):
-        return f"{'.'.join(path) or 'a value'} must be {match[1]}, not {match[2]}"
-    if path and re.match(r"[\w.]+ must be \w+, not", text):
-        return ".".join([*path, text])
-    return f"{'.'.join(path)}: {text}" if path and not text.startswith(path[-1]) else text
+    def _missing(self, name: str) -> str:
+        """What to say where an option is left out; jsonargparse names any one of them."""
+        words = [word.partition("=")[0] for word in self.args]
+        missing = [name]
+        if "--config" not in words and "-c" not in words:
+            known = [action.dest for action in self._actions if action.dest in self.required_args]
+            if name in known:
+                missing = [dest for dest in known if f"--{dest}" not in words]
+            if folders := [IN_CONFIGS[dest] for dest in missing if dest in IN_CONFIGS]:
+                return f"give a --config; shipped are {', '.join(names(folders[0]))}"
+        if len(missing) > 1:
+            return f"{' and '.join(f'--{dest}' for dest in missing)} are needed; see {self.prog} --help"
+        about = next((action.help for action in self._actions if action.dest == missing[0]), None)
+        return f"--{missing[0]} is needed" + f": {about}" * bool(about)

@@ -65,4 +65,11 @@ class ClassLabel(Conditioner):
     def require_data(self, class_names: Sequence[str] | None) -> None:
         if class_names is not None and len(class_names) != self.num_classes:
             have = f"have {len(class_names)} classes" if class_names else "have no labels"
-            raise ValueError(f"the data {have}, but num_classes of the conditioner is {self.num_classes}")
+            remedy = (
+                ""
+                if class_names
+                else (
+                    "; --data.labels true takes subfolders for classes, --model.conditioner null does without classes"
+                )
+            )
+            raise ValueError(f"the data {have}, but num_classes of the conditioner is {self.num_classes}{remedy}")

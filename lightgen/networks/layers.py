@@ -23,6 +23,9 @@ class BlockSize:
         attended: whether blocks attend to tokens of the condition.
         adaptive: whether the condition's vector shifts, scales and gates them.
         causal: whether later positions are hidden.
+
+    Raises:
+        ValueError: if a size is not at least 1.
     """
 
     dim: int
@@ -31,6 +34,11 @@ class BlockSize:
     attended: bool = False
     adaptive: bool = False
     causal: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("dim", "heads", "dim_head"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
 
 
 class FeedForward(nn.Sequential):

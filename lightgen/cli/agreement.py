@@ -1,0 +1,63 @@
+"""Whether data, tokenizer and condition fit, before a large network takes its time to be made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jsonargparse import Namespace
+from lightning.pytorch import LightningDataModule
+
+from lightgen.checkpoint import load_tokenizer
+from lightgen.cli.parser import Parser
+from lightgen.conditioners.base import Conditioner
+from lightgen.data.base import ImageData
+
+
+def made(base: type, config: Any) -> Any:
+    """One part of a parsed config."""
+    parser = Parser()
+    parser.add_subclass_arguments(base, "part")
+    return parser.instantiate_classes(Namespace(part=config)).part
+
+
+def data_that_fit(config: Namespace) -> LightningDataModule:
+    """The data of a config, which are there and fit its model.
+
+    Raises:
+        ValueError: in one line, if they are not there or do not fit.
+    """
+    data: LightningDataModule = made(LightningDataModule, config.data)
+    # A cache stands for the pictures that its ids are made of, where it names them.
+    pictures = getattr(data, "pictures", None) or data
+    arguments = config.model.get("init_args") or Namespace()
+    conditioner = arguments.get("conditioner")
+    if conditioner is not None:
+        made(Conditioner, conditioner).require_data(pictures.class_names)
+    if isinstance(pictures, ImageData):
+        _require_size(pictures, arguments.get("tokenizer"))
+        # Looks for the files.
+        len(pictures.collection.identities)
+    return data
+
+
+def _require_size(pictures: ImageData, tokenizer: Any) -> None:
+    if isinstance(tokenizer, str):
+        where = f"the tokenizer in {tokenizer}"
+        # The weights that it begins with are drawn; a run must not depend on that.
+        with torch.random.fork_rng(devices=[]):
+            found = load_tokenizer(tokenizer)
+        size, channels = found.image_size, found.channels
+    else:
+        where, given = "the tokenizer", tokenizer.init_args
+        size, channels = given.get("image_size"), given.get("channels", pictures.channels)
+        if size is None:
+            return
+        size = (size, size) if isinstance(size, int) else tuple(size)
+    if size != pictures.image_size:
+        asked, needed = (f"{h}x{w}" for h, w in (pictures.image_size, size))
+        raise ValueError(f"{where} is for pictures of {needed}, but the data give {asked}; see --data.image_size")
+    if channels != pictures.channels:
+        raise ValueError(
+            f"{where} is for pictures of {channels} channels, but the data give {pictures.channels}; see --data.channels"
+        )
