@@ -16,6 +16,7 @@ from lightgen.functional.categorical import log_probability, ranks
 from lightgen.functional.random import Stream
 from lightgen.prediction import Confidence, check_confidence
 from lightgen.samplers.base import Sampler
+from lightgen.samplers.diffusing import by_noise, none_written
 from lightgen.samplers.state import State
 from lightgen.types import NoiseFamily
 
@@ -26,7 +27,8 @@ class ArgmaxUnrolled(Sampler):
     y = argmax p(. | x_k), y' = argmax p(. | y), and x_{k+1} = y' where log p(y | x_k) is among the lowest, else y.
     The first step draws its proposal instead, or all pictures would be alike. Every step takes two network evaluations:
     of the ids as they are, and of the proposal. A picture whose proposal is itself stops there if the logits are the
-    same at every step, as nothing would ever change again. Both evaluations of step k are told the time 1 - k / S.
+    same at every step, as nothing would ever change again. Networks that read the time are told the one at which as
+    many tokens are noise as were never written.
 
     Args:
         steps: S, the most steps a picture may take.
@@ -57,16 +59,20 @@ class ArgmaxUnrolled(Sampler):
     def num_evaluations(self, num_tokens: int, branches: int = 1) -> int:
         return 2 * self.steps * branches
 
+    def start(self, state: State, denoise: Denoiser) -> State:
+        return state.remember(unwritten=none_written(state))
+
     def step(self, state: State, denoise: Denoiser, clock: Clock) -> tuple[Tensor, Tensor | None]:
         num, is_first = state.ids.shape[1], state.step == 0
-        prediction = denoise(state.ids, clock)
+        prediction = denoise(state.ids, by_noise(clock, state.memory["unwritten"], denoise))
+        state.memory["unwritten"] = state.memory["unwritten"] * (1 - self.update)
         likeliest = prediction.logits.argmax(-1)
         first = prediction.draw(state.noise.uniform(clock.step, Stream.TOKEN, num)) if is_first else likeliest
         takes_part = (state.noise.uniform(clock.step, Stream.UPDATE, num) < self.update) & ~state.known
         proposal = torch.where(takes_part, first, state.ids)
 
         certainty = log_probability(prediction.by(self.confidence), first).masked_fill(~takes_part, torch.inf)
-        second = denoise(proposal, clock).logits.argmax(-1)
+        second = denoise(proposal, by_noise(clock, state.memory["unwritten"], denoise)).logits.argmax(-1)
         count = (takes_part.sum(1, keepdim=True) * self.uncertain).round()
         unsure = ranks(certainty) < count
         may_rest = denoise.steady and denoise.warps.constant and not is_first
