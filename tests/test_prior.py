@@ -39,6 +39,16 @@ def test_picture_i_of_a_seed_is_the_same_in_batches_of_1_3_and_64(prior, steps):
     assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
 
 
+def test_pictures_of_one_colour_are_warned_of(prior_checkpoint, tmp_path, capsys, monkeypatch):
+    args = ["sample", "--ckpt_path", str(prior_checkpoint), "--num_images", "4", "--out", str(tmp_path / "out")]
+    assert main(args) == 0
+    assert "of one colour" not in capsys.readouterr().err
+    colour = torch.tensor([255, 250, 240]).byte()[:, None, None]
+    monkeypatch.setattr(Prior, "decode", lambda self, ids, canvas=None: colour.expand(len(ids), 3, 8, 8))
+    assert main(args) == 0
+    assert "4 of 4 pictures are of one colour" in capsys.readouterr().err
+
+
 def test_a_start_within_the_process_needs_a_whole_picture_to_start_from(prior):
     recipe, noise = Recipe(lightgen.samplers.Ancestral(3, start=0.5)), Noise.of(0, 2)
     ids = noise.integers(9, 0, 16, 16)

@@ -326,6 +326,24 @@ def test_argmax_unrolled_asks_again_about_the_least_certain():
     assert 0 < int(start.changed.sum()) < N
 
 
+def test_argmax_unrolled_may_ask_again_about_what_was_the_least_certain_before():
+    """The first step is a plain draw of 0; then 1 and, second, 2 where the evaluation before was least certain."""
+    calls = []
+
+    def network(ids, time, context):
+        calls.append(ids.clone())
+        sure = torch.arange(N).flip(0) if len(calls) == 1 else torch.arange(N)
+        opinion = torch.full_like(ids, (0, 1, 2, 1, 2)[len(calls) - 1])
+        return torch.nn.functional.one_hot(opinion, V) * (20.0 + sure[:, None])
+
+    sampler, seen = ArgmaxUnrolled(3, uncertain=0.25, certainty="previous", confidence="network"), []
+    trace = sampled(sampler, SUNDAEProcess, network, 1, on_step=lambda step, ids: seen.append(ids[0].tolist())).trace
+    assert seen[0] == [0] * N
+    # The first evaluation was less sure to the right, the third to the left.
+    assert seen[1] == [1] * (N - 3) + [2] * 3 and seen[2] == [2] * 3 + [1] * (N - 3)
+    assert trace.evaluations.tolist() == [5] and sampler.num_evaluations(N) == 5
+
+
 @pytest.mark.parametrize("steps", [1, 2, N, 3 * N])
 def test_token_critic_takes_two_evaluations_a_step_but_the_last(steps):
     masked = []
@@ -529,7 +547,7 @@ def test_renoise_puts_the_first_noise_back(process):
         (Loop, {"start": 0.9, "end": 0.5}), (PredictorCorrector, {"strength": -1.0}),
         (PredictorCorrector, {"rise": -1.0}), (PredictorCorrector, {"fall": -1.0}), (Purity, {"sharpness": -1.0}),
         (ArgmaxUnrolled, {"uncertain": 1.1}), (ArgmaxUnrolled, {"update": 0.0}),
-        (Halton, {"floor": "both"}),
+        (Halton, {"floor": "both"}), (ArgmaxUnrolled, {"certainty": "next"}),
         (TokenCritic, {"choice_temperature": -1.0}), (Logarithmic, {"num_tokens": 1}), (Exponential, {"num_tokens": 1}),
     ],
 )  # fmt: skip
