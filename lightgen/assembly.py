@@ -170,6 +170,9 @@ class Assembly(nn.Module):
         if known_BN is not None and ids_BN is None:
             raise ValueError("known_BN says where ids_BN is given, so there must be ids_BN")
         recipe = self.chosen(recipe)
+        if recipe.sampler.mends and (ids_BN is None or known_BN is not None):
+            raise ValueError(f"{type(recipe.sampler).__name__} with start below 1 varies a whole picture that is given "
+                             "as ids_BN, and there is none; give start 1")  # fmt: skip
         start_BN = self.initial(noise, canvas)
         if ids_BN is not None:
             start_BN = ids_BN if known_BN is None else torch.where(known_BN, ids_BN, start_BN)

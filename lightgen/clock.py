@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
+
+Ends = Literal["closed", "left", "right"]
+"""Which points of [0, 1] the S steps k = 0, 1, ... stand for: those of a closed interval, k / (S - 1), from 0 to 1; or
+the left or the right ends of S equal parts, k / S or (k + 1) / S.
+"""
 
 
 @dataclass(frozen=True)
@@ -18,12 +24,20 @@ class Clock:
     """(A,) float64 in [0, 1], 1 = all noise: what networks are told."""
     progress: Tensor
     """(A,) float64 in [0, 1], 0 at the first step and 1 at the last: what ramps go by."""
+    num_steps: int | None = None
+    """S, where every picture takes as many steps."""
 
     @classmethod
-    def even(cls, step: int, time: float, progress: float, like: Tensor) -> Clock:
+    def even(cls, step: int, time: float, progress: float, like: Tensor, num_steps: int | None = None) -> Clock:
         """All pictures at the same place; like: any tensor with A rows."""
         size, kind = like.shape[:1], torch.float64
-        return cls(step, like.new_full(size, time, dtype=kind), like.new_full(size, progress, dtype=kind))
+        return cls(step, like.new_full(size, time, dtype=kind), like.new_full(size, progress, dtype=kind), num_steps)
+
+    def at(self, ends: Ends) -> Tensor:
+        """(A,) float64 in [0, 1]: the progress by another convention, where there is a number of steps."""
+        if ends == "closed" or self.num_steps is None:
+            return self.progress
+        return (self.progress * (self.num_steps - 1) + (ends == "right")) / self.num_steps
 
     def done(self, steps: int) -> Tensor:
         """() float64: (k + 1) / S, the share of the steps that are done after this one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -201,7 +202,7 @@ class Denoiser:
         """The last logits, evaluated anew in the rows that have changed."""
         if len(where) == 0:
             return own
-        at = Clock(clock.step, clock.time[where], clock.progress[where])
+        at = replace(clock, time=clock.time[where], progress=clock.progress[where])
         return own.index_copy_(0, where, some._guided(ids_AN[where], at))
 
     def _guided(self, ids_AN: Tensor, clock: Clock) -> Tensor:

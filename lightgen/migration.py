@@ -2,8 +2,10 @@
 
 0.1    `sampler`, `warps` and `guidance` stood beside each other in a prior, and are its `recipe` now; classes were
        numbers of the network and the prior, and a critic a part of its own, now a `ClassLabel` and one of `others`;
-       networks took the numbers that are an `Interface` now; confidence was always that after the warps, and
-       temperatures sharpened what a noisy token says about itself
+       networks took the numbers that are an `Interface` now
+0.2    nothing was named otherwise
+
+Arguments that a component has got since then do what it did before: see `ADDED`.
 """
 
 from __future__ import annotations
@@ -14,6 +16,19 @@ from typing import Any
 Description = dict[str, Any]
 """A component as plain data: see `lightgen.registry.describe`."""
 
+ADDED: dict[tuple[str, str], Description] = {
+    ("sampler", "Ancestral"): {"leave_one_out": False},
+    ("sampler", "ArgmaxUnrolled"): {"confidence": "warped"},
+    ("sampler", "Halton"): {"floor": "masked"},
+    ("sampler", "MaskGIT"): {"confidence": "warped"},
+    ("sampler", "PredictorCorrector"): {"leave_one_out": False},
+    ("sampler", "Purity"): {"confidence": "warped"},
+    ("sampler", "SUNDAE"): {"unchanged": "proposal"},
+    ("remasking", "Confidence"): {"confidence": "warped"},
+    ("process", "Uniform"): {"schedule": "squared_cosine"},
+}
+"""By kind and name of a component, its younger arguments, with what it did before it had them."""
+
 
 def migrate(contents: dict[str, Any], key: str) -> None:
     """Bring a checkpoint's contents, in place, to the form of this version.
@@ -23,7 +38,9 @@ def migrate(contents: dict[str, Any], key: str) -> None:
         key: where it says what it holds.
     """
     entry = contents[key]
-    if str(entry["version"]).startswith("0.1."):
+    if not str(entry["version"]).startswith("0.1."):
+        entry["component"] = completed(entry["component"])
+    else:
         entry["component"] = from_0_1(entry["component"])
         for state in ("state_dict", "current_model_state"):
             if state in contents:
@@ -32,7 +49,12 @@ def migrate(contents: dict[str, Any], key: str) -> None:
 
 def from_0_1(description: Any) -> Any:
     """The description of a component, or plain data with such in it, as this version would give it."""
-    return _walked(description, _FROM_0_1)
+    return completed(_walked(description, _FROM_0_1))
+
+
+def completed(description: Any) -> Any:
+    """The same of a later version: with the arguments that there were not yet."""
+    return _walked(description, {kind: _complete for kind, _ in ADDED})
 
 
 def component(kind: str, name: str, **arguments: Any) -> Description:
@@ -77,17 +99,10 @@ def _network(arguments: Description) -> None:
     )  # fmt: skip
 
 
-def _sampler(description: Description) -> None:
-    arguments = description["arguments"]
-    if description["name"] in ("MaskGIT", "ArgmaxUnrolled", "Purity"):
-        arguments.setdefault("confidence", "warped")
-    if description["name"] in ("Ancestral", "PredictorCorrector"):
-        arguments.setdefault("leave_one_out", False)
-
-
-def _remasking(description: Description) -> None:
-    if description["name"] == "Confidence":
-        description["arguments"].setdefault("confidence", "warped")
+def _complete(description: Description) -> None:
+    # What is written names every argument, so that a missing one is younger.
+    for name, value in ADDED.get((description["kind"], description["name"]), {}).items():
+        description["arguments"].setdefault(name, value)
 
 
 def first_name(name: str) -> str:
@@ -109,6 +124,4 @@ def _renamed(name: str) -> str:
 _FROM_0_1: dict[str, Callable[[Description], None]] = {
     "prior": lambda description: _prior(description["arguments"]),
     "network": lambda description: _network(description["arguments"]),
-    "sampler": _sampler,
-    "remasking": _remasking,
 }

@@ -89,7 +89,7 @@ class Logarithmic(Schedule):
 
 
 class Exponential(Schedule):
-    """1 - N^(r - 1), divided by its value at 0: nearly all tokens in the last steps.
+    """1 - N^(r - 1), which is all but one of N tokens right after 0: nearly all tokens in the last steps.
 
     Args:
         num_tokens: N >= 2.
@@ -104,7 +104,7 @@ class Exponential(Schedule):
         self.num_tokens = _at_least_two(num_tokens)
 
     def share(self, progress: Tensor) -> Tensor:
-        return (1 - self.num_tokens ** (progress - 1)) / (1 - 1 / self.num_tokens)
+        return torch.where(progress > 0, 1 - self.num_tokens ** (progress - 1), 1.0)
 
 
 class Arccos(Schedule):

@@ -23,6 +23,7 @@ def informed(kind):
 PROCESSES = {
     "absorbing": Absorbing,
     "uniform": Uniform,
+    "uniform, cosine": lambda vocab_size: Uniform(vocab_size, schedule="cosine"),
     "mask and replace": MaskReplace,
     "informed uniform": informed(Uniform),
     "informed mask and replace": informed(MaskReplace),
@@ -229,6 +230,48 @@ def test_importance_sampling_keeps_the_auxiliary_loss_unbiased():
         losses[importance] = torch.stack([output.metrics["cross_entropy"] for output in drawn])
     error = (losses[False].var() / 200 + losses[True].var() / 200).sqrt()
     assert abs(losses[False].mean() - losses[True].mean()) < 4 * error
+
+
+def test_uniform_keeps_a_cosine_or_its_square():
+    time = torch.linspace(0, 1, 101).double()
+    cosine, square = (Uniform(V, schedule=s).noise_level(time).kept for s in ("cosine", "squared_cosine"))
+    # As the released code of D3PM has it: at each step all but beta_t = 1 - f(t + 1) / f(t) stays.
+    f = torch.cos((time + 0.008) / 1.008 * torch.pi / 2)
+    torch.testing.assert_close(cosine[:-1], torch.cat([torch.ones(1), (f[1:] / f[:-1]).cumprod(0)])[:-1].double())
+    torch.testing.assert_close(square, cosine**2)
+    assert cosine[0] == 1 and cosine[-1] == 0
+    with pytest.raises(ValueError, match="schedule must be cosine or squared_cosine, not linear"):
+        Uniform(V, schedule="linear")
+
+
+def test_adaptive_auxiliary_weights_fall_from_two_to_one():
+    """Of a network that knows nothing the cross-entropy is log V at every step; each step is drawn once."""
+    steps, clean, losses = 10, clean_tokens(10, 8), []
+    for adaptive in (False, True):
+        process = MaskReplace(V, steps, auxiliary=0.5, importance=False, adaptive=adaptive)
+        network = {"denoiser": lambda ids, time: torch.zeros(*ids.shape, V)}
+        losses.append(process.loss(network, clean, Noise.of(0, 10)).loss)
+    extra = sum(1 - (t - 1) / steps for t in range(1, steps + 1)) / steps
+    torch.testing.assert_close(losses[1] - losses[0], 0.5 * extra * torch.tensor(V).log(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("weight", ["elbo", "reweighted", "mlm"])
+def test_absorbing_weighs_the_cross_entropy_of_masked_tokens(weight):
+    process, clean, seen = Absorbing(V, weight), clean_tokens(40, 5), {}
+
+    def network(ids, time):
+        seen["ids"], seen["time"] = ids, time
+        return torch.arange(ids.numel() * V).view(*ids.shape, V).sin()
+
+    loss = process.loss({"denoiser": network}, clean, Noise.of(0, 40)).loss
+    masked, time = seen["ids"] == V, seen["time"]
+    assert len(masked.sum(1).unique()) == 6
+    errors = -network(clean, time).log_softmax(-1).gather(-1, clean[..., None])[..., 0] * masked
+    per_picture = {
+        "elbo": errors.sum(1) / time / 5, "reweighted": errors.sum(1) * (1 - time) / 5,
+        "mlm": errors.sum(1) / masked.sum(1).clamp_min(1),
+    }[weight]  # fmt: skip
+    torch.testing.assert_close(loss, per_picture.mean())
 
 
 def test_importance_is_not_learned_from_held_out_data():

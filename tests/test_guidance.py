@@ -25,7 +25,8 @@ from lightgen.prior import Prior
 from lightgen.processes import SUNDAE, Absorbing
 from lightgen.recipe import Recipe
 from lightgen.samplers import SUNDAE as SUNDAESampler
-from lightgen.samplers import Ancestral, MaskGIT
+from lightgen.samplers import Ancestral, MaskGIT, ReMDM
+from lightgen.samplers.state import State
 from lightgen.tokenizers import PixelTokenizer
 
 RAMPS = [ConstantGuidance, LinearGuidance, CosineGuidance, PowerCosineGuidance]
@@ -106,6 +107,30 @@ def test_ramps_have_their_shapes():
     assert at(CosineGuidance(3.0), 0.5) == pytest.approx(2)
     assert at(PowerCosineGuidance(3.0, power=1.0), 0.3) == pytest.approx(at(CosineGuidance(3.0), 0.3))
     assert at(PowerCosineGuidance(3.0, power=3.0), 0.5) < at(CosineGuidance(3.0), 0.5)
+
+
+@pytest.mark.parametrize("kind", [LinearGuidance, CosineGuidance, PowerCosineGuidance])
+@pytest.mark.parametrize(("ends", "points"), [("closed", (0, 1 / 3, 2 / 3, 1)), ("left", (0, 0.25, 0.5, 0.75)),
+                                              ("right", (0.25, 0.5, 0.75, 1))])  # fmt: skip
+def test_a_ramp_says_which_of_its_points_the_steps_stand_for(kind, ends, points):
+    ids, noise = torch.zeros(2, 5, dtype=torch.long), Noise.of(0, 2)
+    for step, point in enumerate(points):
+        state = State(ids, ids.bool(), noise, noise.index, 4, step)
+        for sampler in (MaskGIT(4), ReMDM(4), Ancestral(4)):
+            found = asking(Labelled(), kind(5.0, ends=ends))(ids, sampler.clock(state)).own
+            scale = kind(5.0).at(torch.tensor(point)).item()
+            torch.testing.assert_close(found, asking(Labelled(), ConstantGuidance(scale))(ids).own)
+
+
+def test_a_ramp_over_one_step_or_by_what_each_picture_needs():
+    assert [Clock.even(0, 1.0, 0.0, torch.zeros(1), 1).at(ends).item() for ends in ("closed", "left", "right")] == [
+        0,
+        0,
+        1,
+    ]
+    assert Clock.even(0, 1.0, 0.3, torch.zeros(1)).at("left").item() == 0.3
+    with pytest.raises(ValueError, match="ends must be one of closed, left, right, not both"):
+        LinearGuidance(2.0, ends="both")
 
 
 def test_each_picture_is_guided_by_its_own_progress():

@@ -1,5 +1,7 @@
 """Checkpoints of 0.1, in the form that they had, load as what they were."""
 
+import inspect
+
 import pytest
 import torch
 from stubs import interface
@@ -8,12 +10,13 @@ import lightgen
 from lightgen.checkpoint import KEY, save
 from lightgen.functional.random import Noise
 from lightgen.guidance import ConstantGuidance
+from lightgen.migration import ADDED
 from lightgen.networks import Transformer
 from lightgen.prior import Prior
-from lightgen.processes import Absorbing
+from lightgen.processes import Absorbing, Uniform
 from lightgen.recipe import Recipe
-from lightgen.registry import describe
-from lightgen.samplers import MaskGIT, TokenCritic
+from lightgen.registry import describe, find
+from lightgen.samplers import SUNDAE, MaskGIT, TokenCritic
 from lightgen.tokenizers import PixelTokenizer
 from lightgen.warps import Warps
 
@@ -69,7 +72,26 @@ def test_a_prior_of_0_1_draws_the_same_pictures(with_critic, tmp_path):
     assert torch.equal(again.sample_ids(noise, condition=again.condition(1, len(noise.index))).ids, expected)
 
 
+def test_what_a_component_did_before_it_had_an_argument_it_goes_on_to_do(tmp_path):
+    """Those that 0.2 wrote too: a checkpoint names every argument that there was."""
+    network = Transformer(interface(256, 256, (4, 4), reads_time=True), **SMALL)
+    save(Prior(PixelTokenizer(4), network, Uniform(256, schedule="cosine"), Recipe(SUNDAE(3))), tmp_path / "new.ckpt")
+    loaded = lightgen.load(tmp_path / "new.ckpt")
+    assert (loaded.process.schedule, loaded.recipe.sampler.unchanged) == ("cosine", "written")
+    contents = torch.load(tmp_path / "new.ckpt", weights_only=True)
+    arguments = contents[KEY]["component"]["arguments"]
+    del arguments["process"]["arguments"]["schedule"]
+    del arguments["recipe"]["arguments"]["sampler"]["arguments"]["unchanged"]
+    torch.save(contents, tmp_path / "old.ckpt")
+    loaded = lightgen.load(tmp_path / "old.ckpt")
+    assert (loaded.process.schedule, loaded.recipe.sampler.unchanged) == ("squared_cosine", "proposal")
+    for (kind, name), added in ADDED.items():
+        assert added.keys() <= inspect.signature(find(kind, name)).parameters.keys()
+
+
 def test_the_zoo_is_of_0_1_and_keeps_what_its_samplers_did():
     assert lightgen.load("zoo:emoji64-absorbing").recipe.sampler.steps == 32
     assert lightgen.load("zoo:emoji64-mask-replace").recipe.sampler.leave_one_out is False
+    assert lightgen.load("zoo:emoji64-sundae").recipe.sampler.unchanged == "proposal"
+    assert lightgen.load("zoo:emoji64-uniform").process.schedule == "squared_cosine"
     assert lightgen.load("zoo:emoji64-sundae").network.conditioner.num_classes == 9

@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+import yaml
 from stubs import interface
 
+from lightgen.cli.configs import shipped
 from lightgen.condition import Condition, Context
 from lightgen.networks import Hourglass, Transformer
 from lightgen.networks.resamplers import AttentionResampler, LinearResampler, NaiveResampler
@@ -20,6 +22,7 @@ NETWORKS = {
     "as released": lambda: Hourglass(
         interface(K, V, GRID, 3), depth=(1, 2, 1), resampler=AttentionResampler(1, LinearResampler(2)), **SMALL
     ),
+    "learned": lambda: Hourglass(interface(K, V, GRID, 3), depth=(1, 2, 1), positions="learned", **SMALL),
     "nested": lambda: Hourglass(interface(K, V, GRID, 3), depth=(1, (1, 2, 1), 1), factors=((2, 2), (1, 2)), **SMALL),
 }
 
@@ -49,6 +52,45 @@ def test_rows_of_a_batch_do_not_see_each_other(name):
     batch, context = ids(3), of_label(network, torch.tensor([0, 1, 2]))
     alone = torch.cat([network(batch[i : i + 1], None, context.select(torch.tensor([i]))) for i in range(3)])
     torch.testing.assert_close(network(batch, None, context), alone)
+
+
+def test_learned_positions_are_all_that_tells_cells_apart():
+    torch.manual_seed(0)
+    network, order = (
+        Transformer(interface(K, V, GRID, 3), depth=2, positions="learned", **SMALL).eval(),
+        torch.randperm(32),
+    )
+    assert not torch.allclose(network(ids()[:, order]), network(ids())[:, order], atol=1e-3)
+    torch.nn.init.zeros_(network.cell)
+    torch.testing.assert_close(network(ids()[:, order]), network(ids())[:, order])
+    with pytest.raises(ValueError, match="positions must be rotary or learned, not none"):
+        Transformer(interface(K, V, GRID, 3), depth=2, positions="none", **SMALL)
+
+
+PAPER = {
+    "ffhq256": ((16, 16), 1024, 178.4), "ffhq1024": ((32, 32), 8192, 671.4), "celeba256": ((16, 16), 1024, 199.4),
+    "imagenet256": ((16, 16), 1024, 200.4), "mnist": ((28, 28), 256, 155.9), "fashionmnist": ((28, 28), 256, 155.9),
+}  # fmt: skip
+"""Grid, codes, and parameters in millions of the networks that arXiv 2206.12351 was released with."""
+
+
+@pytest.mark.parametrize("config", PAPER)
+def test_a_config_of_the_paper_builds_its_network(config):
+    text = yaml.safe_load((shipped() / "prior" / f"{config}.yaml").read_text())
+    given = dict(text["model"]["init_args"]["network"]["init_args"])
+    arguments = given.pop("resampler")["init_args"]
+    base = LinearResampler(**arguments.pop("base")["init_args"])
+    grid, codes, millions = PAPER[config]
+    classes = (text["model"]["init_args"]["conditioner"] or {"init_args": {"num_classes": 0}})["init_args"][
+        "num_classes"
+    ]
+    with torch.device("meta"):
+        network = Hourglass(
+            interface(codes, codes, grid, classes), resampler=AttentionResampler(base=base, **arguments), **given
+        )
+    # The released code has no row for "no class".
+    extra = given["dim"] if classes else 0
+    assert (sum(p.numel() for p in network.parameters()) - extra) / 1e6 == pytest.approx(millions, abs=0.05)
 
 
 def test_every_position_sees_every_other():

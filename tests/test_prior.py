@@ -39,6 +39,27 @@ def test_picture_i_of_a_seed_is_the_same_in_batches_of_1_3_and_64(prior, steps):
     assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
 
 
+def test_pictures_of_one_colour_are_warned_of(prior_checkpoint, tmp_path, capsys, monkeypatch):
+    args = ["sample", "--ckpt_path", str(prior_checkpoint), "--num_images", "4", "--out", str(tmp_path / "out")]
+    assert main(args) == 0
+    assert "of one colour" not in capsys.readouterr().err
+    colour = torch.tensor([255, 250, 240]).byte()[:, None, None]
+    monkeypatch.setattr(Prior, "decode", lambda self, ids, canvas=None: colour.expand(len(ids), 3, 8, 8))
+    assert main(args) == 0
+    assert "4 of 4 pictures are of one colour" in capsys.readouterr().err
+
+
+def test_a_start_within_the_process_needs_a_whole_picture_to_start_from(prior):
+    recipe, noise = Recipe(lightgen.samplers.Ancestral(3, start=0.5)), Noise.of(0, 2)
+    ids = noise.integers(9, 0, 16, 16)
+    with pytest.raises(ValueError, match=r"Ancestral with start below 1 varies a whole picture .* there is none"):
+        prior.sample(2, recipe)
+    # Between the known ones it would take noise for a picture.
+    with pytest.raises(ValueError, match="varies a whole picture"):
+        prior.sample_ids(noise, recipe, None, ids, torch.ones_like(ids, dtype=torch.bool))
+    assert prior.sample_ids(noise, recipe, None, ids).ids.shape == (2, 16)
+
+
 def test_known_tokens_survive_and_the_others_are_sampled(prior):
     noise = Noise.of(0, 4)
     ids = noise.integers(9, 0, 16, 16)

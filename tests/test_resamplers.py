@@ -1,5 +1,7 @@
 """The resamplers of the hourglass against convolutions, shifts and the block map."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -8,7 +10,7 @@ from lightgen.networks.resamplers import AttentionResampler, LinearResampler, Na
 from lightgen.networks.resamplers.blocks import coarse_grid, group, ungroup
 
 H, W, D = 6, 8, 16
-RESAMPLERS = [NaiveResampler, LinearResampler, AttentionResampler]
+RESAMPLERS = [NaiveResampler, LinearResampler, AttentionResampler, partial(AttentionResampler, heads=3, full=True)]
 FACTORS = [(2, 2), (3, 2), (1, 4), (2, 1)]
 
 
@@ -97,6 +99,34 @@ def test_naive_pair_keeps_what_is_constant_on_blocks(axes):
     cells = tokens((1, H * W // 4))
     repeated = naive.up(D, (2, 2))(cells, torch.zeros(2, H * W, D), (H, W))
     torch.testing.assert_close(naive.down(D, (2, 2))(repeated, (H, W)), cells)
+
+
+@pytest.mark.parametrize("factor", FACTORS)
+def test_the_full_layer_is_a_transformer_layer_on_each_block(factor):
+    """By torch's own attention: queries are normed, keys and values are not; sizes as in the released code."""
+    torch.manual_seed(0)
+    heads, width = 3, 8
+    resampler = AttentionResampler(dim_head=width, heads=heads, full=True)
+
+    def refined(layer, x, context):
+        q, (k, v) = layer.to_q(x), layer.to_kv(context).chunk(2, -1)
+        q, k, v = (t.unflatten(-1, (heads, -1)).transpose(-2, -3) for t in (q, k, v))
+        x = x + layer.to_out(nn.functional.scaled_dot_product_attention(q, k, v).transpose(-2, -3).flatten(-2))
+        return x + layer.feed_forward(x)
+
+    down, up, fine = resampler.down(D, factor), resampler.up(D, factor), tokens()
+    coarse = down(fine, (H, W))
+    expected = refined(down, down.base(fine, (H, W)).unsqueeze(2), group(fine, (H, W), factor, 2)).squeeze(2)
+    torch.testing.assert_close(coarse, expected)
+    guess = group(up.base(coarse, fine, (H, W)), (H, W), factor, 2)
+    expected = ungroup(refined(up, guess, coarse.unsqueeze(2)), (H, W), factor, 2)
+    torch.testing.assert_close(up(coarse, fine, (H, W)), expected)
+    inner = heads * width
+    for layer in (down, up):
+        sizes = [p.numel() for name, p in layer.named_parameters() if name.startswith("to_")]
+        assert sum(sizes) == 2 * D + 4 * D * inner + D
+        layer(coarse, fine, (H, W)).sum().backward() if layer is up else layer(fine, (H, W)).sum().backward()
+        assert all(p.grad is not None for p in layer.parameters())
 
 
 def test_attention_in_1d_on_2d_pools_reads_strangers():

@@ -4,7 +4,10 @@ import pytest
 import torch
 from stubs import TableNetwork, denoiser, echo, oracle
 
-from lightgen.functional.random import Noise
+from lightgen.functional.random import Noise, Stream
+from lightgen.processes import SUNDAE as SUNDAEProcess
+from lightgen.processes import Uniform
+from lightgen.samplers.argmax_unrolled import ArgmaxUnrolled
 from lightgen.samplers.base import Sampler, require_fit
 from lightgen.samplers.sundae import SUNDAE
 from lightgen.types import NoiseFamily
@@ -34,6 +37,39 @@ def test_stub_that_returns_its_input_stops_after_min_steps_plus_patience(min_ste
     assert sample.trace.evaluations.tolist() == [min_steps + patience] * 4
     assert sample.trace.finished.all()
     assert torch.equal(sample.ids, ids)
+
+
+@pytest.mark.parametrize("unchanged", ["written", "proposal"])
+def test_a_picture_rests_by_what_is_written_or_by_all_that_is_drawn(unchanged):
+    """Every proposal differs everywhere, and one step in two writes nothing of it."""
+    ids, noise = start(64)
+    network = TableNetwork(V, V)
+    with torch.no_grad():
+        network.table.copy_(torch.roll(torch.eye(V), 1, dims=1) * 60)
+    update = 1 - 0.5 ** (1 / N)
+    trace = SUNDAE(9, update, min_steps=2, unchanged=unchanged)(denoiser(network, V, GRID), ids, None, noise).trace
+    wrote = torch.stack([(noise.uniform(step, Stream.UPDATE, N) < update).any(1) for step in range(2, 9)])
+    steps = 2 + torch.where(wrote.all(0), 7, wrote.int().argmin(0) + 1)
+    assert trace.evaluations.tolist() == (steps if unchanged == "written" else steps.fill_(9)).tolist()
+
+
+@pytest.mark.parametrize("sampler", [SUNDAE, ArgmaxUnrolled])
+@pytest.mark.parametrize("process", [SUNDAEProcess(V), Uniform(V), Uniform(V, schedule="cosine")])
+def test_a_network_that_reads_the_time_is_told_how_many_tokens_were_never_written(sampler, process):
+    told = []
+
+    def network(ids, time, context):
+        told.append(time)
+        return Noise.of(len(told), len(ids)).uniform(0, 0, N * V).unflatten(1, (N, V))
+
+    ids, noise = start(2)
+    sampler(4, update=0.4)(denoiser(network, V, GRID, process=process, reads_time=True), ids, None, noise)
+    # ArgmaxUnrolled's second look is at what the step proposes to write.
+    seen = list(range(4)) if sampler is SUNDAE else [k for step in range(4) for k in (step, step + 1)]
+    assert len(told) == len(seen)
+    for time, k in zip(told, seen, strict=True):
+        left = 1 - process.noise_level(time.double()).kept
+        torch.testing.assert_close(left, torch.full((2,), 0.6**k).double(), rtol=0, atol=1e-5)
 
 
 def test_patience_null_never_stops():
@@ -119,8 +155,9 @@ def test_labels_leave_with_their_pictures():
 
 
 @pytest.mark.parametrize(
-    "bad", [{"steps": 0}, {"update": 0.0}, {"update": 1.5}, {"update_end": 0.0}, {"min_steps": -1}, {"patience": 0}]
-)
+    "bad", [{"steps": 0}, {"update": 0.0}, {"update": 1.5}, {"update_end": 0.0}, {"min_steps": -1}, {"patience": 0},
+            {"unchanged": "nothing"}],
+)  # fmt: skip
 def test_bad_arguments_are_named(bad):
     with pytest.raises(ValueError, match=next(iter(bad))):
         SUNDAE(**bad)

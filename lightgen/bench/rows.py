@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from lightgen.bench.former import identity_of_0_1, row_of_0_1
 from lightgen.bench.measurement import FULL_PRECISION, Measurement
 from lightgen.functional.files import save_json
+from lightgen.migration import completed
 
 Role = Literal["baseline", "likelihood", "tuning", "report"]
 Key = tuple[str, str, int | None, str]
@@ -164,7 +165,7 @@ def read_identity(folder: Path) -> Identity:
     if not path.is_file():
         raise ValueError(f"{folder} is not a folder that `lightgen bench` wrote: it has no {SUITE}")
     data = json.loads(path.read_text(encoding="utf-8"))
-    return Identity(**(data if _is_current(data, str(path)) else identity_of_0_1(data)))
+    return Identity(**(completed(data) if _is_current(data, str(path)) else identity_of_0_1(data)))
 
 
 def _lines(path: Path) -> Iterator[Row]:
@@ -176,7 +177,7 @@ def _lines(path: Path) -> Iterator[Row]:
             data = json.loads(line)
         except json.JSONDecodeError:
             raise ValueError(f"{where} is damaged; delete it to measure it again") from None
-        yield _row(data if _is_current(data, where) else row_of_0_1(data))
+        yield _row(completed(data) if _is_current(data, where) else row_of_0_1(data))
 
 
 def _row(data: dict[str, Any]) -> Row:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 from torch import Tensor
 
 from lightgen.callbacks.writer import picture_name
@@ -14,6 +16,8 @@ from lightgen.samplers.iteration import Iteration
 from lightgen.types import OnStep
 
 GRID_LIMIT = 64
+BLANK = 4.0
+"""A picture shows nothing whose values, of 0 to 255, deviate by less from the mean of their channel."""
 ANIMATION_LIMIT = 16
 RECORD = "samples.json"
 
@@ -60,3 +64,15 @@ def run(request: Request) -> None:
             save_gif(frames, parsed.out / "steps.gif")
         save_json(record, parsed.out / RECORD)
     print(picture_run.summary(request, record, parsed.out / "grid.png"))
+    num_blank = sum(map(is_blank, shown))
+    if num_blank > len(shown) / 10:
+        warnings.warn(
+            f"{num_blank} of {len(shown)} pictures are of one colour; a higher --warps.temperature, fewer steps or "
+            "another --sampler may show more",
+            stacklevel=1,
+        )
+
+
+def is_blank(picture: Tensor) -> bool:
+    """Whether a uint8 picture (C, H, W) shows nothing."""
+    return bool((picture.float().std((1, 2)) < BLANK).all())

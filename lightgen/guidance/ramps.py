@@ -11,12 +11,12 @@ import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 import torch
 from torch import Tensor
 
-from lightgen.clock import Clock
+from lightgen.clock import Clock, Ends
 from lightgen.guidance.base import ALL, TOWARDS, Branch, Guidance
 
 
@@ -34,6 +34,8 @@ class Scaled(Guidance):
 
     moves: ClassVar[bool] = True
     """Whether the scale is another one at other steps."""
+    ends: Ends = "closed"
+    """The points of the ramp at which the steps stand."""
 
     def __init__(self, scale: float) -> None:
         if scale < 0:
@@ -71,7 +73,7 @@ class Scaled(Guidance):
         towards, away = logits[TOWARDS].float(), logits[self.away].float()
         if self.constant:
             return torch.lerp(away, towards, self.scale)
-        return torch.lerp(away, towards, self.at(clock.progress).float().view(-1, *(1,) * (towards.ndim - 1)))
+        return torch.lerp(away, towards, self.at(clock.at(self.ends)).float().view(-1, *(1,) * (towards.ndim - 1)))
 
 
 class ClassifierFree(Scaled):
@@ -108,7 +110,33 @@ class ConstantGuidance(ClassifierFree):
         return torch.ones_like(progress)
 
 
-class LinearGuidance(ClassifierFree):
+class Ramped(ClassifierFree):
+    """A scale that rises from step to step.
+
+    Args:
+        scale, negative, hidden: see `ClassifierFree`.
+        ends: where on the ramp step k = 0, 1, ... of S stands: `closed`, k / (S - 1), from its beginning to its end
+            (arXiv 2503.17076); `left`, k / S, short of its end (code of MaskBit, arXiv 2409.16211, and RAR, arXiv
+            2411.00776); or `right`, (k + 1) / S, past its beginning, as schedules of masks do (arXiv 2202.04200).
+
+    Raises:
+        ValueError: if the scale is below 0, or `ends` is another word.
+    """
+
+    def __init__(
+        self,
+        scale: float = 3.0,
+        negative: int | None = None,
+        hidden: Sequence[str] | None = None,
+        ends: Ends = "closed",
+    ) -> None:
+        super().__init__(scale, negative, hidden)
+        if ends not in get_args(Ends):
+            raise ValueError(f"ends must be one of {', '.join(get_args(Ends))}, not {ends}")
+        self.ends = ends
+
+
+class LinearGuidance(Ramped):
     """From 1 in a straight line: the first tokens are free, the last ones are held to the condition."""
 
     source: ClassVar[str] = "Chang et al., 2023, arXiv 2301.00704, section 2.7"
@@ -117,7 +145,7 @@ class LinearGuidance(ClassifierFree):
         return progress
 
 
-class CosineGuidance(ClassifierFree):
+class CosineGuidance(Ramped):
     """From 1 by half a cosine, (1 - cos(pi r)) / 2."""
 
     source: ClassVar[str] = "Gao et al., 2023, arXiv 2303.14389"
@@ -126,11 +154,11 @@ class CosineGuidance(ClassifierFree):
         return (1 - torch.cos(math.pi * progress)) / 2
 
 
-class PowerCosineGuidance(ClassifierFree):
+class PowerCosineGuidance(Ramped):
     """From 1 by half a cosine of a power, (1 - cos(pi r^p)) / 2.
 
     Args:
-        scale, negative, hidden: see `ClassifierFree`.
+        scale, negative, hidden, ends: see `Ramped`.
         power: p > 0; the larger, the later the scale rises.
 
     Raises:
@@ -145,8 +173,9 @@ class PowerCosineGuidance(ClassifierFree):
         negative: int | None = None,
         power: float = 3.0,
         hidden: Sequence[str] | None = None,
+        ends: Ends = "closed",
     ) -> None:
-        super().__init__(scale, negative, hidden)
+        super().__init__(scale, negative, hidden, ends)
         if power <= 0:
             raise ValueError(f"power must be above 0, not {power}")
         self.power = power

@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from torch.nn.functional import pad, scaled_dot_product_attention
 
 from lightgen.condition import Context
-from lightgen.networks.rotary import Rotary
 
 
 class SelfAttention(nn.Module):
@@ -27,10 +26,10 @@ class SelfAttention(nn.Module):
         self.to_qkv = nn.Linear(dim, 3 * heads * dim_head, bias=False)
         self.to_out = nn.Linear(heads * dim_head, dim)
 
-    def forward(self, x: Tensor, rotary: Rotary) -> Tensor:
+    def forward(self, x: Tensor, rotary: nn.Module) -> Tensor:
         return self.attend(self.norm(x), rotary)
 
-    def attend(self, x: Tensor, rotary: Rotary) -> Tensor:
+    def attend(self, x: Tensor, rotary: nn.Module) -> Tensor:
         """The same, of what is normed already."""
         qkv = self.to_qkv(x).unflatten(-1, (3 * self.heads, -1))
         q, k = rotary(qkv[:, :, : 2 * self.heads]).transpose(1, 2).chunk(2, dim=1)

@@ -24,9 +24,10 @@ class TokenNetwork(Network):
         dim: D.
         adaptive: whether the vectors of condition and time shift, scale and gate every block (`adaLN-Zero`, Peebles and
             Xie, 2022, arXiv 2212.09748), instead of being added to the cells.
+        learned: whether every cell has a vector of its own, which says where it is.
     """
 
-    def __init__(self, interface: Interface, dim: int, adaptive: bool = False) -> None:
+    def __init__(self, interface: Interface, dim: int, adaptive: bool = False, learned: bool = False) -> None:
         super().__init__(interface)
         num_codes, self.num_ids = self.layout.num_codes, interface.num_ids
         self.dim, self.adaptive = dim, adaptive
@@ -37,6 +38,7 @@ class TokenNetwork(Network):
         self.time = TimeEmbedding(dim) if self.reads_time else None
         self.to_logits = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, num_codes * self.num_outputs))
         nn.init.normal_(self.token.weight, std=dim**-0.5)
+        self.cell = nn.Parameter(torch.randn(self.layout.num_cells, dim) * dim**-0.5) if learned else None
 
     @property
     def attended(self) -> bool:
@@ -46,6 +48,8 @@ class TokenNetwork(Network):
     def forward(self, ids_BN: Tensor, time: Tensor | None = None, context: Context | None = None) -> Tensor:
         context = self.told(self.context(Condition(), len(ids_BN)) if context is None else context, time)
         x = self.embed(ids_BN)
+        if self.cell is not None:
+            x = x + self.cell
         if context.vector is not None and not self.adaptive:
             x = x + context.vector
         if context.cells is not None:

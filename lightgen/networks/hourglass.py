@@ -7,7 +7,7 @@ resampling McKinney and Willcocks, 2022, arXiv 2206.12351.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
@@ -32,10 +32,12 @@ class Hourglass(TokenNetwork):
         dim_head: width of a head; heads * dim_head need not be D.
         resampler: of every level; None is an `AttentionResampler` on blocks.
         adaptive: see `TokenNetwork`.
+        positions: `rotary`, which turn queries and keys, or `learned`, vectors added to the cells before the first
+            layer.
 
     Raises:
-        ValueError: if depth is not such a triple, the number of factors is not the number of valleys, or a factor
-            does not divide its grid.
+        ValueError: if depth is not such a triple, the number of factors is not the number of valleys, a factor does not
+            divide its grid, or `positions` is another word.
     """
 
     source: ClassVar[str] = "Nawrot et al., 2021, arXiv 2110.13711; McKinney and Willcocks, 2022, arXiv 2206.12351"
@@ -50,9 +52,12 @@ class Hourglass(TokenNetwork):
         dim_head: int = 64,
         resampler: Resampler | None = None,
         adaptive: bool = False,
+        positions: Literal["rotary", "learned"] = "rotary",
     ) -> None:
-        super().__init__(interface, dim, adaptive)
-        size = BlockSize(dim, heads, dim_head, self.attended, adaptive)
+        if positions not in ("rotary", "learned"):
+            raise ValueError(f"positions must be rotary or learned, not {positions}")
+        super().__init__(interface, dim, adaptive, learned=positions == "learned")
+        size = BlockSize(dim, heads, dim_head, self.attended, adaptive, rotary=positions == "rotary")
         self.level = _Level(depth, list(factors), self.layout.grid, size, resampler or AttentionResampler())
         place(self.modules())
 

@@ -23,6 +23,7 @@ class BlockSize:
         attended: whether blocks attend to tokens of the condition.
         adaptive: whether the condition's vector shifts, scales and gates them.
         causal: whether later positions are hidden.
+        rotary: whether queries and keys turn by their place on the grid.
 
     Raises:
         ValueError: if a size is not at least 1.
@@ -34,6 +35,7 @@ class BlockSize:
     attended: bool = False
     adaptive: bool = False
     causal: bool = False
+    rotary: bool = True
 
     def __post_init__(self) -> None:
         for name in ("dim", "heads", "dim_head"):
@@ -73,7 +75,7 @@ class Block(nn.Module):
         self.feed_forward = FeedForward(size.dim)
         self.modulation = Modulation(size.dim) if size.adaptive else None
 
-    def forward(self, x: Tensor, rotary: Rotary, context: Context) -> Tensor:
+    def forward(self, x: Tensor, rotary: nn.Module, context: Context) -> Tensor:
         if self.modulation is not None:
             return self._modulated(x, rotary, context)
         x = x + self.attention(x, rotary)
@@ -81,7 +83,7 @@ class Block(nn.Module):
             x = x + self.cross(x, context)
         return x + self.feed_forward(x)
 
-    def _modulated(self, x: Tensor, rotary: Rotary, context: Context) -> Tensor:
+    def _modulated(self, x: Tensor, rotary: nn.Module, context: Context) -> Tensor:
         assert self.modulation is not None
         shift, scale, gate, shift_2, scale_2, gate_2 = self.modulation(context.vector).chunk(6, -1)
         x = x + gate * self.attention.attend(self.attention.norm(x) * (1 + scale) + shift, rotary)
@@ -105,7 +107,7 @@ class Stack(nn.Module):
 
     def __init__(self, depth: int, grid: Grid, size: BlockSize) -> None:
         super().__init__()
-        self.rotary = Rotary(grid, size.dim_head)
+        self.rotary = Rotary(grid, size.dim_head) if size.rotary else nn.Identity()
         self.blocks = nn.ModuleList(Block(size) for _ in range(depth))
 
     def forward(self, x: Tensor, context: Context) -> Tensor:

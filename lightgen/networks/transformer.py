@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from torch import Tensor
 
@@ -22,6 +22,11 @@ class Transformer(TokenNetwork):
         heads: of every attention.
         dim_head: width of a head; heads * dim_head need not be D.
         adaptive: see `TokenNetwork`.
+        positions: `rotary`, which turn queries and keys, or `learned`, vectors added to the cells before the first
+            layer.
+
+    Raises:
+        ValueError: if `positions` is another word.
     """
 
     source: ClassVar[str] = "Vaswani et al., 2017, arXiv 1706.03762"
@@ -34,9 +39,12 @@ class Transformer(TokenNetwork):
         heads: int = 4,
         dim_head: int = 64,
         adaptive: bool = False,
+        positions: Literal["rotary", "learned"] = "rotary",
     ) -> None:
-        super().__init__(interface, dim, adaptive)
-        size = BlockSize(dim, heads, dim_head, self.attended, adaptive)
+        if positions not in ("rotary", "learned"):
+            raise ValueError(f"positions must be rotary or learned, not {positions}")
+        super().__init__(interface, dim, adaptive, learned=positions == "learned")
+        size = BlockSize(dim, heads, dim_head, self.attended, adaptive, rotary=positions == "rotary")
         self.stack = Stack(depth, self.layout.grid, size)
         place(self.modules())
 

@@ -21,6 +21,9 @@ class MaskReplace(Variational):
     Args:
         vocab_size, num_steps, auxiliary, importance, informed: see `Variational`.
         mask_share: of what is destroyed, in (0, 1); the rest becomes random codes.
+        adaptive: multiply the weight of the plain cross-entropy at step t of T by 1 + (1 - (t - 1) / T), as the
+            released code does (`adaptive_auxiliary_loss`). Its weights, 5e-4 and 1e-3, are of the sum over the steps:
+            `auxiliary` 0.05 and 0.1 at T = 100.
 
     Raises:
         ValueError: if an argument is out of range.
@@ -37,15 +40,20 @@ class MaskReplace(Variational):
         importance: bool = True,
         informed: bool = False,
         mask_share: float = 0.9,
+        adaptive: bool = False,
     ) -> None:
         super().__init__(vocab_size, num_steps, auxiliary, importance, informed)
         if not 0 < mask_share < 1:
             raise ValueError(f"mask_share must be in (0, 1), not {mask_share}")
         self.mask_share = mask_share
+        self.adaptive = adaptive
 
     @property
     def num_ids(self) -> int:
         return self.vocab_size + 1
+
+    def emphasis(self, number_B: Tensor) -> Tensor:
+        return 2 - (number_B.float() - 1) / self.num_steps if self.adaptive else super().emphasis(number_B)
 
     def noise_level(self, time_B: Tensor) -> NoiseLevel:
         return NoiseLevel(1 - time_B, self.mask_share * time_B, (1 - self.mask_share) * time_B)

@@ -27,7 +27,7 @@ class Variational(Bound, Diffusion):
     Args:
         vocab_size: V.
         num_steps: T >= 1, the steps of the chain that is trained; it can be sampled in any other number.
-        auxiliary: weight of the plain cross-entropy, at least 0 (arXiv 2107.03006, eq. 5).
+        auxiliary: weight of the plain cross-entropy, its mean over the steps, at least 0 (arXiv 2107.03006, eq. 5).
         importance: draw steps in proportion to the root of their mean squared loss so far, which makes the estimate
             of the bound less noisy and keeps it unbiased (Nichol and Dhariwal, 2021, arXiv 2102.09672, eq. 18).
         informed: see `Diffusion`.
@@ -75,9 +75,14 @@ class Variational(Bound, Diffusion):
             self._record(number_B, term_B.detach())
         bound = (weight_B * term_B).mean()
         # Over evenly drawn steps its weights would be 1.
-        plain_B = cross_entropy(logits.transpose(1, 2), ids_BN, reduction="none").mean(1)
-        plain = (weight_B / self.num_steps * plain_B).mean()
-        return LossOutput(bound + self.auxiliary * plain, {"bound": bound.detach(), "cross_entropy": plain.detach()})
+        plain_B = weight_B / self.num_steps * cross_entropy(logits.transpose(1, 2), ids_BN, reduction="none").mean(1)
+        auxiliary = self.auxiliary * (self.emphasis(number_B) * plain_B).mean()
+        metrics = {"bound": bound.detach(), "cross_entropy": plain_B.detach().mean()}
+        return LossOutput(bound + auxiliary, metrics)
+
+    def emphasis(self, number_B: Tensor) -> Tensor:
+        """(B,) float32: the weight of the plain cross-entropy at steps from 1 to T, in units of `auxiliary`."""
+        return torch.ones_like(number_B, dtype=torch.float32)
 
     def _step(self, denoise: Denoise, ids_BN: Tensor, number_B: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
         """(B, N) divergence of step `number`, from 1 to T, and the logits behind it."""

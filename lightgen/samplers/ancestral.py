@@ -5,6 +5,7 @@ Austin et al., 2021, "Structured denoising diffusion models in discrete state-sp
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from torch import Tensor
@@ -26,7 +27,8 @@ class Ancestral(Sampler):
 
     Args:
         steps: S, not bound to the number of steps in training.
-        start: the time in (0, 1] at which the given ids are taken to stand; below 1 it varies or mends them.
+        start: the time in (0, 1] at which the given ids are taken to stand; below 1 it varies or mends them, and there
+            must be some.
         leave_one_out: on uniform noise, where the network reads the time, let temperature and cuts sharpen what the
             other tokens say of one, and not that it says so itself, or noise that is there is kept (Gourevitch et al.,
             2026, arXiv 2605.22765). From all noise only: below `start` 1 it would sharpen away what is given.
@@ -49,11 +51,12 @@ class Ancestral(Sampler):
         if not 0 < start <= 1:
             raise ValueError(f"start must be in (0, 1], not {start}")
         self.first_time = start
+        self.mends = start < 1
         self.leave_one_out = leave_one_out and start == 1
 
     def clock(self, state: State) -> Clock:
         clock = super().clock(state)
-        return Clock(clock.step, self.first_time * clock.time, clock.progress)
+        return replace(clock, time=self.first_time * clock.time)
 
     def step(self, state: State, denoise: Denoiser, clock: Clock) -> tuple[Tensor, Tensor | None]:
         earlier = self.first_time * (1 - clock.done(self.steps)).expand_as(clock.time)

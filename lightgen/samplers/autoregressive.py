@@ -42,7 +42,7 @@ class Autoregressive(Sampler):
 
     def clock(self, state: State) -> Clock:
         progress = state.step / max(state.num_steps - 1, 1)
-        return Clock.even(state.step, 1 - progress, progress, state.ids)
+        return Clock.even(state.step, 1 - progress, progress, state.ids, state.num_steps)
 
     def step(self, state: State, denoise: Denoiser, clock: Clock) -> tuple[Tensor, Tensor | None]:
         position, prediction = denoise.at(state.step, state.ids, clock)

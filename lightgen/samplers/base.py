@@ -40,6 +40,9 @@ class Sampler(Component):
     adaptive: ClassVar[bool] = False
     """Whether pictures decide themselves how many evaluations they take; `num_evaluations` is only the most."""
 
+    mends: bool = False
+    """Whether it starts from given ids, and not from all noise."""
+
     nfe: ClassVar[str] = "at most S"
     """Network evaluations (NFE) of a picture in S steps without guidance, in words: see `num_evaluations`."""
     revises: ClassVar[str] = "yes"
@@ -59,7 +62,7 @@ class Sampler(Component):
     def clock(self, state: State) -> Clock:
         """Where the step that comes stands: time 1 - k / S, progress k / (S - 1)."""
         progress = state.step / (self.steps - 1) if self.steps > 1 else 0.0
-        return Clock.even(state.step, 1 - state.step / self.steps, progress, state.ids)
+        return Clock.even(state.step, 1 - state.step / self.steps, progress, state.ids, self.steps)
 
     @abstractmethod
     def step(self, state: State, denoise: Denoiser, clock: Clock) -> tuple[Tensor, Tensor | None]:

@@ -1,10 +1,15 @@
-"""What samplers share that step back in time with the process that the network was trained with."""
+"""What samplers share that ask the process that the network was trained with."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import torch
 from torch import Tensor
 
+from lightgen.clock import Clock
 from lightgen.denoiser import Denoiser
+from lightgen.samplers.state import State
 from lightgen.types import Diffusing, NoiseFamily, NoiseLevel
 
 
@@ -27,3 +32,25 @@ def level_left_out(wanted: bool, denoise: Denoiser, time_A: Tensor) -> NoiseLeve
     process = process_of(denoise)
     wanted = wanted and process.family is NoiseFamily.UNIFORM and denoise.reads_time
     return process.noise_level(time_A) if wanted else None
+
+
+def none_written(state: State) -> Tensor:
+    """(A,) float64 ones: the share of the tokens that is noise before the first step."""
+    return torch.ones_like(state.rows, dtype=torch.float64)
+
+
+def by_noise(clock: Clock, share_A: Tensor, denoise: Denoiser) -> Clock:
+    """The clock at the time whose share of replaced tokens is given, where the network reads it.
+
+    A network that is told a later time than that of its ids takes right tokens for noise, and in the end gives all
+    pictures the likeliest tokens that there are.
+    """
+    if not denoise.reads_time:
+        return clock
+    process = process_of(denoise)
+    low, high = torch.zeros_like(share_A), torch.ones_like(share_A)
+    for _ in range(32):
+        middle = (low + high) / 2
+        early = 1 - process.noise_level(middle).kept < share_A
+        low, high = torch.where(early, middle, low), torch.where(early, high, middle)
+    return replace(clock, time=high)

@@ -5,6 +5,7 @@ Wang et al., 2025, "Remasking discrete diffusion models with inference-time scal
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -54,7 +55,7 @@ class ReMDM(Sampler):
     def clock(self, state: State) -> Clock:
         clock = super().clock(state)
         share = torch.full_like(clock.time, state.step / self.steps)
-        return Clock(clock.step, self.remasking.time(share), clock.progress)
+        return replace(clock, time=self.remasking.time(share))
 
     def step(self, state: State, denoise: Denoiser, clock: Clock) -> tuple[Tensor, Tensor | None]:
         process, mask, num = process_of(denoise), denoise.layout.mask, state.ids.shape[1]

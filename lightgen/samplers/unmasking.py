@@ -54,6 +54,10 @@ class Unmasking(Sampler):
     def score(self, state: State, denoise: Denoiser, clock: Clock, log_probability: Tensor) -> Tensor:
         """(A, N) the higher, the sooner a proposed token is written, whose log-probability (A, N) is given."""
 
+    def left(self, total: Tensor, share: Tensor) -> Tensor:
+        """How many of so many tokens (A,) are masked still, where a share () is."""
+        return count(total, share)
+
     def start(self, state: State, denoise: Denoiser) -> State:
         return state.remember(total=(state.ids == denoise.layout.mask).sum(1))
 
@@ -64,7 +68,7 @@ class Unmasking(Sampler):
         proposal, log_probability = prediction.draw_scored(uniform, self.confidence)
         left = masked.sum(1)
         share = self.schedule(clock.done(self.steps))
-        target = torch.minimum(count(state.memory["total"], share), left - 1).clamp_min(0)
+        target = torch.minimum(self.left(state.memory["total"], share), left - 1).clamp_min(0)
         score = self.score(state, denoise, clock, log_probability).masked_fill(~masked, -torch.inf)
         written = masked & (ranks(score, descending=True) < (left - target)[:, None])
         return torch.where(written, proposal, state.ids), target == 0
