@@ -26,7 +26,7 @@ def save_cell(images: Tensor, row: Row, folder: Path) -> None:
     """Keep the first pictures (n, C, H, W) of a measurement, as they will be on the sheet, under a name that tells."""
     place, what = row.place, row.measurement
     parts = [place.role, place.method, *([] if place.budget is None else [place.budget]), f"seed-{what.seed}", row.id]
-    name = "-".join(re.sub(r"[^\w.]+", "-", str(part))[:LONGEST].strip("-") for part in parts)
+    name = "-".join(re.sub(r"[^\w.]+", "-", str(part), flags=re.ASCII)[:LONGEST].strip("-") for part in parts)
     save_png(grid(images, SHOWN // 2), folder / f"{name}.png")
 
 
