@@ -10,6 +10,7 @@ from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from lightgen.bench.results import Interval, Result, front, sides
 from lightgen.functional.files import atomic
@@ -54,7 +55,8 @@ def save_curves(
     if budgets:
         axes[0].set_xticks(budgets, [str(b) for b in budgets])
         axes[0].minorticks_off()
-    axes[1].xaxis.set_major_formatter("{x:g}")
+    axes[1].xaxis.set_major_formatter(LogFormatter())
+    axes[1].xaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
     axes[0].set_ylabel(score)
     axes[0].set_title(f"{'higher' if higher_is_better else 'lower'} is better; rings: no other method is better and "
                       "cheaper", loc="left", fontsize=10)  # fmt: skip

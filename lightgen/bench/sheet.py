@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
@@ -17,7 +18,9 @@ from lightgen.bench.rows import Row
 from lightgen.figures import GAP, grid, read_png, save_png
 
 HEAD, LABEL = 26, 190
-FONT_SIZE = 15
+FONT_SIZE = 14
+FONT = Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
+"""That of the curves; Pillow's own knows no letters with accents."""
 LONGEST = 60
 """Letters of a part of a file's name."""
 
@@ -26,7 +29,7 @@ def save_cell(images: Tensor, row: Row, folder: Path) -> None:
     """Keep the first pictures (n, C, H, W) of a measurement, as they will be on the sheet, under a name that tells."""
     place, what = row.place, row.measurement
     parts = [place.role, place.method, *([] if place.budget is None else [place.budget]), f"seed-{what.seed}", row.id]
-    name = "-".join(re.sub(r"[^\w.]+", "-", str(part))[:LONGEST].strip("-") for part in parts)
+    name = "-".join(re.sub(r"[^\w.]+", "-", str(part), flags=re.ASCII)[:LONGEST].strip("-") for part in parts)
     save_png(grid(images, SHOWN // 2), folder / f"{name}.png")
 
 
@@ -63,7 +66,7 @@ def save_sheet(found: Sequence[Result], pictures: Path, path: Path) -> None:
     named = [i == 0 or heads != lines[i - 1][1] for i, (_, heads, _) in enumerate(lines)]
     size = (LABEL + step[1] * max(len(heads) for _, heads, _ in lines), HEAD * sum(named) + step[0] * len(lines))
     sheet = Image.new("RGB", size, "white")
-    pen, font, top = ImageDraw.Draw(sheet), ImageFont.load_default(FONT_SIZE), 0
+    pen, font, top = ImageDraw.Draw(sheet), ImageFont.truetype(FONT, FONT_SIZE), 0
     for (method, heads, shown), is_named in zip(lines, named, strict=True):
         if is_named:
             pen.text((6, top + 4), "network evaluations", "black", font)
@@ -73,7 +76,7 @@ def save_sheet(found: Sequence[Result], pictures: Path, path: Path) -> None:
         pen.text((6, top + height // 2 - FONT_SIZE), method.replace(" ", "\n", 1), "black", font)
         for column, result in enumerate(shown):
             if result is None:
-                pen.text((LABEL + column * step[1], top + height // 2 - FONT_SIZE), "\u2013", "grey", font)
+                pen.text((LABEL + column * step[1], top + height // 2 - FONT_SIZE), "–", "grey", font)
             else:
                 array = cells[result.rows[0].id].expand(3, -1, -1).permute(1, 2, 0).numpy()
                 sheet.paste(Image.fromarray(np.ascontiguousarray(array)), (LABEL + column * step[1], top))
