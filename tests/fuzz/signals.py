@@ -93,6 +93,7 @@ def main() -> int:
     """Try them all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=10, help="each signal to each target")
+    parser.add_argument("--limit", type=float, default=LIMIT, help="seconds in which both must have ended")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     given = parser.parse_args()
     generator, tried, handled = random.Random(given.seed), 0, 0
@@ -102,7 +103,9 @@ def main() -> int:
                 wrong = []
                 for _ in range(given.times):
                     tried += 1
-                    wrong.append(attempt(Path(folder) / str(tried), number, targets, generator.uniform(0, 1)))
+                    wrong.append(
+                        attempt(Path(folder) / str(tried), number, targets, generator.uniform(0, 1), given.limit)
+                    )
                 good = wrong.count(None)
                 handled += good
                 to = "both" if len(targets) == 2 else f"process {targets[0]}"
