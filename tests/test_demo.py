@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -95,3 +96,12 @@ def test_demo(calls, tmp_path, capsys):
     assert main(["demo", "--out", str(out)]) == 0
     assert [call[0] for call in calls[5:]] == ["reconstruct", "sample", "bench"]
     assert (out / "bench" / "table.md").read_text() == table and read(out / "bench") == rows
+
+
+def test_an_interrupted_demo_says_how_it_goes_on(calls, tmp_path, capsys, monkeypatch):
+    def stop(*args):
+        raise KeyboardInterrupt("go on with --ckpt_path")
+
+    monkeypatch.setattr(demo, "COMMANDS", {"fit": SimpleNamespace(main=stop)})
+    assert main(["demo", "--out", str(tmp_path)]) == 130
+    assert capsys.readouterr().err == "lightgen: interrupted; give the same command again to go on\n"

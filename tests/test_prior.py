@@ -140,7 +140,7 @@ def test_ctrl_c_while_sampling_is_an_interruption_and_not_a_failure(prior_checkp
         assert main(["sample", "--ckpt_path", str(prior_checkpoint), "--out", str(tmp_path)]) == 130
     finally:
         signal.signal(signal.SIGINT, handler)
-    assert capsys.readouterr().err.endswith("interrupted\n")
+    assert capsys.readouterr().err.endswith("lightgen: interrupted; give the same command again to go on\n")
 
 
 def test_own_sampler_is_the_default_and_its_steps_can_be_changed(prior_checkpoint, tmp_path):

@@ -18,10 +18,10 @@ from lightgen.data import SyntheticImages
 from lightgen.figures import read_png
 from lightgen.modules import PriorModule
 
-STEPS = 300
+STEPS = 100
 COMMAND = [
     sys.executable, "-m", "lightgen", "fit", "--config", "tiny.yaml", "--trainer.max_steps", str(STEPS),
-    "--checkpoints.every_n_train_steps", "7", "--trainer.val_check_interval", "100",
+    "--checkpoints.every_n_train_steps", "7", "--trainer.val_check_interval", "40",
 ]  # fmt: skip
 
 
@@ -157,8 +157,10 @@ def test_a_refused_run_leaves_nothing(tmp_path, tokenizer_checkpoint, wrong):
 
 
 def test_a_first_step_that_is_never_made_has_nothing_to_save(tmp_path, tokenizer_checkpoint, capsys, monkeypatch):
-    monkeypatch.setattr(PriorModule, "setup", lambda *args: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(PriorModule, "setup", lambda *args, **kwargs: signal.raise_signal(signal.SIGINT))
     assert fit(tmp_path / "run", tokenizer_checkpoint) == 130
+    # Lightning lets nobody interrupt it any more.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("lightgen")]
     assert "before the first step" in line and "the same command again" in line
     assert not (tmp_path / "run").exists()

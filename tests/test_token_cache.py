@@ -211,6 +211,8 @@ def test_a_flipped_byte_in_any_file_is_found_and_made_good(tokenizer, tmp_path, 
         with pytest.raises(ValueError, match=f"{path.name} is damaged") as caught:
             TokenCache(tmp_path).dataset(stem.split("-")[0])
         assert "\n" not in str(caught.value)
+        encode(tmp_path, tokenizer, data)
+        assert contents(tmp_path) == before
         path.unlink()
         with pytest.raises(ValueError, match=f"{path.name} is missing"):
             TokenCache(tmp_path).dataset(stem.split("-")[0])

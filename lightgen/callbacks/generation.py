@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from lightgen.callbacks.interrupt import interrupted
+from lightgen.callbacks.interrupt import interrupted, received
 from lightgen.callbacks.sheet import show
 from lightgen.data.base import ImageData
 from lightgen.data.tokens import CachedTokens
@@ -68,11 +68,14 @@ class Generation(Callback):
             return
         rank, world_size = trainer.global_rank, trainer.world_size
         ours = torch.arange(rank, self.num_images, world_size, device=pl_module.device)
-        fake = [self._sample(pl_module, index) for index in ours.split(self.batch_size)]
-        if trainer.is_global_zero:
-            show(trainer, "samples", grid(torch.cat(fake)[:GRID_LIMIT]))
+        fake: list[torch.Tensor] = []
+        for index in ours.split(self.batch_size):
+            if not received(trainer):
+                fake.append(self._sample(pl_module, index))
         if interrupted(trainer):
             return
+        if trainer.is_global_zero:
+            show(trainer, "samples", grid(torch.cat(fake)[:GRID_LIMIT]))
         if self.features is not None:
             self._score(trainer, pl_module, fake, self.features)
 

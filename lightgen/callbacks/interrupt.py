@@ -100,7 +100,11 @@ class StopOnInterrupt(Callback):
         threading.Thread(target=log.info, args=("interrupted: saving after this step",)).start()
 
 
+def received(trainer: Trainer) -> bool:
+    """Whether this process of a training run got a signal."""
+    return any(isinstance(callback, StopOnInterrupt) and callback.received for callback in trainer.callbacks)  # type: ignore[attr-defined]
+
+
 def interrupted(trainer: Trainer) -> bool:
-    """Whether any rank of a training run got a signal. Every rank must ask."""
-    found = [callback for callback in trainer.callbacks if isinstance(callback, StopOnInterrupt)]  # type: ignore[attr-defined]
-    return bool(found) and trainer.strategy.reduce_boolean_decision(found[0].received, all=False)
+    """Whether any process of it did. Every rank must ask."""
+    return trainer.strategy.reduce_boolean_decision(received(trainer), all=False)

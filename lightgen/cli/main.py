@@ -109,7 +109,7 @@ def top_level_parser() -> argparse.ArgumentParser:
 def _interrupted(message: str) -> int:
     if os.environ.get("LOCAL_RANK", "0") != "0":
         return 130
-    return _say(message or "interrupted; the same command again goes on where it stopped", 130)
+    return _say(message or "interrupted; give the same command again to go on", 130)
 
 
 def _say(message: str, code: int) -> int:

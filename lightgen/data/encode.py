@@ -145,7 +145,7 @@ def _remove_damaged(folder: Path, header: Header) -> None:
         path = folder / name
         if checksum(path.read_bytes()) != name.split(".")[1]:
             log.warning(f"{path} is damaged, and is made again")
-            path.unlink()
+            path.unlink(missing_ok=True)
 
 
 def _listed(folder: Path) -> bool:

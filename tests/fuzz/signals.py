@@ -36,7 +36,8 @@ class Pair:
     def __init__(self, root: Path) -> None:
         command = [
             sys.executable, "-m", "lightgen", "fit", "--config", "tiny-tokenizer.yaml",
-            "--trainer.max_steps", "1000000", "--trainer.strategy", "ddp", "--trainer.devices", "2", "--trainer.accelerator", "cpu",
+            "--trainer.max_steps", "1000000",
+            "--trainer.strategy", "ddp", "--trainer.devices", "2", "--trainer.accelerator", "cpu",
             "--trainer.val_check_interval", "7", "--checkpoints.every_n_train_steps", "5",
             "--trainer.enable_progress_bar", "false", "--trainer.default_root_dir", str(root),
         ]  # fmt: skip
@@ -55,8 +56,8 @@ class Pair:
         self.log.seek(0)
         return self.log.read()
 
-    def wait(self, limit: float) -> float | None:
-        """Seconds until both have ended; None, and they are killed, if that is above the limit."""
+    def wait(self, limit: float) -> bool:
+        """Whether both end within so many seconds; they are killed if not."""
         began = time.monotonic()
         while self.first.poll() is None or Path(f"/proc/{self.pids[1]}").exists():
             if time.monotonic() - began > limit:
@@ -64,20 +65,21 @@ class Pair:
                     if Path(f"/proc/{pid}").exists():
                         os.kill(pid, signal.SIGKILL)
                 self.first.wait()
-                return None
+                return False
             time.sleep(0.02)
-        return time.monotonic() - began
+        return True
 
 
-def attempt(root: Path, number: signal.Signals, targets: tuple[int, ...], delay: float) -> str | None:
+def attempt(
+    root: Path, number: signal.Signals, targets: tuple[int, ...], delay: float, limit: float = LIMIT
+) -> str | None:
     """What went wrong with one signal, else None."""
     pair = Pair(root)
     time.sleep(delay)
     for target in targets:
         os.kill(pair.pids[target], number)
-    seconds = pair.wait(LIMIT)
-    if seconds is None:
-        return f"not ended after {LIMIT:g} s"
+    if not pair.wait(limit):
+        return f"not ended after {limit:g} s"
     step = read(pair.last)["global_step"]
     if number == signal.SIGKILL:
         return None
@@ -91,6 +93,7 @@ def main() -> int:
     """Try them all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=10, help="each signal to each target")
+    parser.add_argument("--limit", type=float, default=LIMIT, help="seconds in which both must have ended")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     given = parser.parse_args()
     generator, tried, handled = random.Random(given.seed), 0, 0
@@ -100,7 +103,9 @@ def main() -> int:
                 wrong = []
                 for _ in range(given.times):
                     tried += 1
-                    wrong.append(attempt(Path(folder) / str(tried), number, targets, generator.uniform(0, 1)))
+                    wrong.append(
+                        attempt(Path(folder) / str(tried), number, targets, generator.uniform(0, 1), given.limit)
+                    )
                 good = wrong.count(None)
                 handled += good
                 to = "both" if len(targets) == 2 else f"process {targets[0]}"
