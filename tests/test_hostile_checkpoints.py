@@ -75,9 +75,9 @@ def test_a_part_of_the_wrong_kind_is_refused(untouched, prior_checkpoint, tmp_pa
 def test_within_lists_and_mappings_too(untouched, prior_checkpoint, tmp_path):
     for place in ("others", "recipe/guidance"):
         hidden = {"critic": FEATURES} if place == "others" else {
-            "kind": "guidance", "name": "Sum", "arguments": {"parts": [FEATURES], "scales": [1.0]}
+            "kind": "guidance", "name": "Sum", "arguments": {"parts": [FEATURES]}
         }  # fmt: skip
-        with pytest.raises(ValueError, match="the features TimmFeatures stands where (network|guidance) belongs"):
+        with pytest.raises(ValueError, match=r"the features TimmFeatures stands where (network|guidance) belongs"):
             load(changed(prior_checkpoint, tmp_path / "evil.ckpt", put(place, hidden)))
 
 
@@ -133,7 +133,7 @@ def test_nor_does_the_loss_in_it(untouched, tokenizer_checkpoint, tmp_path, caps
     code = main(["validate", "--ckpt_path", path, "--trainer.enable_progress_bar", "false"])
     error = capsys.readouterr().err
     assert (code, "without its perceptual part" in error) == (0, True) if "hf-hub" in str(loss) else code == 2
-    assert code == 0 or "evil.ckpt" in error and "--model.loss" in error
+    assert code == 0 or ("evil.ckpt" in error and "--model.loss" in error)
 
 
 @pytest.mark.parametrize("config", ["[", "3", "data: {class_path: !!python/name:os.system }"])

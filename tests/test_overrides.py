@@ -7,6 +7,9 @@ import yaml
 
 from lightgen.cli.main import main
 from lightgen.cli.overrides import Overrides
+from lightgen.cli.picture_run import as_config
+from lightgen.guidance import ConstantGuidance, Sum
+from lightgen.registry import describe
 from lightgen.samplers import Renoise
 
 OWN = {"sampler": {"class_path": "SUNDAE", "init_args": {"steps": 4, "patience": 1}},
@@ -36,6 +39,11 @@ def applied(*words):
 )  # fmt: skip
 def test_a_class_replaces_the_whole_and_an_argument_changes_one(words, expected):
     assert applied(*words)["sampler"] == expected
+
+
+def test_components_in_lists_become_words_of_yaml_too():
+    words = as_config(describe(Sum([ConstantGuidance(2.0)])))
+    assert words["init_args"]["parts"][0]["class_path"] == "ConstantGuidance"
 
 
 def test_configs_stand_where_their_option_stands(tmp_path):

@@ -64,6 +64,15 @@ def test_one_folder_is_split_alike_in_both_stages_and_the_size_is_the_tokenizers
     assert len(first.dataset("val")) > 0 and first.dataset("val").names == second.dataset("val").names
 
 
+def test_another_split_of_the_same_folder_is_said(here, capsys):
+    run = [*STAGE_TWO, "--data.root", "mine", *SHORT, "--trainer.default_root_dir", "split"]
+    assert main([*run, "--trainer.max_steps", "1"]) == 0
+    assert "is split otherwise" not in said(capsys)
+    assert main([*run, "--trainer.max_steps", "1", "--data.val_fraction", "0.2"]) == 0
+    text = "ImageFolder mine is split otherwise than for the tokenizer: val_fraction was 0.1, and is 0.2 now"
+    assert text in said(capsys)
+
+
 def test_the_schedule_ends_with_the_training(here):
     run = [*STAGE_ONE, "--data.root", "mine", *SHORT, "--trainer.default_root_dir", "other",
            "--model.scheduler.warmup_steps", "0"]  # fmt: skip

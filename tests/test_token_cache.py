@@ -225,9 +225,9 @@ def test_other_tokenizers_data_and_options_are_refused(tokenizer, tmp_path, shor
     before = contents(tmp_path)
     with pytest.raises(ValueError, match="made with mirror False, not True"):
         encode(tmp_path, tokenizer, SyntheticImages(**SMALL, mirror=True))
-    with pytest.raises(ValueError, match="made from SyntheticImages when that held other pictures; delete"):
+    with pytest.raises(ValueError, match=r"made from SyntheticImages when that held other pictures; delete"):
         encode(tmp_path, tokenizer, SyntheticImages(**{**SMALL, "num_images": 50}))
-    with pytest.raises(ValueError, match="made from SyntheticImages with val_fraction 0.2, not 0.3; delete"):
+    with pytest.raises(ValueError, match=r"made from SyntheticImages with val_fraction 0\.2, not 0.3; delete"):
         encode(tmp_path, tokenizer, SyntheticImages(**{**SMALL, "val_fraction": 0.3}))
     with pytest.raises(ValueError, match=f"made from SyntheticImages, not from ImageFolder {tmp_path}/own; delete"):
         encode(tmp_path, tokenizer, ImageFolder(str(picture_folder(tmp_path / "own")), image_size=16))

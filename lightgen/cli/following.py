@@ -9,6 +9,7 @@ from lightning.pytorch import LightningDataModule
 
 from lightgen.checkpoint import load_tokenizer
 from lightgen.cli.agreement import made
+from lightgen.data.own import own_pictures, title
 
 log = logging.getLogger(__name__)
 
@@ -24,12 +25,16 @@ def fill_in(model: Any, data: Any) -> None:
     Raises:
         ValueError: if the tokenizer or the data are not there.
     """
-    of_model, of_pictures = model["init_args"], data.get("init_args") or {}
-    if "cache" in of_pictures:
-        of_pictures = (of_pictures.get("data") or {}).get("init_args") or {}
-    if of_pictures.get("image_size") == 0 and isinstance(of_model.get("tokenizer"), str):
-        height, width = load_tokenizer(of_model["tokenizer"]).image_size
-        of_pictures["image_size"] = height if height == width else (height, width)
+    of_model, pictures = model["init_args"], data
+    if "cache" in (data.get("init_args") or {}):
+        pictures = data["init_args"].get("data") or {}
+    of_pictures, tokenizer = pictures.get("init_args") or {}, of_model.get("tokenizer")
+    if isinstance(tokenizer, str):
+        if of_pictures.get("image_size") == 0:
+            height, width = load_tokenizer(tokenizer).image_size
+            of_pictures["image_size"] = height if height == width else (height, width)
+        if of_pictures:
+            _warn_of_another_split(tokenizer, {"name": pictures["class_path"].split(".")[-1], "arguments": of_pictures})
     conditioner = of_model.get("conditioner")
     if conditioner and conditioner["init_args"].get("num_classes") == 0:
         names = class_names(data)
@@ -38,6 +43,22 @@ def fill_in(model: Any, data: Any) -> None:
             log.info(f"{len(names)} classes: {', '.join(names)}")
         else:
             of_model["conditioner"] = None
+
+
+def _warn_of_another_split(tokenizer: str, pictures: Any) -> None:
+    """Say that pictures are held out of one stage and not of the other."""
+    try:
+        own = own_pictures(tokenizer)
+    except ValueError:
+        return
+    if own is None or title(own) != title(pictures):
+        return
+    for name in ("val_fraction", "test_fraction", "seed"):
+        before, now = own["arguments"].get(name), pictures["arguments"].get(name)
+        if before != now:
+            log.warning(
+                f"{title(own)} is split otherwise than for the tokenizer: {name} was {before}, and is {now} now"
+            )
 
 
 def class_names(data: Any) -> list[str]:

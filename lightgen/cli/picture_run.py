@@ -144,6 +144,8 @@ def pair(name: str, text: str, separator: str) -> tuple[float, float]:
 
 def as_config(description: Any) -> Any:
     """A description of components in the words of YAML."""
+    if isinstance(description, list):
+        return [as_config(part) for part in description]
     if not isinstance(description, dict):
         return description
     if description.keys() == {"kind", "name", "arguments"}:

@@ -17,7 +17,7 @@ class ClassLabel(Conditioner):
     """`label`, (B,) int64 in [0, num_classes], to one learned vector each; num_classes is no class, as hidden ones are.
 
     Args:
-        num_classes: at least 1.
+        num_classes: at least 1. In a config, 0 takes as many as the data have, and no condition where they have none.
         dropout: see `Conditioner`.
 
     Raises:

@@ -33,7 +33,8 @@ class ImageData(LightningDataModule, Component):
     """Pictures in three splits. A subclass says where they come from.
 
     Args:
-        image_size: (H, W), or one number for squares. Pictures are resized to cover it and cropped at the centre.
+        image_size: (H, W), or one number for squares. Pictures are resized to cover it and cropped at the centre. In a
+            config of a prior, 0 takes the tokenizer's.
         channels: 3 for colour, 1 for grey.
         batch_size: per rank.
         num_workers: processes that read, at most one for each core; 0 reads in the training process.
@@ -70,6 +71,8 @@ class ImageData(LightningDataModule, Component):
             raise ValueError(f"val_fraction and test_fraction must leave something to train on, not {val_fraction} and "
                              f"{test_fraction}")  # fmt: skip
         self.image_size = (image_size, image_size) if isinstance(image_size, int) else (image_size[0], image_size[1])
+        if min(self.image_size) < 1:
+            raise ValueError(f"image_size must be at least 1, not {image_size}")
         self.channels, self.batch_size = channels, batch_size
         self.num_workers = min(num_workers, num_cores())
         self.resize: Filter = resize

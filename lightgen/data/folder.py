@@ -23,7 +23,8 @@ SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp"))
 class ImageFolder(ImageData):
     """JPEG, PNG and WebP files of any folder, nested or flat, or of a .zip; hidden ones are left out.
 
-    Links are followed, but each folder is looked into once. The fingerprint knows names and sizes of the files, so that none of them has to be read for it.
+    Links are followed, but each folder is looked into once. The fingerprint knows names and sizes of the files, so that
+    none of them has to be read for it.
 
     Args:
         root: the folder or .zip.
@@ -80,7 +81,7 @@ def _files_under(root: Path) -> Iterator[Path]:
                 continue
             seen.add(os.path.realpath(folder))
             folders[:] = sorted(name for name in folders if not name.startswith("."))
-            tops += [Path(folder, name) for name in folders if os.path.islink(os.path.join(folder, name))]
+            tops += [path for path in (Path(folder, name) for name in folders) if path.is_symlink()]
             yield from (path for path in (Path(folder, name) for name in files) if path.is_file())
 
 
