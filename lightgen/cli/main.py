@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
+import io
 import os
-import signal
 import sys
 from collections.abc import Sequence
 
@@ -57,6 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run() -> None:
     """The console entry point."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Where the locale knows no minus sign, a table is better than none.
+        sys.stdout.reconfigure(errors="replace")
     try:
         try:
             code = main()
@@ -65,7 +68,7 @@ def run() -> None:
     except BrokenPipeError:
         # Whoever reads, as `head` does, has seen enough; Python would complain about what is left when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 128 + signal.SIGPIPE
+        code = 141
     sys.exit(code)
 
 
