@@ -14,9 +14,10 @@ import lightgen
 from lightgen import pretrained as zoo
 from lightgen.checkpoint import export
 from lightgen.cli import fit
-from lightgen.cli.commands import COMMANDS, EXAMPLES
 from lightgen.cli.catalogue import entry_of, read_sources
+from lightgen.cli.commands import COMMANDS, EXAMPLES
 from lightgen.cli.main import main
+from lightgen.cli.progress import progress_bar
 from lightgen.functional.files import save_json
 from lightgen.registry import components
 
@@ -126,3 +127,20 @@ def test_the_zoo_has_names(prior_checkpoint, tmp_path, monkeypatch, capsys):
     assert "no model is called zoo:tini; did you mean 'zoo:tiny'?" in capsys.readouterr().err
     args = ["sample", "--ckpt_path", "zoo:tiny", "--num_images", "2", "--out", str(tmp_path / "out")]
     assert main(args) == 0 and (tmp_path / "out" / "grid.png").is_file()
+
+
+def test_a_bar_leaves_nothing_in_a_log(capsys):
+    with progress_bar("counting", 3) as advance:
+        for _ in range(3):
+            advance(1)
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "")
+
+
+def test_a_bar_shows_the_share_and_goes_away(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    with progress_bar("counting", 2000) as advance:
+        advance(1000)
+    said = capsys.readouterr().out
+    assert "counting" in said and "50%" in said and "1000" not in said and not said.endswith("\n")

@@ -29,7 +29,7 @@ def data_that_fit(config: Namespace) -> LightningDataModule:
     """
     data: LightningDataModule = made(LightningDataModule, config.data)
     # A cache stands for the pictures that its ids are made of, where it names them.
-    pictures = getattr(data, "pictures", None) or data
+    pictures: Any = getattr(data, "pictures", None) or data
     arguments = config.model.get("init_args") or Namespace()
     conditioner = arguments.get("conditioner")
     if conditioner is not None:
@@ -59,5 +59,6 @@ def _require_size(pictures: ImageData, tokenizer: Any) -> None:
         raise ValueError(f"{where} is for pictures of {needed}, but the data give {asked}; see --data.image_size")
     if channels != pictures.channels:
         raise ValueError(
-            f"{where} is for pictures of {channels} channels, but the data give {pictures.channels}; see --data.channels"
+            f"{where} is for pictures of {channels} channels, "
+            f"but the data give {pictures.channels}; see --data.channels"
         )

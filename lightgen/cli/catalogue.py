@@ -61,10 +61,15 @@ def entry_of(component: type[Component]) -> Entry:
     from lightgen.types import NoiseFamily
 
     noise = {*getattr(component, "accepts", ()), getattr(component, "family", None)}
-    found = tuple(family.value for family in NoiseFamily if family in noise)
-    about = {name: getattr(component, name) for name in ABOUT if found and hasattr(component, name)}
-    chosen_by = getattr(component, "name", "") if component.kind == "importer" else component.__name__
-    return Entry(component.kind, component.__name__, summary(component.__doc__), component.source, chosen_by, found, about)  # fmt: skip
+    return Entry(
+        component.kind,
+        component.__name__,
+        summary(component.__doc__),
+        component.source,
+        getattr(component, "name", "") if component.kind == "importer" else component.__name__,
+        tuple(family.value for family in NoiseFamily if family in noise),
+        {name: getattr(component, name) for name in ABOUT if component.kind == "sampler"},
+    )
 
 
 def summary(docstring: str | None) -> str:
@@ -157,18 +162,22 @@ class _Sources:
         return next((c.values[name] for c in self.line(some) if name in c.values), None)
 
     def entry(self, some: _Class) -> Entry:
+        def literal(name: str) -> Any:
+            value = self.value(some, name)
+            return None if value is None else ast.literal_eval(value)
+
         noise = {name for known in ("accepts", "family") for name in _names(self.value(some, known))}
-        found = tuple(word for name, word in families().items() if name in noise)
-        about = {n: v for n in ABOUT if found and (v := _literal(self.value(some, n))) is not None}
-        kind = _literal(self.value(some, "kind"))
-        chosen_by = _literal(self.value(some, "name")) if kind == "importer" else some.name
-        what = summary(ast.get_docstring(some.node, clean=False))
-        return Entry(kind, some.name, what, _literal(self.value(some, "source")) or "", chosen_by, found, about)
+        kind = literal("kind")
+        return Entry(
+            kind,
+            some.name,
+            summary(ast.get_docstring(some.node, clean=False)),
+            literal("source") or "",
+            literal("name") if kind == "importer" else some.name,
+            tuple(word for name, word in families().items() if name in noise),
+            {name: literal(name) for name in ABOUT if kind == "sampler"},
+        )
 
 
 def _names(value: ast.expr | None) -> Iterable[str]:
     return [] if value is None else [node.attr for node in ast.walk(value) if isinstance(node, ast.Attribute)]
-
-
-def _literal(value: ast.expr | None) -> Any:
-    return None if value is None else ast.literal_eval(value)

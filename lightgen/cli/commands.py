@@ -20,25 +20,35 @@ COMMANDS = {
     "list": ("list", "every component by kind, with its source paper"),
 }
 
-TRAIN = ("lightgen fit --config emoji64-tokenizer.yaml",
-         "lightgen fit --config emoji64.yaml --model.tokenizer runs/emoji64-tokenizer/last.ckpt --trainer.max_steps 5000",
-         "lightgen fit --config emoji64.yaml --ckpt_path runs/emoji64/last.ckpt    # goes on with a run")  # fmt: skip
-SCORE = ("--config emoji64.yaml --ckpt_path runs/emoji64/last.ckpt",)
 EXAMPLES = {
-    "fit": TRAIN,
-    "validate": tuple(f"lightgen validate {words}" for words in SCORE),
-    "test": tuple(f"lightgen test {words}" for words in SCORE),
-    "encode": ("lightgen encode --tokenizer zoo:emoji64-tokenizer --out emoji-tokens",
-               "lightgen encode --tokenizer runs/ffhq256-tokenizer/last.ckpt --data.mirror true --num_crops 4 --out tokens"),
-    "sample": ("lightgen sample --ckpt_path zoo:emoji64-causal --num_images 36 --out samples",
-               "lightgen sample --ckpt_path zoo:emoji64-sundae --sampler.steps 50 --guidance.scale 3 --animate --out sundae",
-               "lightgen sample --ckpt_path zoo:emoji64-absorbing --sampler MaskGIT --warps.temperature 0.5 --out maskgit"),
-    "inpaint": ("lightgen inpaint --ckpt_path zoo:emoji64-sundae --image cat.png --mask mask.png --composite --out painted",
-                "lightgen inpaint --ckpt_path zoo:emoji64-sundae --image cat.png --canvas 1x2 --place 0,0 --out wider"),
+    "fit": (
+        "lightgen fit --config emoji64-tokenizer.yaml",
+        "lightgen fit --config emoji64.yaml --model.tokenizer runs/emoji64-tokenizer/last.ckpt",
+        "lightgen fit --config emoji64.yaml --ckpt_path runs/emoji64/last.ckpt    # goes on with a run",
+    ),
+    "validate": ("lightgen validate --config emoji64.yaml --ckpt_path runs/emoji64/last.ckpt",),
+    "test": ("lightgen test --config emoji64.yaml --ckpt_path runs/emoji64/last.ckpt",),
+    "encode": (
+        "lightgen encode --tokenizer zoo:emoji64-tokenizer --out emoji-tokens",
+        "lightgen encode --tokenizer runs/ffhq256-tokenizer/last.ckpt --data.mirror true --num_crops 4 --out ids",
+    ),
+    "sample": (
+        "lightgen sample --ckpt_path zoo:emoji64-causal --num_images 36 --out samples",
+        "lightgen sample --ckpt_path zoo:emoji64-sundae --sampler.steps 50 --guidance.scale 3 --animate --out s",
+        "lightgen sample --ckpt_path zoo:emoji64-absorbing --sampler MaskGIT --warps.temperature 0.5 --out m",
+    ),
+    "inpaint": (
+        "lightgen inpaint --ckpt_path zoo:emoji64-sundae --image cat.png --mask mask.png --composite --out painted",
+        "lightgen inpaint --ckpt_path zoo:emoji64-sundae --image cat.png --canvas 1x2 --place 0,0 --out wider",
+    ),
     "reconstruct": ("lightgen reconstruct --ckpt_path zoo:emoji64-tokenizer --out reconstructions",),
-    "import": ("lightgen import --kind taming --weights last.ckpt --config model.yaml --out vqgan.ckpt",
-               "lightgen import --kind taming --help    # what this kind takes"),
-    "bench": ("lightgen bench --config emoji64.yaml --out runs/bench-emoji64",
-              "lightgen bench page runs/bench-emoji64    # tables, figures and web page again"),
-}  # fmt: skip
+    "import": (
+        "lightgen import --kind taming --weights last.ckpt --config model.yaml --out vqgan.ckpt",
+        "lightgen import --kind taming --help    # what this kind takes",
+    ),
+    "bench": (
+        "lightgen bench --config emoji64.yaml --out runs/bench-emoji64",
+        "lightgen bench page runs/bench-emoji64    # tables, figures and web page again",
+    ),
+}
 """What `--help` of a command ends with."""

@@ -7,7 +7,6 @@ import difflib
 import importlib
 import io
 import os
-import signal
 import sys
 from collections.abc import Sequence
 
@@ -72,7 +71,7 @@ def run() -> None:
     except BrokenPipeError:
         # Whoever reads, as `head` does, has seen enough; Python would complain about what is left when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 128 + signal.SIGPIPE
+        code = 141
     sys.exit(code)
 
 

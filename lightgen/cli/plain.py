@@ -12,7 +12,7 @@ class PlainParser(argparse.ArgumentParser):
     """Raises ValueError, in one line, where argparse would print its usage and exit. Knows no abbreviations."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs, allow_abbrev=False)
+        super().__init__(*args, **{**kwargs, "allow_abbrev": False})
 
     def error(self, message: str) -> NoReturn:
         options = [option for option in self._option_string_actions if option.startswith("--")]

@@ -61,7 +61,10 @@ def one_line(message: str, options: Collection[str] = (), of: type | None = None
     if match := re.match(r"the following arguments are required: (.*)", text):
         names = match[1].split(", ")
         return f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} needed"
-    return _cause(text)
+    text = _cause(text)
+    if of is None and BELONGS in text:
+        text += f": name it with {text.split()[0].rpartition('.')[0]}"
+    return text
 
 
 def no_argument(name: str, options: Collection[str], of: type) -> str:
