@@ -51,7 +51,8 @@ class KnownRegion:
 
     def shown(self, layout: Layout) -> Tensor:
         """(C, H, W) uint8: what the sampler is given, in a layout of tokens; neutral where a cell is not known."""
-        return torch.where(layout.pixels(self.tokens.cpu(), self.image.shape[1:]), self.image, NEUTRAL)[0]
+        known = layout.pixels(self.tokens.cpu(), (self.image.shape[1], self.image.shape[2]))
+        return torch.where(known, self.image, NEUTRAL)[0]
 
 
 def known_pixels(

@@ -212,9 +212,9 @@ class Prior(Assembly, Component):
         for first in range(0, num_images, batch_size):
             rows = torch.arange(first, min(first + batch_size, num_images))
             noise = Noise(seed, rows.to(self.device))
-            start = (None, None) if known is None else known.rows(len(rows), self.device)
+            ids_BN, known_BN = (None, None) if known is None else known.rows(len(rows), self.device)
             told = condition.select(rows)
-            yield self.decode(self.sample_ids(noise, recipe, told, *start, on_step, canvas).ids, canvas)
+            yield self.decode(self.sample_ids(noise, recipe, told, ids_BN, known_BN, on_step, canvas).ids, canvas)
 
 
 def _whole(name: str, value: int) -> int:
