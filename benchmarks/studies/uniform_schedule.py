@@ -1,7 +1,7 @@
 """Uniform diffusion with a cosine and with its square: two priors that were trained alike, on emoji.
 
     for schedule in cosine squared_cosine; do
-        lightgen fit --config emoji64-class.yaml --config method/uniform.yaml --model.process.schedule $schedule \
+        lightgen fit --config emoji64-class.yaml --config method/uniform.yaml --model.process.schedule $schedule \\
             --trainer.limit_val_batches 0 --trainer.default_root_dir runs/uniform-$schedule
     done
     python benchmarks/studies/uniform_schedule.py runs/uniform-{cosine,squared_cosine}/last.ckpt
