@@ -334,7 +334,7 @@ def test_argmax_unrolled_may_ask_again_about_what_was_the_least_certain_before()
         calls.append(ids.clone())
         sure = torch.arange(N).flip(0) if len(calls) == 1 else torch.arange(N)
         opinion = torch.full_like(ids, (0, 1, 2, 1, 2)[len(calls) - 1])
-        return torch.nn.functional.one_hot(opinion, V) * (20.0 + sure[:, None])
+        return torch.nn.functional.one_hot(opinion, V) * (8.0 + 0.3 * sure[:, None])
 
     sampler, seen = ArgmaxUnrolled(3, uncertain=0.25, certainty="previous", confidence="network"), []
     trace = sampled(sampler, SUNDAEProcess, network, 1, on_step=lambda step, ids: seen.append(ids[0].tolist())).trace

@@ -119,7 +119,8 @@ def kid(prior: str, sampler: Sampler, temperature: float, scale: float, seed: in
 
 @cache
 def loaded(prior: str) -> lightgen.prior.Prior:
-    return lightgen.load(f"zoo:emoji64-{prior}")
+    """Of the zoo by the end of its name, or of a checkpoint's path."""
+    return lightgen.load(prior if "/" in prior else f"zoo:emoji64-{prior}")
 
 
 @cache

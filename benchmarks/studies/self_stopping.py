@@ -1,7 +1,7 @@
 """When a SUNDAE picture may stop by itself: unchanged as written, or as proposed; on the emoji prior of the zoo.
 
 KID to the held-out emoji of 128 pictures a seed, and the network evaluations that a picture takes. Pictures of one seed
-are the same until they stop, so that differences between rules are theirs alone. Eight minutes on one core.
+are the same until they stop, so that differences between rules are theirs alone. Some ten minutes on one core.
 
     python benchmarks/studies/self_stopping.py
 """
