@@ -201,7 +201,7 @@ def run(
     parsed, trainer = request.parsed, request.trainer
     num_batches = math.ceil(parsed.num_images / trainer.world_size / parsed.batch_size)
     start = time.perf_counter()
-    with progress_bar(f"sampling {parsed.num_images} pictures", num_batches * num_steps(request)) as advance:
+    with progress_bar(f"sampling {parsed.num_images} pictures", num_batches * num_steps(request), "steps") as advance:
 
         def stepping(index: Tensor, iteration: Iteration) -> OnStep:
             looking_on = on_batch(index, iteration) if on_batch is not None else None

@@ -14,11 +14,11 @@ SPEED_OVER = 300.0
 
 
 @contextmanager
-def progress_bar(what: str, total: int, unit: str = "") -> Iterator[Callable[[int], None]]:
+def progress_bar(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
     """A bar with the time left; yields the function that advances it. Shown on a terminal by rank zero, gone when
     done."""
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *([TextColumn(unit)] if unit else []),
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit),
         TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
     )  # fmt: skip
     console = Console()

@@ -93,7 +93,7 @@ def run(tokenizer: Tokenizer, data: ImageData, parsed: Any) -> None:
     with picture_folder.writing(parsed.out, RECORD, {**decided, "num_images": num}, num, parsed.overwrite):
         health = Health(tokenizer.layout)
         sheet: list[torch.Tensor] = []
-        with progress_bar(f"reconstructing {num} pictures", math.ceil(num / parsed.batch_size)) as advance:
+        with progress_bar(f"reconstructing {num} pictures", math.ceil(num / parsed.batch_size), "batches") as advance:
             for start in range(0, num, parsed.batch_size):
                 batch = pictures.__getitems__(list(range(start, min(start + parsed.batch_size, num))))
                 reconstruction = health.update(tokenizer, batch["image"], batch["index"])
