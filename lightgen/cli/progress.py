@@ -17,14 +17,14 @@ SPEED_OVER = 300.0
 def progress_bar(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
     """A bar with the time left; yields the function that advances it. Shown on a terminal by rank zero, gone when
     done."""
+    console = Console()
+    if rank_zero_only.rank > 0 or not console.is_terminal:
+        yield lambda amount: None
+        return
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit),
         TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
     )  # fmt: skip
-    console = Console()
-    hidden = rank_zero_only.rank > 0 or not console.is_terminal
-    with Progress(
-        *columns, console=console, transient=True, speed_estimate_period=SPEED_OVER, disable=hidden
-    ) as progress:
+    with Progress(*columns, console=console, transient=True, speed_estimate_period=SPEED_OVER) as progress:
         task = progress.add_task(what, total=total)
         yield lambda amount: progress.advance(task, amount)
