@@ -113,8 +113,11 @@ def test_mistakes_with_folders_and_imported_tokenizers(tokenizer_checkpoint, imp
     (folder / "model.safetensors").write_bytes(weights[:-8])
     assert "is damaged" in mistake(capsys, ["export", "--ckpt_path", str(folder), *out])
     save_file({"x": torch.zeros(1)}, folder / "model.safetensors")
-    assert "do not fit" in mistake(capsys, ["export", "--ckpt_path", str(folder), *out])
+    assert "its checksum is not that in" in mistake(capsys, ["export", "--ckpt_path", str(folder), *out])
     entry = json.loads((folder / "config.json").read_text())
+    del entry["checksum"]
+    (folder / "config.json").write_text(json.dumps(entry))
+    assert "do not fit" in mistake(capsys, ["export", "--ckpt_path", str(folder), *out])
     entry["component"]["arguments"]["of_a_later_version"] = 1
     (folder / "config.json").write_text(json.dumps(entry))
     assert "does not fit this version of lightgen" in mistake(capsys, ["export", "--ckpt_path", str(folder), *out])
