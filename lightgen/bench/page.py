@@ -99,7 +99,7 @@ def _tried(row: Row, identity: Identity, digits: int) -> list[str]:
 
 def _words(found: Sequence[Result]) -> dict[str, str]:
     """What the columns of everything are."""
-    scores = {kind.name: (kind.__doc__ or "").split("\n")[0] for kind in components("score")}
+    scores = {getattr(kind, "name", ""): (kind.__doc__ or "").split("\n")[0] for kind in components("score")}
     known = {label: scores.get(label.split("(")[0], "") for label in columns(found)}
     for label in known:
         if label.startswith("KID"):

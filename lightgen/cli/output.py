@@ -33,6 +33,12 @@ class _Lines(logging.StreamHandler):
         super().emit(record)
 
 
+def is_first() -> bool:
+    """Whether this process speaks for all: rank zero of a run on several devices."""
+    rank: int = getattr(rank_zero_only, "rank", 0)
+    return rank == 0
+
+
 def set_up_output() -> None:
     """Show lightgen's messages, warnings in one line, and nothing else."""
     for message in NOISE:
@@ -41,7 +47,7 @@ def set_up_output() -> None:
     for library in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(library).setLevel(logging.WARNING)
     logger = logging.getLogger("lightgen")
-    logger.setLevel(logging.WARNING if rank_zero_only.rank else logging.INFO)
+    logger.setLevel(logging.INFO if is_first() else logging.WARNING)
     logger.propagate = False
     if not logger.handlers:
         logger.addHandler(_Lines())

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from lightning.fabric.utilities.rank_zero import rank_zero_only
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from lightgen.cli.output import is_first
 
 SPEED_OVER = 300.0
 """Seconds over which the time left is estimated: steps are of different kinds."""
@@ -18,7 +19,7 @@ def progress_bar(what: str, total: int, unit: str) -> Iterator[Callable[[int], N
     """A bar with the time left; yields the function that advances it. Shown on a terminal by rank zero, gone when
     done."""
     console = Console()
-    if rank_zero_only.rank > 0 or not console.is_terminal:
+    if not is_first() or not console.is_terminal:
         yield lambda amount: None
         return
     columns = (

@@ -36,11 +36,11 @@ log = logging.getLogger(__name__)
 ROWS = 2048
 """Pictures in a file of ids: what a killed process has to do again."""
 
-Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+Progress = Callable[[str, int, str], AbstractContextManager[Callable[[int], None]]]
 
 
 @contextmanager
-def _announce(what: str, total: int) -> Iterator[Callable[[int], None]]:
+def _announce(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
     log.info(what)
     yield lambda amount: None
 
@@ -55,7 +55,7 @@ def encode(
         tokenizer: in eval mode, on the device that shall do the work.
         data: the pictures; its batch size and its workers are used.
         num_crops: random windows of each training picture, in place of the centre.
-        progress: makes the function that is told of every picture done.
+        progress: of what is done, how much and of what, makes the function that is told of every picture done.
 
     Raises:
         ValueError: if the folder holds a cache of another tokenizer, of other data or with other options, or the
@@ -68,7 +68,7 @@ def encode(
     if todo or not _listed(folder):
         maker = _Maker(folder, header, tokenizer, data)
         total = sum(map(maker.cost, todo))
-        with progress(f"encoding {total} pictures to {folder}", total) as advance:
+        with progress(f"encoding {total} pictures to {folder}", total, "pictures") as advance:
             # First what nobody is at, then what others have not finished, for they may be killed.
             busy = [stem for stem in todo if not maker.make(stem, advance, wait=False)]
             for stem in busy:
