@@ -79,6 +79,7 @@ SAMPLE = ["sample", "--ckpt_path", "zoo:emoji64-sundae", "--out", "nowhere"]
         ([*TINY, "--data.root", "x"], "--data.root is no option of SyntheticImages, but of IDXImages or ImageFolder: "),
         ([*TINY, "--model.optimizer.lr", "nan"], "--model.optimizer.lr must be a number, not nan"),
         ([*TINY, "--trainer.callbacks", "No"], "cannot be 'No'; classes of torch and Lightning go by their whole path"),
+        ([*TINY, "--model.tokenizer.quantizer", "no.Such"], "quantizer cannot be 'no.Such'; there are Codebook, FSQ, "),
         ([*TINY, "--model", "FSQ"], "--model cannot be 'FSQ'; there are PriorModule, TokenizerModule"),
         ([*TINY, "--data.resize", "blur"], "--data.resize must be lanczos or bicubic or bilinear or box, not blur"),
         ([*TINY, "--trainer.devices", "0"], "--trainer.devices must be at least 1 on a cpu, not 0"),

@@ -270,7 +270,7 @@ def test_files_that_are_not_there_or_are_no_checkpoints(taming, tmp_path, capsys
     assert "there is no option --config" in said("llamagen", taming[3], "--config", str(tmp_path / "none.yaml"))
     assert "image_size must be at least 1" in said("taming", taming[3], "--image_size", "0")
     assert "pixel_range" in said("taming", taming[3], "--pixel_range", "[1, 0]")
-    assert "invalid choice" in said("vqvae", taming[3])
+    assert "--kind must be one of diffusers, " in said("vqvae", taming[3])
 
 
 def test_an_importer_declares_its_options_and_may_bring_a_prior(prior_checkpoint, tmp_path, capsys):
@@ -303,7 +303,7 @@ def test_an_importer_declares_its_options_and_may_bring_a_prior(prior_checkpoint
         main([*args, "--help"])
     shown = " ".join(capsys.readouterr().out.split())
     assert "kept: Priors that somebody kept elsewhere." in shown
-    assert "--prior PRIOR where they were kept" in shown and "--image_size" not in shown
+    assert "--prior PATH where they were kept" in shown and "--image_size" not in shown
 
 
 def test_a_name_is_one_importers(monkeypatch):

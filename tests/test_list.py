@@ -69,14 +69,18 @@ def helped(capsys, *args):
     return capsys.readouterr().out
 
 
+@pytest.fixture(scope="module")
+def parsers():
+    others = {name: importlib.import_module(f"lightgen.cli.{module}") for name, (module, _) in COMMANDS.items()}
+    return {**{name: module.parser() for name, module in others.items() if hasattr(module, "parser")}, **fit.grammar()}
+
+
 @pytest.mark.parametrize("command", LONG)
-def test_help_is_one_screen_with_examples_that_work(command, capsys):
+def test_help_is_one_screen_with_examples_that_work(command, parsers, capsys):
     text = helped(capsys, command, "--help")
     assert len(text.splitlines()) <= 50
     assert not re.search(r"<class|:\w+:`|CLASS_PATH|INIT_ARG|``|trainer\.max_epochs", text)
-    parser = fit.grammar()[command] if command in fit.grammar() else importlib.import_module(
-        f"lightgen.cli.{COMMANDS[command][0]}"
-    ).parser()  # fmt: skip
+    parser = parsers[command]
     known = {option for action in parser._actions for option in action.option_strings}
     for example in EXAMPLES[command]:
         words = shlex.split(example, comments=True)

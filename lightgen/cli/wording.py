@@ -31,7 +31,8 @@ HOLLOW = "Expected a |Does not validate|Not a valid subclass|Import path |Proble
 NO_CLASS = (
     r"Expected a dot import path string: (?P<name>\S+)"
     r"|Import path (?P<other>\S+) does not correspond to a subclass of \w+.*"
-    r"|(?:Type .* expects a function or a callable class|Problem with given class_path '[^']*'): .*"
+    r"|Type .* expects a function or a callable class: .*"
+    r"|Problem with given class_path '(?P<path>[^']*)': .*"
     r"|Not a valid subclass of .*"
 )
 
@@ -124,7 +125,7 @@ def _value(key: str, reasons: list[str], bases: str, value: str) -> str:
         elif match := re.fullmatch(r"Expected a (?:typing\.)?Literal\[(.*)\]", reason):
             wanted += [choice.strip("'") for choice in match[1].split(", ")]
         elif match := re.fullmatch(NO_CLASS, reason):
-            value, no_class = match["name"] or match["other"] or value, True
+            value, no_class = match["name"] or match["other"] or match["path"] or value, True
         else:
             return f"is wrong: {reason}" + f", not {value}" * bool(given)
     names = fitting(key, bases) if no_class else []
