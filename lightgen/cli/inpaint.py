@@ -8,8 +8,8 @@ from lightgen.callbacks.writer import picture_name
 from lightgen.cli import picture_run
 from lightgen.cli.parser import Parser
 from lightgen.cli.picture_run import Request
-from lightgen.cli.reconstruct import own_data
 from lightgen.data.masked import read_masked
+from lightgen.data.own import own_filter
 from lightgen.figures import grid, read_png, save_png
 from lightgen.functional.files import save_json
 from lightgen.inpainting import known_region
@@ -62,8 +62,7 @@ def run(request: Request) -> None:
     if canvas is None and (parsed.mask is None or parsed.place is not None):
         raise ValueError("without a --canvas, a --mask is needed and --place means nothing")
     at = None if parsed.place is None else picture_run.pair("place", parsed.place, ",")
-    data = own_data(parsed.ckpt_path) or {}
-    resize = data.get("init_args", {}).get("resize", "lanczos")
+    resize = own_filter(parsed.ckpt_path)
     tokenizer = prior.tokenizer
     image, pixels = read_masked(parsed.image, parsed.mask, tokenizer.image_size, tokenizer.channels, resize)
     known = known_region(prior, image, pixels, parsed.margin, canvas, at)
