@@ -153,3 +153,10 @@ def test_bench_scores_against_a_priors_own_pictures_or_says_so(here, caplog, mon
     both = {"mine": PRIOR, "zoo": "zoo:emoji64-sundae"}
     with pytest.raises(ValueError, match="the priors were trained on ImageFolder mine and Emoji; name pictures"):
         Suite(priors=both, methods=own.methods, protocol=Offline(), evaluations=[2])
+
+
+def test_the_shipped_suite_compares_samplers_on_ones_own_pictures(here, capsys):
+    args = ["bench", "--config", "pictures64.yaml", "--out", "bench", "--num_images", "4", "--evaluations", "[2]",
+            "--protocol.features.size", "32", "--seeds", "[0, 1]"]  # fmt: skip
+    assert main(args) == 0
+    assert "MaskGIT at 2" in said(capsys) and "ImageFolder" in Path("bench/table.md").read_text()

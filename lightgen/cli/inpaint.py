@@ -10,7 +10,7 @@ from lightgen.cli import picture_run
 from lightgen.cli.parser import Parser
 from lightgen.cli.picture_run import Request
 from lightgen.data.masked import read_masked
-from lightgen.data.own import own_pictures
+from lightgen.data.own import own_filter
 from lightgen.figures import read_png, save_png, sheet
 from lightgen.functional.files import save_json
 from lightgen.inpainting import known_region
@@ -65,8 +65,7 @@ def run(request: Request) -> None:
     if canvas is None and (parsed.mask is None or parsed.place is not None):
         raise ValueError("without a --canvas, a --mask is needed and --place means nothing")
     at = None if parsed.place is None else picture_run.pair("place", parsed.place, ",")
-    data = own_pictures(parsed.ckpt_path) or {"arguments": {}}
-    resize = data["arguments"].get("resize", "lanczos")
+    resize = own_filter(parsed.ckpt_path)
     tokenizer = prior.tokenizer
     image, pixels = read_masked(parsed.image, parsed.mask, tokenizer.image_size, tokenizer.channels, resize)
     known = known_region(prior, image, pixels, parsed.margin, canvas, at)
