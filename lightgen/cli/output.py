@@ -41,7 +41,7 @@ def set_up_output() -> None:
     for library in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(library).setLevel(logging.WARNING)
     logger = logging.getLogger("lightgen")
-    logger.setLevel(logging.WARNING if rank_zero_only.rank else logging.INFO)
+    logger.setLevel(logging.WARNING if rank_zero_only.rank else logging.INFO)  # type: ignore[attr-defined]
     logger.propagate = False
     if not logger.handlers:
         logger.addHandler(_Lines())

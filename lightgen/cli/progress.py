@@ -15,10 +15,9 @@ SPEED_OVER = 300.0
 
 @contextmanager
 def progress_bar(what: str, total: int, unit: str = "") -> Iterator[Callable[[int], None]]:
-    """A bar with the time left; yields the function that advances it. Shown on a terminal by rank zero, gone when
-    done."""
+    """A bar with the time left; yields the function that advances it. Rank zero shows it, on terminals, while it runs."""
     console = Console()
-    if rank_zero_only.rank > 0 or not console.is_terminal:
+    if rank_zero_only.rank > 0 or not console.is_terminal:  # type: ignore[attr-defined]
         yield lambda amount: None
         return
     columns = (
