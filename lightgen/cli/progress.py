@@ -15,7 +15,7 @@ SPEED_OVER = 300.0
 
 @contextmanager
 def progress_bar(what: str, total: int, unit: str = "") -> Iterator[Callable[[int], None]]:
-    """A bar with the time left; yields the function that advances it. Rank zero shows it, on terminals, while it runs."""
+    """A bar with the time left, on the terminal of rank zero; yields the function that advances it."""
     console = Console()
     if rank_zero_only.rank > 0 or not console.is_terminal:  # type: ignore[attr-defined]
         yield lambda amount: None
