@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 from dataclasses import asdict, replace
 
 import pytest
@@ -20,7 +21,8 @@ from lightgen.bench.results import Interval, results
 from lightgen.bench.rows import Identity
 from lightgen.bench.sheet import save_cell, save_sheet
 from lightgen.bench.table import by_cell, on_screen
-from lightgen.cli.bench import default_out
+from lightgen.cli.bench import default_out, parser
+from lightgen.cli.configs import SUITES, locate
 from lightgen.cli.progress import progress_bar
 from lightgen.functional.files import save_json
 
@@ -154,6 +156,13 @@ def test_bars_say_what_they_count_and_leave_nothing_behind(monkeypatch, capsys):
         said = capsys.readouterr().out
         assert ("4/4" in said and "steps of a picture" in said) is shown
         assert (said == "a line\n") is not shown
+
+
+def test_lightnings_use_of_the_parser_is_not_reported():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeprecationWarning)
+        made = parser()
+        made.instantiate_classes(made.parse_args(["--config", str(locate("smoke.yaml", SUITES))]))
 
 
 def test_a_locale_that_knows_no_other_than_ascii_is_no_end(tmp_path):

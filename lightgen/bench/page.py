@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from lightgen.bench.conclusion import conclusion, level
 from lightgen.bench.digits import decimals, number
@@ -99,7 +100,8 @@ def _tried(row: Row, identity: Identity, digits: int) -> list[str]:
 
 def _words(found: Sequence[Result]) -> dict[str, str]:
     """What the columns of everything are."""
-    scores = {getattr(kind, "name", ""): (kind.__doc__ or "").split("\n")[0] for kind in components("score")}
+    kinds: list[Any] = components("score")
+    scores = {kind.name: (kind.__doc__ or "").split("\n")[0] for kind in kinds}
     known = {label: scores.get(label.split("(")[0], "") for label in columns(found)}
     for label in known:
         if label.startswith("KID"):

@@ -19,7 +19,7 @@ from lightgen.figures import GAP, grid, read_png, save_png
 
 HEAD, LABEL = 26, 190
 FONT_SIZE = 14
-FONT = Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
+FONT = str(Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"))
 """That of the curves; Pillow's own knows no letters with accents."""
 LONGEST = 60
 """Letters of a part of a file's name."""
