@@ -61,7 +61,8 @@ def uniform():
 def test_a_prior_says_in_a_line_what_it_is(uniform):
     assert repr(uniform) == (
         "Prior(SUNDAE process, 8x8 tokens of 512, 64x64 pixels, 9 classes, Recipe(sampler=SUNDAE(steps=32, update=0.7, "
-        "min_steps=10, patience=2), warps=Warps(temperature=0.7), guidance=ConstantGuidance(scale=2.0)))"
+        "min_steps=10, patience=2, unchanged='proposal'), warps=Warps(temperature=0.7), "
+        "guidance=ConstantGuidance(scale=2.0)))"
     )
     with pytest.raises(ValueError, match=r"prior\.sample\(4\) makes four pictures"):
         uniform(4)

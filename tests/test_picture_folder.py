@@ -85,13 +85,9 @@ def test_a_killed_run_is_gone_on_with_by_the_same_command_alone(sample, monkeypa
         patched.setattr(PictureWriter, "write_on_batch_end", killed)
         assert sample("--num_images", 3, "--batch_size", 1, "--overwrite")[0] == 1
     assert names(whole) == {"000000.png", "samples.json"}
-    # A process that is killed while it writes leaves this.
-    (whole / ".000001.4711.png").write_bytes(b"half")
-    (whole / ".hidden.4711.txt").write_text("not ours")
     assert sample("--num_images", 3, "--seed", 1)[0] == 2
     assert sample("--num_images", 3)[0] == 0
     assert {name: (whole / name).read_bytes() for name in expected} == expected
-    assert not (whole / ".000001.4711.png").exists() and (whole / ".hidden.4711.txt").exists()
 
 
 def test_pictures_without_a_record_are_refused(sample, tmp_path):
@@ -112,7 +108,7 @@ def test_two_at_a_time_are_refused(sample, tmp_path):
 def test_a_folder_that_cannot_be_is_a_mistake_and_no_failure(sample, tmp_path):
     (tmp_path / "out").write_text("a file")
     code, said, _ = sample("--num_images", 1)
-    assert code == 2 and "cannot write to" in said and "name another folder with --out" in said
+    assert code == 2 and "out is a file, where a folder is needed" in said
 
 
 def test_reconstruct_obeys_the_same_rule_and_has_a_default_folder(

@@ -21,8 +21,6 @@ GENERATED = re.compile(rf"{PICTURE.pattern}|grid\.png|sheet\.png|steps\.gif|samp
 RECONSTRUCTED = re.compile(r"reconstructions\.png|scores\.json")
 """What the commands write; those that number their pictures share a folder with no other such."""
 HASH = re.compile("[0-9a-f]{16}")
-TEMPORARY = re.compile(r"\.(.+)\.\d+(\.\w+)")
-"""The name of a file while it is written: see `lightgen.functional.files.atomic`."""
 
 
 def add_options(made: Any, default: str, files: str) -> None:
@@ -49,7 +47,8 @@ def writing(
         overwrite: remove what other settings made.
 
     Raises:
-        ValueError: if the folder holds other pictures, another process writes to it, or it cannot be written.
+        ValueError: if the folder holds other pictures, or another process writes to it.
+        OSError: if it cannot be written.
     """
     settings = json.loads(json.dumps(settings))
     ours = RECONSTRUCTED if RECONSTRUCTED.fullmatch(record) else GENERATED
@@ -60,15 +59,8 @@ def writing(
         raise ValueError(
             f"another command is writing to {folder}; wait for it, or name another folder with --out"
         ) from None
-    except OSError as error:
-        raise ValueError(f"cannot write to {folder}: {error.strerror}; name another folder with --out") from None
     with lock:
-        there = {path.name for path in folder.iterdir()}
-        for name in there:
-            # Of a process that was killed, for we hold the lock.
-            if (match := TEMPORARY.fullmatch(name)) and ours.fullmatch("".join(match.groups())):
-                (folder / name).unlink(missing_ok=True)
-        made = {name for name in there if ours.fullmatch(name)}
+        made = {path.name for path in folder.iterdir() if ours.fullmatch(path.name)}
         found = _read(folder / record) if record in made else {}
         if made - {record} and not overwrite:
             reason = _difference(made, record, found, settings, num_images)
@@ -103,7 +95,7 @@ def _difference(
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError):
         return {}
     return found if isinstance(found, dict) else {}

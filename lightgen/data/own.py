@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from lightgen.checkpoint import KEY, read
-from lightgen.data.pictures import Filter, check_filter
+from lightgen.functional.pictures import Filter, check_filter
 from lightgen.registry import components, kinds_of_arguments
 
 log = logging.getLogger(__name__)
