@@ -38,11 +38,9 @@ def locate(name: str, folder: str = CONFIGS) -> str:
     """The path of a config: a file, or a shipped one by its name alone or with its folder, as `method/maskgit.yaml`.
 
     Raises:
-        ValueError: if it is neither here nor shipped, in which case the message names the nearest shipped one; or if it
-            is no config.
+        ValueError: if it is neither here nor shipped; the message names the nearest shipped one.
     """
     if Path(name).is_file():
-        read(name)
         return name
     if Path(name).is_dir():
         raise ValueError(f"{name} is a folder, where a config is needed")
@@ -95,13 +93,19 @@ def _parts(child: Any) -> tuple[yaml.Node, ...]:
 
 
 def with_located_configs(args: list[str], folder: str = CONFIGS) -> list[str]:
-    """Command line arguments with the value of every `--config` located."""
+    """Command line arguments with the value of every `--config` located.
+
+    Raises:
+        ValueError: as `locate` and `read`.
+    """
     located = list(args)
     for i, arg in enumerate(args):
         if arg in ("--config", "-c") and i + 1 < len(args):
             located[i + 1] = locate(args[i + 1], folder)
+            read(located[i + 1])
         elif arg.startswith("--config="):
             located[i] = "--config=" + locate(arg.removeprefix("--config="), folder)
+            read(located[i].removeprefix("--config="))
     return located
 
 
