@@ -1,6 +1,6 @@
 """SIGKILL at random moments: what is killed goes on to the end, with the files of a run that was not.
 
-    python -m tests.fuzz.kills --times 50
+    python tests/fuzz/kills.py --times 50
 
 takes the training of a tokenizer and of a prior, `encode`, `bench` and `sample` in turn, with TMPDIR on another file
 system where there is one, and prints how many were tried and handled.
@@ -120,7 +120,7 @@ def attempt(commands: Commands, name: str, out: Path, delay: float, expected: An
         return f"{name}, killed {delay:.2f} s after its first file: {error}"
     if result(name, out) != expected:
         return f"{name}, killed {delay:.2f} s after its first file: another result"
-    left = [path.name for path in out.rglob(".*")]
+    left = [path.name for path in out.rglob(".*.lightgen-*")]
     return f"{name}: {left} left behind" if left else None
 
 

@@ -1,6 +1,6 @@
 """Signals to a training run of two processes: all of it ends in seconds, and what was trained is saved.
 
-    python -m tests.fuzz.signals --times 10
+    python tests/fuzz/signals.py --times 10
 
 sends SIGTERM, SIGINT and SIGKILL to the first process, to the second and to both, so many times each, at random moments
 after the first checkpoint, and prints how many were tried and handled.
