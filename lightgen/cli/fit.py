@@ -97,6 +97,7 @@ def main(args: list[str]) -> int:
             raise KeyboardInterrupt(_interrupted(folder)) from None
         raise
     finally:
+        interrupt.restore()
         folder.undo()
     if interrupt.stopped and trainer.is_global_zero:
         # Lightning kills rank zero when another rank fails, so that the others end as if nothing had happened.
