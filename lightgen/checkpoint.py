@@ -134,9 +134,17 @@ def save(component: Any, path: Path, **more: Any) -> None:
 
 
 def write(contents: dict[str, Any], path: Path) -> None:
-    """Write a checkpoint's contents, which are whole or not there. Its format has a CRC-32 of every tensor."""
+    """Write a checkpoint's contents, which are whole or not there. Its format has a CRC-32 of every tensor.
+
+    Raises:
+        OSError: if they cannot be written; what was there before still is.
+    """
     with atomic(path, durable=True) as temporary:
-        torch.save(contents, temporary)
+        try:
+            torch.save(contents, temporary)
+        except RuntimeError as error:
+            # What torch makes of a full disk.
+            raise OSError(f"{path} could not be written, is the disk full? What was there before still is") from error
 
 
 def export(path: str | Path, folder: Path, half: bool = False) -> Any:

@@ -24,7 +24,7 @@ def full_disk(monkeypatch):
 
     def save(contents, path):
         Path(path).write_bytes(b"PK half of it")
-        raise OSError(28, "No space left on device")
+        raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 149440 vs 149332")
 
     return lambda: monkeypatch.setattr(torch, "save", save)
 
@@ -36,7 +36,7 @@ def test_a_checkpoint_that_does_not_fit_leaves_the_one_before(tmp_path, full_dis
     full_disk()
     resumed = ["--trainer.max_steps", "2", "--ckpt_path", str(tmp_path / "last.ckpt")]
     assert main([*FIT, *root, *resumed]) == 1
-    assert "No space left" in capsys.readouterr().err
+    assert "last.ckpt could not be written, is the disk full?" in capsys.readouterr().err
     assert (tmp_path / "last.ckpt").read_bytes() == before
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 

@@ -66,20 +66,18 @@ class StopOnInterrupt(Callback):
         if self.training:
             self._stop_if_any(trainer)
 
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        self._restore()
-
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        self._restore()
+        self.restore()
+
+    def restore(self) -> None:
+        """Give signals back to whoever had them. After an exception Lightning does not call `teardown`."""
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._previous = {}
 
     def _listen(self) -> None:
         for number in SIGNALS:
             signal.signal(number, self._note)
-
-    def _restore(self) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-        self._previous = {}
 
     def _stop_if_any(self, trainer: Trainer) -> bool:
         # Every rank must agree, or those without the signal would wait for ever.

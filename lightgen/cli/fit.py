@@ -128,6 +128,7 @@ def run(kind: type[CLI], args: list[str], options: list[str]) -> int:
             raise KeyboardInterrupt(_interrupted(folder)) from None
         raise
     finally:
+        interrupt.restore()
         folder.undo()
     if interrupt.stopped and trainer.is_global_zero:
         # Lightning kills rank zero when another rank fails, so that the others end as if nothing had happened.
