@@ -18,7 +18,7 @@ Description = dict[str, Any]
 
 ADDED: dict[tuple[str, str], Description] = {
     ("sampler", "Ancestral"): {"leave_one_out": False},
-    ("sampler", "ArgmaxUnrolled"): {"confidence": "warped"},
+    ("sampler", "ArgmaxUnrolled"): {"confidence": "warped", "certainty": "current"},
     ("sampler", "Halton"): {"floor": "masked"},
     ("sampler", "MaskGIT"): {"confidence": "warped"},
     ("sampler", "PredictorCorrector"): {"leave_one_out": False},

@@ -58,7 +58,7 @@ class Recipe(Component):
 
         >>> recipe = lightgen.load("zoo:emoji64-sundae").recipe
         >>> recipe.changed(steps=8, guidance=3).sampler
-        SUNDAE(steps=8, update=0.7, min_steps=10, patience=2)
+        SUNDAE(steps=8, update=0.7, min_steps=10, patience=2, unchanged='proposal')
         """
         parts: dict[str, Any] = {}
         if sampler is not None:

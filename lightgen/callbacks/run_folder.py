@@ -10,13 +10,16 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 
 class RunFolder(Callback):
-    """Takes back the folders that the logger made for a run without a step."""
+    """Takes back the folders that the logger made for a run that did nothing."""
 
     def __init__(self) -> None:
         self.began = time.time()
         self.missing: list[Path] = []
         self.logs: Path | None = None
         self.trained = False
+        """Whether the first step was reached."""
+        self.used = False
+        """Whether anything was trained or scored."""
 
     def look(self, root: Path) -> None:
         """Note which folders are not there, before anything is made in the folder of the run."""
@@ -26,14 +29,20 @@ class RunFolder(Callback):
         self._note(trainer)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.trained = True
+        self.trained = self.used = True
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.used = True
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.used = True
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self._note(trainer)
 
     def undo(self) -> None:
-        """Remove them, unless a step was made."""
-        if self.trained:
+        """Remove them, unless something was done."""
+        if self.used:
             return
         if self.logs is None or not self.logs.is_dir() or any(self._is_older(path) for path in self.logs.rglob("*")):
             return

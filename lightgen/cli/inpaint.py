@@ -38,7 +38,7 @@ def parser() -> Parser:
         "--margin",
         type=int,
         default=1,
-        help="token cells around painted ones that are redrawn too, because the encoder looks over their borders",
+        help="token cells around painted ones that are redrawn too",
     )
     made.add_argument("--composite", action="store_true", help="put the known pixels back, to the bit, at the end")
     made.add_argument(
@@ -49,7 +49,7 @@ def parser() -> Parser:
         "default: in the middle",
     )
     files = f"sheet.png (original, what is kept, results) and {RECORD}"
-    picture_run.add_options(made, 4, "inpainted", files, "default: no class; nor is there guidance, unless it is named")
+    picture_run.add_options(made, 4, "inpainted", files, "default: no class, and no guidance")
     return made
 
 
