@@ -119,6 +119,13 @@ def test_means_say_how_many_batches_were_not_finite():
     assert lines == ["val/loss was not finite on 2 of 4 batches"]
 
 
+def test_a_mean_counts_pictures_and_not_batches():
+    means = Means(torch.device("cpu"))
+    means.add("val/loss", torch.tensor(1.0), 3)
+    means.add("val/loss", torch.tensor(2.0), 1)
+    assert means.compute() == ({"val/loss": 1.25}, [])
+
+
 @pytest.mark.parametrize("rate", ["nan", ".nan", ".inf"])
 def test_a_learning_rate_that_is_no_number_is_refused(tmp_path, tokenizer_checkpoint, capsys, rate):
     options = ["--config", "tiny.yaml", "--model.tokenizer", str(tokenizer_checkpoint), *QUIET]

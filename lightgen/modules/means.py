@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torchmetrics import MeanMetric, SumMetric
+from torchmetrics import SumMetric
 
 
 class Means:
@@ -14,22 +14,24 @@ class Means:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self.means: dict[str, MeanMetric] = {}
-        self.batches: dict[str, tuple[SumMetric, SumMetric]] = {}
+        self.sums: dict[str, dict[str, SumMetric]] = {}
 
     def add(self, name: str, value: Tensor, num: int) -> None:
         """Count a mean over `num` pictures."""
-        if name not in self.means:
-            # torchmetrics' own way is to leave NaN out.
-            self.means[name] = MeanMetric(nan_strategy="disable").to(self.device)
-            self.batches[name] = (SumMetric().to(self.device), SumMetric().to(self.device))
-        self.means[name].update(value, num)
-        bad, all_ = self.batches[name]
-        bad.update(~torch.as_tensor(value).isfinite())
-        all_.update(1)
+        value = torch.as_tensor(value)
+        added = {"value": value * num, "pictures": num, "bad": (~value.isfinite()).float(), "batches": 1}
+        if name not in self.sums:
+            # Sums, because torchmetrics' mean leaves NaN out, or forgets the weights where it is told not to.
+            self.sums[name] = {part: SumMetric(nan_strategy="disable").to(self.device) for part in added}
+        for part, amount in added.items():
+            self.sums[name][part].update(amount)
 
     def compute(self) -> tuple[dict[str, Tensor], list[str]]:
         """The means by name, and a line on each that had batches that were not finite. Every rank must ask."""
-        counts = {name: (int(bad.compute()), int(all_.compute())) for name, (bad, all_) in self.batches.items()}
-        lines = [f"{name} was not finite on {bad} of {all_} batches" for name, (bad, all_) in counts.items() if bad]
-        return {name: mean.compute() for name, mean in self.means.items()}, lines
+        means, lines = {}, []
+        for name, sums in self.sums.items():
+            total = {part: metric.compute() for part, metric in sums.items()}
+            means[name] = total["value"] / total["pictures"]
+            if bad := int(total["bad"]):
+                lines.append(f"{name} was not finite on {bad} of {int(total['batches'])} batches")
+        return means, lines
