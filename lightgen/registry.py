@@ -192,7 +192,7 @@ def kinds_of_arguments(cls: type[Component]) -> dict[str, tuple[str, ...]]:
     # A constructor with `**kwargs` hands them on to that of the next class.
     for base in cls.__mro__:
         if "__init__" in vars(base):
-            hints = typing.get_type_hints(cls if dataclasses.is_dataclass(base) else base.__init__)
+            hints = typing.get_type_hints(cls if dataclasses.is_dataclass(base) else vars(base)["__init__"])
             found = {name: _kinds(hint) for name, hint in hints.items()} | found
     return found
 

@@ -19,7 +19,12 @@ class Means:
     def add(self, name: str, value: Tensor, num: int) -> None:
         """Count a mean over `num` pictures."""
         value = torch.as_tensor(value)
-        added = {"value": value * num, "pictures": num, "bad": (~value.isfinite()).float(), "batches": 1}
+        added: dict[str, float | Tensor] = {
+            "value": value * num,
+            "pictures": num,
+            "bad": (~value.isfinite()).float(),
+            "batches": 1,
+        }
         if name not in self.sums:
             # Sums, because torchmetrics' mean leaves NaN out, or forgets the weights where it is told not to.
             self.sums[name] = {part: SumMetric(nan_strategy="disable").to(self.device) for part in added}
