@@ -449,7 +449,7 @@ def test_a_score_that_only_some_rows_have_is_said_to_be_missing():
 def suite_of(name):
     """A suite that lightgen brings, as the command line reads it."""
     made = parser()
-    parsed = made.instantiate_classes(made.parse_args(["--config", str(locate(name, SUITES)), "--out", "nowhere"]))
+    parsed = made.instantiate(made.parse_args(["--config", str(locate(name, SUITES)), "--out", "nowhere"]))
     return Suite(**{name: parsed[name] for name in inspect.signature(Suite).parameters})
 
 

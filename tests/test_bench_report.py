@@ -162,7 +162,7 @@ def test_lightnings_use_of_the_parser_is_not_reported():
     with warnings.catch_warnings():
         warnings.simplefilter("error", DeprecationWarning)
         made = parser()
-        made.instantiate_classes(made.parse_args(["--config", str(locate("smoke.yaml", SUITES))]))
+        made.instantiate(made.parse_args(["--config", str(locate("smoke.yaml", SUITES))]))
 
 
 def test_a_locale_that_knows_no_other_than_ascii_is_no_end(tmp_path):

@@ -76,7 +76,8 @@ def parsers():
 
 
 @pytest.mark.parametrize("command", LONG)
-def test_help_is_one_screen_with_examples_that_work(command, parsers, capsys):
+def test_help_is_one_screen_with_examples_that_work(command, parsers, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "110")
     text = helped(capsys, command, "--help")
     assert len(text.splitlines()) <= 50
     assert not re.search(r"<class|:\w+:`|CLASS_PATH|INIT_ARG|``|trainer\.max_epochs", text)

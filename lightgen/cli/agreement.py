@@ -18,7 +18,7 @@ def made(base: type, config: Any) -> Any:
     """One part of a parsed config."""
     parser = Parser()
     parser.add_subclass_arguments(base, "part")
-    return parser.instantiate_classes(Namespace(part=config)).part
+    return parser.instantiate(Namespace(part=config)).part
 
 
 def data_that_fit(config: Namespace) -> LightningDataModule:

@@ -66,7 +66,7 @@ def main(args: list[str]) -> int:
     arguments = with_located_configs(args[1:], SUITES)
     parsed = made.parse_args(arguments)
     shard = None if parsed.shard is None else parse_shard(parsed.shard)
-    objects = made.instantiate_classes(parsed)
+    objects = made.instantiate(parsed)
     names = [name for name in inspect.signature(Suite).parameters if name in objects]
     suite = Suite(**{name: objects[name] for name in names})
     run(suite, parsed.out or default_out(arguments), shard, Trainer(**objects.trainer))

@@ -51,12 +51,12 @@ class FitParser(Parser):
         "verbose": "",
     }
 
-    def instantiate_classes(self, cfg: Any, *args: Any, **kwargs: Any) -> Any:
+    def instantiate(self, cfg: Any, *args: Any, **kwargs: Any) -> Any:
         if "model" in cfg and "data" in cfg:
             require_accelerator(cfg.trainer.accelerator)
             cfg = cfg.clone()
             cfg.data = data_that_fit(cfg)
-        return super().instantiate_classes(cfg, *args, **kwargs)
+        return super().instantiate(cfg, *args, **kwargs)
 
 
 class CLI(LightningCLI):

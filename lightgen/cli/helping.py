@@ -38,12 +38,12 @@ def command_help(parser: Any, words: Sequence[str], texts: Mapping[str, str]) ->
         # Made by jsonargparse for `--sampler.help SUNDAE`; its last group says what the class is.
         lines = [f"{match[1].rpartition('.')[2]}: {parser._action_groups[-1].title}"]
     else:
-        needed = [a for a in parser._actions if a.dest in parser.required_args and a.option_strings]
+        needed = [a for a in parser._actions if a.dest in parser.needed and a.option_strings]
         usage = ["--config FILE"] * any(a.dest in IN_CONFIGS for a in needed)
         usage += [f"{a.option_strings[0]} {metavar(a)}" for a in needed if a.dest not in IN_CONFIGS]
         about = COMMANDS[command][1] if command in COMMANDS else parser.description
         lines = [f"usage: lightgen {' '.join([command, *usage, '[options]'])}", "", _wrapped(_sentence(about), 0)]
-    lines += ["", *(option(action, action.dest in parser.required_args, texts) for action in actions)]
+    lines += ["", *(option(action, action.dest in parser.needed, texts) for action in actions)]
     if section == "" and command in COMMANDS:
         lines += _more(parser, command)
     return "\n".join(lines) + "\n"

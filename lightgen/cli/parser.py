@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 from typing import Any, ClassVar, NoReturn
@@ -31,6 +32,7 @@ class Parser(LightningArgumentParser):
         set_up_output()
         discover()
         self.args: list[str] = []
+        self.needed: set[str] = set()
         super().__init__(*args, **kwargs, allow_abbrev=False)
 
     def add_class_arguments(self, theclass: type, *args: Any, **kwargs: Any) -> Any:
@@ -38,30 +40,39 @@ class Parser(LightningArgumentParser):
             self.of = theclass
         return super().add_class_arguments(theclass, *args, **kwargs)
 
+    def parse_args(self, *args: Any, **kwargs: Any) -> Any:
+        self._note_needed()
+        return super().parse_args(*args, **kwargs)
+
+    def _note_needed(self) -> None:
+        """Which options are needed; while jsonargparse reads, when help is asked for, it takes none to be."""
+        self.needed = {action.dest for action in self._actions if action.required}
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for parser in action.choices.values():
+                    parser._note_needed()
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        if match := re.match(r"Option '(?:(?:fit|validate|test)\.)?(\S+)' is required", message):
-            raise ValueError(self._missing(match[1])) from ex
+        if match := re.fullmatch(r"the following arguments are required: ([\w., ]+)", message):
+            missing = [re.sub(r"^(fit|validate|test)\.", "", name) for name in match[1].split(", ")]
+            raise ValueError(self._missing(missing)) from ex
         options = [option for option in self._option_string_actions if option.startswith("--")]
         raise ValueError(one_line(message, options, self.of)) from ex
 
-    def instantiate_classes(self, cfg: Any, *args: Any, **kwargs: Any) -> Any:
+    def instantiate(self, cfg: Any, *args: Any, **kwargs: Any) -> Any:
         refuse_strangers(cfg)
         try:
-            return super().instantiate_classes(cfg, *args, **kwargs)
+            return super().instantiate(cfg, *args, **kwargs)
         except ValueError as error:
             raise ValueError(one_line(str(error))) from error
 
     def format_help(self) -> str:
         return command_help(self, self.args, self.texts)
 
-    def _missing(self, name: str) -> str:
-        """What to say where an option is left out; jsonargparse names any one of them."""
+    def _missing(self, missing: list[str]) -> str:
+        """What to say where options are left out."""
         words = [word.partition("=")[0] for word in self.args]
-        missing = [name]
         if "--config" not in words and "-c" not in words:
-            known = [action.dest for action in self._actions if action.dest in self.required_args]
-            if name in known:
-                missing = [dest for dest in known if f"--{dest}" not in words]
             if folders := [IN_CONFIGS[dest] for dest in missing if dest in IN_CONFIGS]:
                 return f"give a --config; shipped are {', '.join(names(folders[0]))}"
         if len(missing) > 1:

@@ -107,7 +107,7 @@ def requested(made: Parser, args: list[str], painting: bool = False) -> Request:
     prior.layout(canvas)
     condition = prior.no_class(1) if painting and parsed.label is None else prior.condition(parsed.label, 1)
     prior.completed(condition, Noise.of(0, 1))
-    return Request(prior, recipe, condition, canvas, Trainer(**made.instantiate_classes(parsed).trainer), parsed)
+    return Request(prior, recipe, condition, canvas, Trainer(**made.instantiate(parsed).trainer), parsed)
 
 
 def changed(recipe: Recipe, overrides: Overrides, classes: Sequence[str] | None) -> Recipe:
@@ -126,7 +126,7 @@ def changed(recipe: Recipe, overrides: Overrides, classes: Sequence[str] | None)
         guidance["init_args"]["negative"] = class_number(guidance["init_args"]["negative"], classes)
     # There is one class of warps, so that their arguments stand alone.
     warps = parts["warps"] if isinstance(parts["warps"], dict) else {}
-    objects = made.instantiate_classes(made.parse_object({**parts, "warps": warps.get("init_args", {})}))
+    objects = made.instantiate(made.parse_object({**parts, "warps": warps.get("init_args", {})}))
     return Recipe(objects.sampler, objects.warps, objects.guidance)
 
 

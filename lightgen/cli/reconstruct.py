@@ -67,7 +67,7 @@ def made_data(checkpoint: str, overrides: Overrides) -> ImageData:
         raise ValueError(f"{checkpoint} does not say what pictures it was trained on; name them with --data")
     made = Parser()
     made.add_subclass_arguments(ImageData, "data")
-    data: ImageData = made.instantiate_classes(made.parse_object(parts)).data
+    data: ImageData = made.instantiate(made.parse_object(parts)).data
     return data
 
 
