@@ -51,12 +51,12 @@ class FitParser(Parser):
         "verbose": "",
     }
 
-    def instantiate(self, cfg: Any, *args: Any, **kwargs: Any) -> Any:
-        if "model" in cfg and "data" in cfg:
-            require_accelerator(cfg.trainer.accelerator)
-            cfg = cfg.clone()
-            cfg.data = data_that_fit(cfg)
-        return super().instantiate(cfg, *args, **kwargs)
+    def instantiate(self, namespace: Any, *args: Any, **kwargs: Any) -> Any:
+        if "model" in namespace and "data" in namespace:
+            require_accelerator(namespace.trainer.accelerator)
+            namespace = namespace.clone()
+            namespace.data = data_that_fit(namespace)
+        return super().instantiate(namespace, *args, **kwargs)
 
 
 class CLI(LightningCLI):

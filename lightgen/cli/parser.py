@@ -59,22 +59,22 @@ class Parser(LightningArgumentParser):
         options = [option for option in self._option_string_actions if option.startswith("--")]
         raise ValueError(one_line(message, options, self.of)) from ex
 
-    def instantiate(self, cfg: Any, *args: Any, **kwargs: Any) -> Any:
-        refuse_strangers(cfg)
+    def instantiate(self, namespace: Any, *args: Any, **kwargs: Any) -> Any:
+        refuse_strangers(namespace)
         try:
-            return super().instantiate(cfg, *args, **kwargs)
+            return super().instantiate(namespace, *args, **kwargs)
         except ValueError as error:
             raise ValueError(one_line(str(error))) from error
 
-    def format_help(self) -> str:
+    def format_help(self, formatter: argparse.HelpFormatter | None = None) -> str:
         return command_help(self, self.args, self.texts)
 
     def _missing(self, missing: list[str]) -> str:
         """What to say where options are left out."""
         words = [word.partition("=")[0] for word in self.args]
-        if "--config" not in words and "-c" not in words:
-            if folders := [IN_CONFIGS[dest] for dest in missing if dest in IN_CONFIGS]:
-                return f"give a --config; shipped are {', '.join(names(folders[0]))}"
+        folders = [IN_CONFIGS[dest] for dest in missing if dest in IN_CONFIGS]
+        if folders and "--config" not in words and "-c" not in words:
+            return f"give a --config; shipped are {', '.join(names(folders[0]))}"
         if len(missing) > 1:
             return f"{' and '.join(f'--{dest}' for dest in missing)} are needed; see {self.prog} --help"
         about = next((action.help for action in self._actions if action.dest == missing[0]), None)
