@@ -23,6 +23,8 @@ VERSION = 2
 """Of rows and suites in files; those of 0.1 have none."""
 PATTERN = "results*.jsonl"
 SUITE = "suite.json"
+DAMAGE = (json.JSONDecodeError, UnicodeDecodeError, TypeError, KeyError, AttributeError)
+"""What is raised for a file that is no JSON, or another than was written."""
 
 
 @dataclass(frozen=True)
@@ -159,25 +161,29 @@ def read_identity(folder: Path) -> Identity:
     """The suite that a folder's results are of.
 
     Raises:
-        ValueError: if it holds none.
+        ValueError: if it holds none, or what it holds is damaged.
     """
     path = folder / SUITE
     if not path.is_file():
         raise ValueError(f"{folder} is not a folder that `lightgen bench` wrote: it has no {SUITE}")
-    data = json.loads(path.read_text(encoding="utf-8"))
-    return Identity(**(completed(data) if _is_current(data, str(path)) else identity_of_0_1(data)))
+    try:
+        data = json.loads(path.read_bytes())
+        return Identity(**(completed(data) if _is_current(data, str(path)) else identity_of_0_1(data)))
+    except DAMAGE:
+        raise ValueError(f"{path} is damaged; choose another folder") from None
 
 
 def _lines(path: Path) -> Iterator[Row]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(keepends=True), 1):
-        if not line.endswith("\n"):
+    for number, line in enumerate(path.read_bytes().splitlines(keepends=True), 1):
+        if not line.endswith(b"\n"):
             return
         where = f"line {number} of {path}"
         try:
             data = json.loads(line)
-        except json.JSONDecodeError:
+            row = _row(completed(data) if _is_current(data, where) else row_of_0_1(data))
+        except DAMAGE:
             raise ValueError(f"{where} is damaged; delete it to measure it again") from None
-        yield _row(completed(data) if _is_current(data, where) else row_of_0_1(data))
+        yield row
 
 
 def _row(data: dict[str, Any]) -> Row:
