@@ -86,6 +86,7 @@ SAMPLE = ["sample", "--ckpt_path", "zoo:emoji64-sundae", "--out", "nowhere"]
         ([*TINY, "--trainer.max_time", "8"], "--trainer.max_time must be of the form DD:HH:MM:SS, not 8"),
         ([*TINY, "--trainer.accelerator", "abacus"], "--trainer.accelerator must be one of"),
         (["fit"], "give a --config; shipped are celeba256-tokenizer.yaml, "),
+        ([*TINY, "--model="], "--model cannot be ''; there are PriorModule, TokenizerModule"),
         (["validate"], "give a --config; shipped are "),
         (["validate", "--ckpt_path", "x"], "no checkpoint at x"),
         (["bench"], "give a --config; shipped are demo.yaml, "),

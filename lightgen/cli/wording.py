@@ -23,13 +23,13 @@ GROUPS = "classes of torch and Lightning go by their whole path, as torch.optim.
 BULLET = "•"
 UNION = (
     rf"Does not validate against any of the Union subtypes Subtypes: (.*?) Errors: ?{BULLET}(.*)"
-    r" Given value type: .*? Given value: (.*)"
+    r" Given value type: .*? Given value: ?(.*)"
 )
 BELONGS = ", but of "
 ADVICE = r"\s*Subclass types expect one of:(\s*- a .*)+"
 HOLLOW = "Expected a |Does not validate|Not a valid subclass|Import path |Problem with given|Type .* expects a function"
 NO_CLASS = (
-    r"Expected a dot import path string: (?P<name>\S+)"
+    r"Expected a dot import path string: ?(?P<name>\S*)"
     r"|Import path (?P<other>\S+) does not correspond to a subclass of \w+.*"
     r"|Type .* expects a function or a callable class: .*"
     r"|Problem with given class_path '(?P<path>[^']*)': .*"
@@ -93,7 +93,7 @@ def _cause(text: str) -> str:
         if match := re.match(r'Parser key "([^"]+)"(?: element \d+)?: ?', text):
             path.append(match[1])
             reasons = [text[match.end() :]]
-        elif match := re.match(rf"{BULLET}Expected a path but .*? either not accessible or invalid{BULLET}", text):
+        elif match := re.match(rf"{BULLET}Expected a path but (?:.*? )?either not accessible or invalid{BULLET}", text):
             reasons = [text[match.end() :]]
         elif match := re.fullmatch(UNION, text):
             bases, value = match[1], match[3]
@@ -118,8 +118,8 @@ def _value(key: str, reasons: list[str], bases: str, value: str) -> str:
     wanted: list[str] = []
     no_class = False
     for reason in reasons:
-        reason, _, given = reason.partition(". Got value: ")
-        value = given or value
+        reason, _, given = reason.partition(". Got value:")
+        value = given.strip() or value
         if match := re.fullmatch(r"Expected a <class '(?:[\w.]+\.)?(\w+)'>", reason):
             wanted.append(TYPES.get(match[1], match[1]))
         elif match := re.fullmatch(r"Expected a (?:typing\.)?Literal\[(.*)\]", reason):
@@ -132,7 +132,7 @@ def _value(key: str, reasons: list[str], bases: str, value: str) -> str:
     # A rate of learning may be a tensor, too, but nobody writes one.
     if names or (no_class and TYPES["float"] not in wanted):
         return _no_class(key, value, names)
-    return f"must be {' or '.join(dict.fromkeys(wanted))}, not {value}"
+    return f"must be {' or '.join(dict.fromkeys(wanted))}, not {value or 'nothing'}"
 
 
 def fitting(key: str, bases: str) -> list[type[Component]]:
