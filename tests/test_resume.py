@@ -157,6 +157,8 @@ def test_a_refused_run_leaves_nothing(tmp_path, tokenizer_checkpoint, wrong):
 
 
 def test_a_first_step_that_is_never_made_has_nothing_to_save(tmp_path, tokenizer_checkpoint, capsys, monkeypatch):
+    # A process that a shell put into the background ignores it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     monkeypatch.setattr(PriorModule, "setup", lambda *args, **kwargs: signal.raise_signal(signal.SIGINT))
     assert fit(tmp_path / "run", tokenizer_checkpoint) == 130
     # Lightning lets nobody interrupt it any more.
