@@ -23,6 +23,12 @@ def level(found: Sequence[Result], score: str, higher: bool) -> list[Result]:
     return [best, *others]
 
 
+def leaders(found: Sequence[Result], score: str, higher: bool) -> set[tuple[str, int]]:
+    """Method and budget of the best at each budget, and of those that are level with it."""
+    _, budgets = sides(found)
+    return {(r.method, b) for b in budgets for r in level([r for r in found if r.budget == b], score, higher)}
+
+
 def conclusion(found: Sequence[Result], score: str, higher: bool) -> str:
     """Sentences: which method is best at which budget, and which are not told apart from it.
 

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 
-from lightgen.bench.conclusion import level
+from lightgen.bench.conclusion import leaders
 from lightgen.bench.digits import decimals, written
 from lightgen.bench.results import Result, sides
 from lightgen.bench.rows import Identity
@@ -22,11 +22,7 @@ def latex(found: Sequence[Result], identity: Identity) -> str:
     methods, budgets = sides(found)
     digits = decimals(r.score(identity.score) for r in found)
     cells = {(r.method, r.budget): written(r.score(identity.score), digits) for r in found}
-    bold = {
-        (r.method, b)
-        for b in budgets
-        for r in level([r for r in found if r.budget == b], identity.score, identity.higher_is_better)
-    }
+    bold = leaders(found, identity.score, identity.higher_is_better)
     lines = []
     for method in methods:
         line = [_escaped(method)]

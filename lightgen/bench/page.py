@@ -10,7 +10,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from lightgen.bench.conclusion import conclusion, level
+from lightgen.bench.conclusion import conclusion, leaders
 from lightgen.bench.digits import decimals, number
 from lightgen.bench.likelihood import BITS
 from lightgen.bench.results import Interval, Result, scored, setting, sides
@@ -114,7 +114,7 @@ def _budgets(found: Sequence[Result], score: str, higher: bool) -> str:
     _, budgets = sides(found)
     if not budgets:
         return ""
-    best = {(r.method, b) for b in budgets for r in level([r for r in found if r.budget == b], score, higher)}
+    best = leaders(found, score, higher)
     body = []
     for method, *cells in lines:
         line = f"<td>{escape(method)}</td>"

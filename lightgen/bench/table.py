@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from lightgen.bench.conclusion import conclusion, level
+from lightgen.bench.conclusion import conclusion, leaders
 from lightgen.bench.digits import decimals, number, written
 from lightgen.bench.likelihood import BITS
 from lightgen.bench.results import Result, baselines, scored, sides
@@ -80,7 +80,7 @@ def on_screen(found: Sequence[Result], score: str, higher_is_better: bool, width
     """
     head, body = by_budget(found, score)
     _, budgets = sides(found)
-    best = {(r.method, b) for b in budgets for r in level([r for r in found if r.budget == b], score, higher_is_better)}
+    best = leaders(found, score, higher_is_better)
     for line in body:
         line[1:] = [f"{cell}{'*' if (line[0], b) in best else ' '}" for b, cell in zip(budgets, line[1:], strict=True)]
     head = [head[0], *(f"{name} " for name in head[1:])]
