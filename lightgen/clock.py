@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -32,6 +32,10 @@ class Clock:
         """All pictures at the same place; like: any tensor with A rows."""
         size, kind = like.shape[:1], torch.float64
         return cls(step, like.new_full(size, time, dtype=kind), like.new_full(size, progress, dtype=kind), num_steps)
+
+    def select(self, rows: Tensor) -> Clock:
+        """Of some pictures (an index or a boolean mask)."""
+        return replace(self, time=self.time[rows], progress=self.progress[rows])
 
     def at(self, ends: Ends) -> Tensor:
         """(A,) float64 in [0, 1]: the progress by another convention, where there is a number of steps."""

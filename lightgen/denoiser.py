@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -68,7 +67,7 @@ class Denoiser:
         self._critics: Context | None = None
         self._confidence: Tensor | None = None
         self._given: Tensor | None = None
-        self._keeps = False
+        self.keeps = False
         self.forget()
 
     def bind(self, rows: Tensor, keeps: bool = False, given_BN: Tensor | None = None) -> Denoiser:
@@ -83,7 +82,7 @@ class Denoiser:
         bound.rows, bound.evaluations = rows, torch.zeros_like(rows)
         bound._context = self._seen(self.network, self.branches, len(rows))
         bound._critics = None if self.critic is None else self._seen(self.critic, (TOWARDS,), len(rows))
-        bound._keeps, bound._confidence, bound._given = keeps, None, given_BN
+        bound.keeps, bound._confidence, bound._given = keeps, None, given_BN
         bound.forget()
         return bound
 
@@ -102,11 +101,12 @@ class Denoiser:
         self._given = known_AN
 
     def select(self, rows: Tensor) -> Denoiser:
-        """The denoiser of some of its rows (a boolean mask (A,)); it goes on counting in the same place."""
+        """The denoiser of some of its rows (an index or a boolean mask); it goes on counting in the same place."""
         some = copy(self)
         some.rows = self.rows[rows]
         some.condition, some.negative = self.condition.select(rows), self.negative.select(rows)
-        several = rows.repeat(len(self.branches))
+        several = torch.arange(len(self.rows), device=rows.device)[rows]
+        several = torch.cat([several + i * len(self.rows) for i in range(len(self.branches))])
         some._context = None if self._context is None else self._context.select(several)
         some._critics = None if self._critics is None else self._critics.select(rows)
         kept = (self.own, self._read, self._confidence, self._given)
@@ -122,6 +122,34 @@ class Denoiser:
         return copied
 
     @property
+    def told(self) -> dict[str, Tensor]:
+        """What the networks see of the condition, in all branches: the tensors of it, with rows."""
+        contexts = {"context": self._context, "critics": self._critics}
+        return {
+            f"{whose}.{i}": tensor
+            for whose, context in contexts.items()
+            if context is not None
+            for i, tensor in enumerate((*context[:4], *context.memory))
+            if tensor is not None
+        }
+
+    @property
+    def read(self) -> dict[str, Tensor]:
+        """What an evaluation reads beside ids and clock: (A, N) each."""
+        parts = {"confidence": self._confidence, "given": self._given}
+        return {name: tensor for name, tensor in parts.items() if tensor is not None}
+
+    @property
+    def kept(self) -> dict[str, Tensor]:
+        """What an evaluation left."""
+        parts = {"confidence": self._confidence, "own": self.own}
+        return {name: tensor for name, tensor in parts.items() if tensor is not None}
+
+    def keep(self, kept: dict[str, Tensor]) -> None:
+        """Take what an evaluation left that was made elsewhere."""
+        self._confidence, self.own, self._read = kept.get("confidence"), kept.get("own"), None
+
+    @property
     def steady(self) -> bool:
         """Whether equal ids give equal logits at every step, so that an evaluation can be used again."""
         return self._constant and not self.reads_time
@@ -131,7 +159,7 @@ class Denoiser:
 
         Between steps, because it looks at data.
         """
-        if not (self._keeps and self.steady) or self._read is None:
+        if not (self.keeps and self.steady) or self._read is None:
             return
         changed = (self._read != ids_AN).any(1)
         self._awaited = ids_AN
@@ -156,7 +184,7 @@ class Denoiser:
         if level is not None and not self.warps.none:
             assert self.process is not None
             evidence = warping.evidence(ids_AN, level, self.process.frequencies)
-        if self._keeps:
+        if self.keeps:
             self.own, self._read = own, ids_AN
         self._awaited = self._stale = None
         return Prediction(self.warps(own, clock.progress, ids_AN, evidence), own, self.warps.greedy)
@@ -169,7 +197,7 @@ class Denoiser:
         """
         if self.critic is None:
             raise ValueError("there is no critic to ask")
-        self._count(1)
+        self.count(1)
         return self.critic(ids_AN, None, self._critics).squeeze(-1).float()
 
     def at(self, step: int, ids_AN: Tensor, clock: Clock) -> tuple[int, Prediction]:
@@ -185,10 +213,10 @@ class Denoiser:
             self._reader = self._begin(len(ids_AN))
             for earlier in range(step):
                 self._reader(several, earlier)
-        self._count(len(self.branches))
+        self.count(len(self.branches))
         own = self._mixed(self._reader(several, step), ids_AN, clock)
         self.position = self._reader.positions[step]
-        self.own = own if self._keeps else None
+        self.own = own if self.keeps else None
         return self.position, Prediction(self.warps(own, clock.progress), own, self.warps.greedy)
 
     def _begin(self, num_rows: int) -> Reader:
@@ -202,13 +230,12 @@ class Denoiser:
         """The last logits, evaluated anew in the rows that have changed."""
         if len(where) == 0:
             return own
-        at = replace(clock, time=clock.time[where], progress=clock.progress[where])
-        return own.index_copy_(0, where, some._guided(ids_AN[where], at))
+        return own.index_copy_(0, where, some._guided(ids_AN[where], clock.select(where)))
 
     def _guided(self, ids_AN: Tensor, clock: Clock) -> Tensor:
         """Float32 logits (A, N, V): all branches as one batch, mixed."""
         num = len(self.branches)
-        self._count(num)
+        self.count(num)
         ids = torch.cat([self._asked(branch, ids_AN) for branch in self.branches]) if num > 1 else ids_AN
         time = clock.time.float().repeat(num) if self.reads_time else None
         own = self._mixed(self.network(ids, time, self._context), ids_AN, clock)
@@ -235,7 +262,8 @@ class Denoiser:
         read = getattr(network, "context", None)
         return None if read is None else read(asked, len(branches) * num_rows)
 
-    def _count(self, evaluations: int) -> None:
+    def count(self, evaluations: int) -> None:
+        """Note evaluations of the network, of each row so many."""
         if self.rows.shape == self.evaluations.shape:
             self.evaluations += evaluations
         else:

@@ -19,7 +19,7 @@ LAYERS = [
     {"denoiser"},
     {"quantizers", "networks", "processes"},
     {"tokenizers", "samplers", "losses", "metrics"},
-    {"pretrained", "migration", "checkpoint", "figures", "provenance", "windows", "recipe"},
+    {"acceleration", "pretrained", "migration", "checkpoint", "figures", "provenance", "windows", "recipe"},
     {"assembly"},
     {"inpainting"},
     {"prior", "importers"},

@@ -110,5 +110,6 @@ class TimeEmbedding(nn.Module):
 
     def forward(self, time_B: Tensor) -> Tensor:
         angles = time_B[:, None] * self.frequencies
-        vectors: Tensor = self.layers(torch.cat([angles.sin(), angles.cos()], dim=-1))
+        waves = torch.cat([angles.sin(), angles.cos()], dim=-1)
+        vectors: Tensor = self.layers(waves.to(self.layers[0].weight))
         return vectors

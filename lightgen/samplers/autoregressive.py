@@ -26,6 +26,7 @@ class Autoregressive(Sampler):
     """
 
     accepts: ClassVar[frozenset[NoiseFamily]] = frozenset({NoiseFamily.CAUSAL})
+    replayable: ClassVar[bool] = False
     nfe: ClassVar[str] = "N"
     revises: ClassVar[str] = "no"
     exact: ClassVar[str] = "yes"

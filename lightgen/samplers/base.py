@@ -13,6 +13,7 @@ from lightgen.denoiser import Denoiser
 from lightgen.functional.random import Noise
 from lightgen.registry import Component, components
 from lightgen.samplers.iteration import Iteration
+from lightgen.samplers.recorded import Player
 from lightgen.samplers.state import State
 from lightgen.types import NoiseFamily, OnStep, Sample
 
@@ -37,6 +38,8 @@ class Sampler(Component):
     """Roles of networks beside the first that it asks, e.g. `("critic",)`."""
     revisits: ClassVar[bool] = False
     """Whether a step may leave a picture as it was and look at it again: then the last evaluation is used again."""
+    replayable: ClassVar[bool] = True
+    """Whether a step between the first and the last is the same program as any other, with other numbers."""
     adaptive: ClassVar[bool] = False
     """Whether pictures decide themselves how many evaluations they take; `num_evaluations` is only the most."""
 
@@ -85,7 +88,13 @@ class Sampler(Component):
         return self.num_steps(num_tokens) * branches
 
     def iterate(
-        self, denoise: Denoiser, ids_BN: Tensor, known_BN: Tensor | None, noise: Noise, watch: bool = False
+        self,
+        denoise: Denoiser,
+        ids_BN: Tensor,
+        known_BN: Tensor | None,
+        noise: Noise,
+        watch: bool = False,
+        player: Player | None = None,
     ) -> Iteration:
         """The loop, to be driven from outside: one step each time it is asked for the next state.
 
@@ -95,8 +104,9 @@ class Sampler(Component):
             known_BN: (B, N) True where the start is given and never changes; None means nowhere.
             noise: the random numbers of the B pictures.
             watch: whether to keep how sure the network is of each token.
+            player: makes steps by recordings of them; None makes them as they are.
         """
-        return Iteration(self, denoise, ids_BN, known_BN, noise, watch)
+        return Iteration(self, denoise, ids_BN, known_BN, noise, watch, player)
 
     def __call__(
         self,

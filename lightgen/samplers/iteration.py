@@ -13,6 +13,7 @@ from torch import Tensor
 from lightgen.clock import Clock
 from lightgen.denoiser import Denoiser
 from lightgen.functional.random import Noise
+from lightgen.samplers.recorded import Player
 from lightgen.samplers.state import State
 from lightgen.types import OnStep, Sample, Trace
 
@@ -21,6 +22,7 @@ class Steps(Protocol):
     """What the loop needs of a sampler: see `lightgen.samplers.base.Sampler`."""
 
     revisits: ClassVar[bool]
+    replayable: ClassVar[bool]
 
     def start(self, state: State, denoise: Denoiser) -> State: ...
 
@@ -38,7 +40,7 @@ class Iteration:
     changes tokens, `fork` makes a copy that goes another way.
 
     Args:
-        sampler, denoise, ids_BN, known_BN, noise, watch: see `Sampler.iterate`.
+        sampler, denoise, ids_BN, known_BN, noise, watch, player: see `Sampler.iterate`.
     """
 
     ids: Tensor
@@ -59,6 +61,7 @@ class Iteration:
         known_BN: Tensor | None,
         noise: Noise,
         watch: bool = False,
+        player: Player | None = None,
     ) -> None:
         everyone = torch.arange(len(ids_BN), device=ids_BN.device)
         self.sampler = sampler
@@ -66,7 +69,11 @@ class Iteration:
         self.known = torch.zeros_like(ids_BN, dtype=torch.bool) if known_BN is None else known_BN.clone()
         self.finished = torch.zeros_like(everyone, dtype=torch.bool)
         self.confidence = torch.zeros_like(ids_BN, dtype=torch.float32) if watch else None
-        self._denoise = denoise.bind(everyone, watch or (sampler.revisits and denoise.steady), self.known)
+        player = player if sampler.replayable else None
+        # What is played evaluates every picture of a batch anyway.
+        again = sampler.revisits and denoise.steady and player is None
+        self._denoise = denoise.bind(everyone, watch or again, self.known)
+        self._make = sampler.step if player is None else player.stepping(sampler, sampler.step, self._denoise)
         state = State(self.ids, self.known, noise, everyone, sampler.num_steps(ids_BN.shape[1]))
         self._state = sampler.start(state, self._denoise)
         self._holds = known_BN is not None
@@ -97,7 +104,7 @@ class Iteration:
         state, denoise = self._state, self._denoise
         if state.step == state.num_steps or state.rows.numel() == 0:
             raise StopIteration
-        ids, done = self.sampler.step(state, denoise, self.sampler.clock(state))
+        ids, done = self._make(state, denoise, self.sampler.clock(state))
         ids = torch.where(state.known, state.ids, ids) if self._holds else ids
         self._rows.append(len(ids))
         self._changed.append(self._placed(self._nothing, (ids != state.ids).sum(1)))

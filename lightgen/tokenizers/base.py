@@ -29,6 +29,11 @@ class Tokenizer(nn.Module, Component):
         """The layouts of its ids from coarse to fine, where there are several; then `layout` is the last."""
         return (self.layout,)
 
+    @property
+    def decoding(self) -> nn.Module | None:
+        """The networks that `decode` runs, whose weights may be narrower; None where there are none."""
+        return None
+
     @abstractmethod
     def encode(self, images: Tensor) -> Tensor:
         """Ids (B, *cells), or (B, M, *cells), int64 of images (B, C, H, W) in [-1, 1]."""

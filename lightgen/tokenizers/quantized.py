@@ -64,6 +64,10 @@ class QuantizedAutoencoder(Tokenizer):
         quantized = self.quantizer(self.latent(images))
         return self._images(quantized.latent), quantized
 
+    @property
+    def decoding(self) -> nn.Module:
+        return self.decoder
+
     def encode(self, images: Tensor) -> Tensor:
         ids: Tensor = self.quantizer(self.latent(images)).ids
         return ids
@@ -78,7 +82,8 @@ class QuantizedAutoencoder(Tokenizer):
         return latent
 
     def _images(self, latent: Tensor) -> Tensor:
-        pixels: Tensor = self.decoder(latent.contiguous(memory_format=torch.channels_last))
+        dtype = next(self.decoder.parameters()).dtype
+        pixels: Tensor = self.decoder(latent.to(dtype, memory_format=torch.channels_last))
         return (pixels - self.shift) / self.scale
 
 
