@@ -96,17 +96,20 @@ class Adversarial(nn.Module, Component):
         finally:
             self.discriminator.requires_grad_(True)
 
-    def balance(self, reconstruction_loss: Tensor, generator_loss: Tensor, layer: Tensor, average: Average) -> Tensor:
+    def balance(
+        self, reconstruction: Tensor, gradients: tuple[Tensor, Tensor], layer: Tensor, average: Average
+    ) -> Tensor:
         """The adaptive weight, without gradient: the ratio of the gradients' norms at a layer, clamped, times `weight`.
 
         Args:
-            reconstruction_loss, generator_loss: scalars that depend on the layer.
+            reconstruction: (B, C, H, W), which depends on the layer.
+            gradients: by the reconstruction, of the reconstruction's loss and of the generator's.
             layer: the decoder's last weight.
             average: means the gradients over ranks, so that all ranks use the weight of one with all pictures.
         """
         norms = [
-            average(torch.autograd.grad(loss, layer, retain_graph=True)[0]).float().norm()
-            for loss in (reconstruction_loss, generator_loss)
+            average(torch.autograd.grad(reconstruction, layer, gradient, retain_graph=True)[0]).float().norm()
+            for gradient in gradients
         ]
         return (norms[0] / (norms[1] + EPSILON)).clamp(0, self.limit) * self.weight
 

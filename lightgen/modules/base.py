@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from lightning.pytorch import LightningModule
 from lightning.pytorch.plugins.io import TorchCheckpointIO
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -34,6 +34,7 @@ class TrainingModule(LightningModule, Component):
         optimizer: called with the parameters to train.
         scheduler: called with the optimizer; advances every batch.
         max_skipped: so many updates in a row with a loss or gradient that is not finite end the run.
+        compile: whether to compile what is trained; None does on a CUDA device.
     """
 
     kind: ClassVar[str] = "module"
@@ -46,11 +47,18 @@ class TrainingModule(LightningModule, Component):
     resolved_config: str | None = None
     """The YAML of the run, where there is one."""
 
-    def __init__(self, optimizer: OptimizerFactory, scheduler: SchedulerFactory | None, max_skipped: int) -> None:
+    def __init__(
+        self,
+        optimizer: OptimizerFactory,
+        scheduler: SchedulerFactory | None,
+        max_skipped: int,
+        compile: bool | None = None,
+    ) -> None:
         super().__init__()
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.guard = FiniteGuard(max_skipped)
+        self.compiles = compile
         self._means: Means | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -66,6 +74,13 @@ class TrainingModule(LightningModule, Component):
     def on_fit_start(self) -> None:
         count = sum(p.numel() for p in self.trained_parameters())
         log.info(f"{type(getattr(self, self.product)).__name__}: {count / 1e6:.2f} M parameters to train")
+        if self.device.type == "cuda" if self.compiles is None else self.compiles:
+            for part in self.compiled_parts():
+                part.compile()
+
+    def compiled_parts(self) -> Iterable[nn.Module]:
+        """The networks that are compiled where it pays, each alone."""
+        return ()
 
     def trained_parameters(self) -> Iterable[Tensor]:
         """What the optimizer is given."""

@@ -13,6 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from lightgen.checkpoint import load_tokenizer
+from lightgen.functional.known_gradient import with_gradient
 from lightgen.functional.random import Noise
 from lightgen.losses.adversarial import Adversarial
 from lightgen.losses.reconstruction import ReconstructionLoss
@@ -46,6 +47,7 @@ class TokenizerModule(TrainingModule):
         scheduler: called with an optimizer; advances every batch, for the discriminator's optimizer too.
         discriminator_optimizer: called with the discriminator's parameters; None takes `optimizer` again.
         max_skipped: so many updates in a row with a loss or gradient that is not finite end the run.
+        compile: whether to compile encoder, decoder and discriminator; None does on a CUDA device.
         seed: of the augmentation of what the discriminator sees.
 
     Raises:
@@ -68,9 +70,10 @@ class TokenizerModule(TrainingModule):
         scheduler: SchedulerFactory | None = None,
         discriminator_optimizer: OptimizerFactory | None = None,
         max_skipped: int = 20,
+        compile: bool | None = None,
         seed: int = 0,
     ) -> None:
-        super().__init__(optimizer, scheduler, max_skipped)
+        super().__init__(optimizer, scheduler, max_skipped, compile)
         coder = load_vqgan(tokenizer) if isinstance(tokenizer, str) else tokenizer
         self.tokenizer = coder if quantizer is None else with_quantizer(coder, quantizer)
         self.reconstruction_loss = loss or ReconstructionLoss()
@@ -119,6 +122,12 @@ class TokenizerModule(TrainingModule):
                 self.optimizer_d.load_state_dict(self._optimizer_d_state)
         return super().configure_optimizers()
 
+    def compiled_parts(self) -> Iterable[nn.Module]:
+        yield from (self.tokenizer.encoder, self.tokenizer.decoder)
+        # Compiled networks have no second derivatives, which regularisers ask for.
+        if self.adversarial is not None and not self.adversarial.regularisers:
+            yield self.adversarial.discriminator
+
     def guarded_parameters(self) -> Iterable[Tensor]:
         return (p for part in self._parts() for p in part.parameters())
 
@@ -131,7 +140,7 @@ class TokenizerModule(TrainingModule):
         output = self.reconstruction_loss(reconstruction, images)
         loss = output.loss
         if self.optimizer_d is not None:
-            loss = loss + self._adversarial_loss(images, reconstruction, output.loss, self.optimizer_d)
+            loss = self._adversarial_loss(images, reconstruction, output.loss, self.optimizer_d)
         if not self.frozen:
             loss = loss + self.codebook_weight * quantized.loss
             self.log("train/codebook", quantized.loss.detach())
@@ -178,12 +187,12 @@ class TokenizerModule(TrainingModule):
 
     def _adversarial_loss(
         self, images: Tensor, reconstruction: Tensor, reconstruction_loss: Tensor, optimizer_d: DiscriminatorOptimizer
-    ) -> Tensor | float:
-        """Add to the discriminator's gradients, and give the tokenizer's part of the loss."""
+    ) -> Tensor:
+        """Add to the discriminator's gradients; the loss of the reconstruction, with the generator's in it."""
         assert self.adversarial is not None
         done = self._batches_done()
         if done < self.adversarial.start:
-            return 0.0
+            return reconstruction_loss
         noise = Noise.of(self.seed, len(images), self.global_rank * len(images), self.device).fold(done)
         output = self.adversarial.discriminator_loss(images, reconstruction, noise)
         self.guard.see(output.loss)
@@ -191,12 +200,15 @@ class TokenizerModule(TrainingModule):
         self.log_dict({f"train/{name}": value for name, value in output.metrics.items()})
         strength = self.adversarial.strength(done)
         if strength == 0:
-            return 0.0
+            return reconstruction_loss
         generator_loss = self.adversarial.generator_loss(reconstruction, noise)
+        losses = (reconstruction_loss, generator_loss)
+        own, generated = (torch.autograd.grad(loss, reconstruction)[0] for loss in losses)
         layer = self.tokenizer.last_layer.weight
-        weight = strength * self.adversarial.balance(reconstruction_loss, generator_loss, layer, optimizer_d.average)
+        weight = strength * self.adversarial.balance(reconstruction, (own, generated), layer, optimizer_d.average)
         self.log_dict({"train/generator": generator_loss.detach(), "train/adversarial_weight": weight})
-        return weight * generator_loss
+        total = reconstruction_loss + weight * generator_loss
+        return with_gradient(total, reconstruction, own + weight * generated)
 
     def _parts(self) -> list[nn.Module]:
         return [self.tokenizer] if self.adversarial is None else [self.tokenizer, self.adversarial]
