@@ -106,6 +106,8 @@ class Stub:
     def call(self, batch):
         return lambda: self.do(batch)
 
+    graph = call
+
 
 def test_full_batch(gpu, tmp_path):
     def crowded(batch):

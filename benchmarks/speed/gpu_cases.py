@@ -20,12 +20,14 @@ import yaml
 from timing import Call
 from torch import Tensor, nn
 
+from lightgen.acceleration import cuda_graph, narrow
 from lightgen.cli.configs import locate
 from lightgen.denoiser import Denoiser
 from lightgen.functional.random import Noise, Stream
 from lightgen.layout import Layout
 from lightgen.networks.base import Network
 from lightgen.processes.base import DENOISER, Process
+from lightgen.samplers.recorded import Player
 from lightgen.warps import Warps
 
 PACKAGES = {
@@ -34,7 +36,10 @@ PACKAGES = {
     "quantizer": "lightgen.quantizers", "conditioner": "lightgen.conditioners",
 }  # fmt: skip
 EVALUATIONS = 4
-"""Sampling steps that are timed, too few for any picture to finish and leave the batch."""
+"""Sampling steps in a call."""
+NO_GRAPH = "CUDA graphs need a CUDA device"
+ENDLESS = 10**6
+"""Steps that a sampler is made for, so that none of those that are timed is the last."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,10 @@ class Case(ABC):
     def call(self, batch: int) -> Call:
         """The call for a batch of pictures: the same work on the same tensors each time."""
 
+    def graph(self, batch: int) -> Call:
+        """The same call from a CUDA graph."""
+        return captured(self.call(batch), self.device)
+
     def autocast(self) -> AbstractContextManager[None]:
         """Entered inside of calls, so that a captured one holds the casts of the weights too."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
@@ -148,7 +157,7 @@ class Training(Case):
 
 
 class Sampling(Case):
-    """Some steps of the config's sampler at its temperature, everything but the decoding."""
+    """Some steps of the config's sampler at its temperature, without the decoding; bf16 is that of the weights."""
 
     per_call = EVALUATIONS
 
@@ -156,37 +165,48 @@ class Sampling(Case):
         recipe = self.config.model["recipe"]
         self.process, self.network = self.config.prior()
         self.module = self.network.eval()
-        self.sampler = _built("sampler", recipe["sampler"], steps=EVALUATIONS)
+        narrow(self.module if self.bf16 else None)
+        self.sampler = _built("sampler", recipe["sampler"], steps=ENDLESS, patience=None)
         self.per_picture = recipe["sampler"]["init_args"]["steps"]
         self.warps = Warps(**recipe["warps"])
 
     def call(self, batch: int) -> Call:
+        return self.stepping(batch, None)
+
+    def graph(self, batch: int) -> Call:
+        if self.device.type != "cuda":
+            raise RuntimeError(NO_GRAPH)
+        return self.stepping(batch, Player(cuda_graph))
+
+    def stepping(self, batch: int, player: Player | None) -> Call:
+        """The steps that come next in a loop that goes on from call to call."""
         network, noise = self.network, self.noise(batch)
         start = self.process.initial(network.layout.num_tokens, noise)
         process: Any = self.process if self.process.diffuses else None
         denoiser = Denoiser(network, network.layout, warps=self.warps, process=process)
+        loop = self.sampler.iterate(denoiser, start, None, noise, player=player)
 
-        def sample() -> None:
-            with self.autocast():
-                self.sampler(denoiser, start, None, noise)
+        def steps() -> None:
+            for _ in range(EVALUATIONS):
+                next(loop)
 
-        return sample
+        return steps
 
 
 class Decoding(Case):
-    """Ids to pictures."""
+    """Ids to pictures; bf16 is that of the weights."""
 
     def build(self) -> None:
         self.tokenizer = _built("tokenizer", self.config.tokenizer).eval()
         self.module = self.tokenizer.decoder
+        narrow(self.module if self.bf16 else None)
 
     def call(self, batch: int) -> Call:
         ids = self.ids(batch).unflatten(1, self.tokenizer.layout.grid)
 
         @torch.no_grad()
         def decode() -> None:
-            with self.autocast():
-                self.tokenizer.decode(ids)
+            self.tokenizer.decode(ids)
 
         return decode
 
@@ -194,7 +214,7 @@ class Decoding(Case):
 def captured(call: Call, device: torch.device) -> Call:
     """The replay of a call as a CUDA graph. The call was made before, so nothing is set up while it is captured."""
     if device.type != "cuda":
-        raise RuntimeError("CUDA graphs need a CUDA device")
+        raise RuntimeError(NO_GRAPH)
     aside = torch.cuda.Stream()
     aside.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(aside):

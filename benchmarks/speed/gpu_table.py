@@ -74,14 +74,16 @@ def head(device: torch.device, product: int, rates: list[float]) -> str:
 {date.today()}, `{" ".join(["bash benchmarks/speed/gpu.sh", *sys.argv[1:]])}`, random weights. \
 {", ".join(f"{name} {value}" for name, value in origin.items())}.
 
-A matrix product of {product}³ runs at {bf16} TFLOP/s in bf16 and {fp32} in fp32. bf16 is autocast over fp32 weights; \
+A matrix product of {product}³ runs at {bf16} TFLOP/s in bf16 and {fp32} in fp32. bf16 is autocast over fp32 weights in \
+training, and of the weights themselves elsewhere; \
 fp32 has TF32 in matrix products and convolutions, as `lightgen fit` has.
 
 - **ms**: of a training step (process and optimizer of the config, on ids, so without encoding), of a network \
 evaluation with the sampler around it (the mean of {EVALUATIONS}), or of a decoding; the shortest of three means.
 - **ms a picture**: of training on it once, of all sampling steps of the config, or of its decoding.
 - **peak**: of the memory in tensors. **share**: FLOP of the call over its time and the bf16 rate above.
-- **graph**: the whole call, captured as a CUDA graph and replayed. **compiled**: the network, or the decoder.
+- **graph**: of sampling, every step from a CUDA graph, as `--accelerate graph` makes them; else the whole call. \
+**compiled**: the network, or the decoder.
 
 {line([*START, *FIGURES])}
 |{"---|" * len(START)}{"---:|" * len(FIGURES)}
