@@ -74,8 +74,8 @@ def head(device: torch.device, product: int, rates: list[float]) -> str:
 {date.today()}, `{" ".join(["bash benchmarks/speed/gpu.sh", *sys.argv[1:]])}`, random weights. \
 {", ".join(f"{name} {value}" for name, value in origin.items())}.
 
-A matrix product of {product}³ runs at {bf16} TFLOP/s in bf16 and {fp32} in fp32. bf16 is autocast over fp32 weights in \
-training, and of the weights themselves elsewhere; \
+A matrix product of {product}³ runs at {bf16} TFLOP/s in bf16 and {fp32} in fp32. bf16 is autocast over fp32 weights \
+in training, and of the weights themselves elsewhere; \
 fp32 has TF32 in matrix products and convolutions, as `lightgen fit` has.
 
 - **ms**: of a training step (process and optimizer of the config, on ids, so without encoding), of a network \
