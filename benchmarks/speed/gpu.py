@@ -12,13 +12,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 import torch
 from gpu_cases import TASKS, Case, Config
 from gpu_table import FIGURES, START, WAYS, Pair, card, head, line, plan
+from targets import table
 from timing import Call, best_seconds, flops, matmul, seconds
 
 from lightgen.functional.files import save_text
@@ -49,7 +50,7 @@ class Limits:
 
 
 # This backend traces the network and leaves it as it is: Inductor would need a C++ compiler, and minutes.
-TINY = Limits(total=90.0, compiled=(8.0, 30.0), call=30.0, window=0.0, batch=2, product=64, backend="eager")
+TINY = Limits(total=150.0, compiled=(8.0, 30.0), call=30.0, window=0.0, batch=2, product=64, backend="eager")
 END = 25.0
 """Seconds beyond the total after which the process ends, whatever it hangs in."""
 
@@ -62,9 +63,12 @@ class Benchmark:
         pairs: what to measure, in this order.
         limits: when to stop.
         path: of the file.
+        waited: lines of the table that stands before the others.
     """
 
-    def __init__(self, device: torch.device, pairs: list[Pair], limits: Limits, path: Path) -> None:
+    def __init__(
+        self, device: torch.device, pairs: list[Pair], limits: Limits, path: Path, waited: list[str] | None = None
+    ) -> None:
         self.device, self.pairs, self.limits, self.path = device, pairs, limits, path
         self.began = time.monotonic()
         self.full: dict[tuple[str, str, str], tuple[int, str]] = {}
@@ -72,7 +76,7 @@ class Benchmark:
         self.work: dict[tuple[str, str], int] = {}
         self.held: tuple[Pair, Case] | None = None
         rates = [self.rate(dtype) for dtype in (torch.bfloat16, torch.float32)]
-        self.peak_rate, self.head = rates[0], head(device, limits.product, rates)
+        self.peak_rate, self.head = rates[0], head(device, limits.product, rates, waited or [])
 
     def run(self) -> None:
         """Measure everything that there is time for."""
@@ -194,7 +198,18 @@ def reason(error: Exception) -> str:
     return f"failed: {type(error).__name__}: {' '.join(str(error).split())}".replace("|", "/")[:140]
 
 
+def targeted(tiny: bool) -> Iterator[str]:
+    """What users wait for, line by line as it is measured."""
+    try:
+        for text in table(tiny):
+            print(text, flush=True)
+            yield text
+    except Exception as error:
+        yield reason(error)
+
+
 def main() -> None:
+    began = time.monotonic()
     parser = argparse.ArgumentParser(prog="gpu.sh", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "results", help="folder of the result")
     parser.add_argument("--tiny", action="store_true", help="one config at a tiny size on the processor, as a test")
@@ -211,10 +226,12 @@ def main() -> None:
     path = given.out / f"gpu-{date.today()}-{name}.md"
     # What the imports made is not looked through at every collection.
     gc.freeze()
+    waited = [*targeted(given.tiny)]
+    limits = replace(limits, total=limits.total - (time.monotonic() - began))
     configs = [Config.read(config) for config in CONFIGS]
     pairs = plan([configs[0].tiny()], WAYS[:3]) if given.tiny else plan(configs, WAYS)
     print(line([*START, *FIGURES]), flush=True)
-    Benchmark(device, pairs, limits, path).run()
+    Benchmark(device, pairs, limits, path, waited).run()
     print(f"written to {path}")
 
 

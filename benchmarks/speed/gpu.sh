@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Training, sampling and decoding speed of the FFHQ256 and FFHQ1024 configs on one CUDA GPU, in under nine minutes:
+# What users wait for, then training, sampling and decoding speed of the FFHQ256 and FFHQ1024 configs on one CUDA GPU:
 #   bash benchmarks/speed/gpu.sh
 # Random weights; eager, compiled and as CUDA graphs; bf16 and fp32; batch 1 and the first power of two whose call takes
 # over half a second, or the largest that fits; time, peak memory and the share of the card's matrix rate. Rows are

@@ -78,11 +78,11 @@ class Config:
 
     def prior(self) -> tuple[Process, Network]:
         """Process and network, sized as `PriorModule` sizes them."""
-        process = _built("process", self.model["process"], self.vocab_size)
+        process = built("process", self.model["process"], self.vocab_size)
         entry = self.model["conditioner"]
-        conditioner = None if entry is None else _built("conditioner", entry)
+        conditioner = None if entry is None else built("conditioner", entry)
         layout = Layout((self.side, self.side), self.vocab_size)
-        return process, _built("network", self.model["network"], process.interface(layout, conditioner))
+        return process, built("network", self.model["network"], process.interface(layout, conditioner))
 
 
 class Case(ABC):
@@ -139,7 +139,7 @@ class Training(Case):
         self.process, self.module = self.config.prior()
         # Its state on the device, without which no step can be captured.
         capturable = {"capturable": True} if self.device.type == "cuda" else {}
-        self.optimizer = _built("optimizer", self.config.model["optimizer"], self.module.parameters(), **capturable)
+        self.optimizer = built("optimizer", self.config.model["optimizer"], self.module.parameters(), **capturable)
 
     def call(self, batch: int) -> Call:
         ids, noise = self.ids(batch), self.noise(batch)
@@ -166,7 +166,7 @@ class Sampling(Case):
         self.process, self.network = self.config.prior()
         self.module = self.network.eval()
         narrow(self.module if self.bf16 else None)
-        self.sampler = _built("sampler", recipe["sampler"], steps=ENDLESS, patience=None)
+        self.sampler = built("sampler", recipe["sampler"], steps=ENDLESS, patience=None)
         self.per_picture = recipe["sampler"]["init_args"]["steps"]
         self.warps = Warps(**recipe["warps"])
 
@@ -197,7 +197,7 @@ class Decoding(Case):
     """Ids to pictures; bf16 is that of the weights."""
 
     def build(self) -> None:
-        self.tokenizer = _built("tokenizer", self.config.tokenizer).eval()
+        self.tokenizer = built("tokenizer", self.config.tokenizer).eval()
         self.module = self.tokenizer.decoder
         narrow(self.module if self.bf16 else None)
 
@@ -231,10 +231,10 @@ TASKS: dict[str, Callable[[Config, torch.device, bool], Case]] = {
 }  # fmt: skip
 
 
-def _built(key: str, entry: dict[str, Any], *sizes: Any, **changed: Any) -> Any:
+def built(key: str, entry: dict[str, Any], *sizes: Any, **changed: Any) -> Any:
     """The object that a `class_path` and its `init_args` describe, under a key of a config."""
     package, _, name = entry["class_path"].rpartition(".")
-    arguments = {k: _built(k, v) if isinstance(v, dict) else v for k, v in entry["init_args"].items()}
+    arguments = {k: built(k, v) if isinstance(v, dict) else v for k, v in entry["init_args"].items()}
     cls = getattr(importlib.import_module(package or PACKAGES[key]), name)
     return cls(*sizes, **{**arguments, **changed})
 

@@ -12,6 +12,7 @@ from gpu_cases import EVALUATIONS, TASKS, Config
 
 from lightgen.provenance import provenance
 
+LINES = "\n"
 START = ("config", "task", "precision", "batch", "how")
 FIGURES = ("ms", "ms a picture", "pictures/s", "peak GiB", "share", "first call, s")
 WAYS = ((True, False), (False, False), (True, True), (False, True))
@@ -58,13 +59,14 @@ def line(cells: list[str]) -> str:
     return "| " + " | ".join([*cells, *[""] * (len(START + FIGURES) - len(cells))]) + " |"
 
 
-def head(device: torch.device, product: int, rates: list[float]) -> str:
+def head(device: torch.device, product: int, rates: list[float], waited: list[str]) -> str:
     """All that stands before the table.
 
     Args:
         device: where the figures are measured.
         product: size of the matrix product that is the yardstick.
         rates: its FLOP/s in bf16 and in fp32.
+        waited: lines of the table that stands before the others.
     """
     on_card = device.type == "cuda"
     bf16, fp32 = (f"{rate / 1e12:.3g}" for rate in rates)
@@ -73,6 +75,8 @@ def head(device: torch.device, product: int, rates: list[float]) -> str:
 
 {date.today()}, `{" ".join(["bash benchmarks/speed/gpu.sh", *sys.argv[1:]])}`, random weights. \
 {", ".join(f"{name} {value}" for name, value in origin.items())}.
+
+{LINES.join(waited)}
 
 A matrix product of {product}³ runs at {bf16} TFLOP/s in bf16 and {fp32} in fp32. bf16 is autocast over fp32 weights \
 in training, and of the weights themselves elsewhere; \

@@ -47,7 +47,7 @@ class PriorModule(TrainingModule):
         max_skipped: so many updates in a row with a loss or gradient that is not finite end the run.
         compile: whether to compile the networks; None does on a CUDA device.
         activation_checkpointing: whether to work out the activations in a block again where its gradient needs them,
-            which takes a third more time, and memory for one block in place of all.
+            which takes one forward pass more, and memory for one block in place of all.
 
     Raises:
         ValueError: if the tokenizer's checkpoint cannot be read, or parts do not fit each other.
