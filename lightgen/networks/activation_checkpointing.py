@@ -21,7 +21,7 @@ def checkpoint_activations(network: nn.Module) -> None:
     """
     for module in network.modules():
         for block in module if isinstance(module, nn.ModuleList) else ():
-            block.forward = partial(_worked_out_again, block.forward)  # type: ignore[method-assign]
+            block.forward = partial(_worked_out_again, block.forward)
 
 
 def _worked_out_again(forward: Any, *args: Any) -> Any:

@@ -111,5 +111,5 @@ class TimeEmbedding(nn.Module):
     def forward(self, time_B: Tensor) -> Tensor:
         angles = time_B[:, None] * self.frequencies
         waves = torch.cat([angles.sin(), angles.cos()], dim=-1)
-        vectors: Tensor = self.layers(waves.to(self.layers[0].weight))
+        vectors: Tensor = self.layers(waves.to(next(self.layers.parameters()).dtype))
         return vectors

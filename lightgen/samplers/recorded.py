@@ -18,7 +18,7 @@ from torch import Tensor
 
 from lightgen.clock import Clock
 from lightgen.denoiser import Denoiser
-from lightgen.registry import Component, describe
+from lightgen.registry import describe
 from lightgen.samplers.state import State
 
 FEWEST = 4
@@ -99,7 +99,7 @@ class Player:
         self.recorder = recorder
         self.recordings: dict[Hashable, Recording] = {}
 
-    def stepping(self, sampler: Component, step: Step, denoise: Denoiser) -> Step:
+    def stepping(self, sampler: object, step: Step, denoise: Denoiser) -> Step:
         """The step of a sampler on a batch, played where it can be.
 
         The first and the last steps are made as they are, for they may differ from the others.
