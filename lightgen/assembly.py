@@ -33,6 +33,9 @@ class Assembly(nn.Module):
         tokenizer, network, process, recipe, others: see `lightgen.prior.Prior`.
     """
 
+    classes: tuple[str, ...] | None = None
+    """Names of the classes by number, as the data of the training call them; None where nobody said."""
+
     def __init__(
         self,
         tokenizer: Tokenizer,
@@ -75,6 +78,7 @@ class Assembly(nn.Module):
         recipe = recipe.changed(sampler=sampler, steps=steps, temperature=temperature, guidance=guidance)
         require_fit(recipe.sampler, self.process.family, self.others.keys())
         if recipe.guidance is not None:
+            recipe = recipe.replace(guidance=recipe.guidance.numbered(self.classes))
             require_guidable(recipe.guidance, self.process.family, self.network.conditioner)
         return recipe
 
