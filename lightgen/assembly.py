@@ -17,7 +17,7 @@ from lightgen.layout import Layout
 from lightgen.networks.base import Network, require_sight
 from lightgen.processes.base import Process
 from lightgen.recipe import Recipe
-from lightgen.samplers.base import Sampler, require_fit
+from lightgen.samplers.base import Sampler, require_fit, sampler_called
 from lightgen.samplers.iteration import Iteration
 from lightgen.tokenizers.base import Tokenizer
 from lightgen.types import NEUTRAL, Canvas, Diffusing, NoiseFamily, OnStep, Sample, to_uint8, to_unit
@@ -75,6 +75,8 @@ class Assembly(nn.Module):
         recipe = self.recipe if recipe is None else recipe
         if not isinstance(recipe, Recipe):
             raise ValueError(f"recipe must be a Recipe, not {recipe!r}; a sampler alone is given by sampler=")
+        if isinstance(sampler, str):
+            sampler = sampler_called(sampler, self.process.family, self.others.keys())()
         recipe = recipe.changed(sampler=sampler, steps=steps, temperature=temperature, guidance=guidance)
         require_fit(recipe.sampler, self.process.family, self.others.keys())
         if recipe.guidance is not None:
