@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -20,8 +19,8 @@ ALL = ("*",)
 """Of `Branch.hidden`: every name."""
 
 
-@dataclass(frozen=True)
-class Branch:
+# No dataclass: as a key of a dict, the compiler of torch 2.7 would not take it.
+class Branch(NamedTuple):
     """One thing that the network is asked: the batch's condition, changed, and its ids, changed.
 
     Branches are values: equal ones are asked once.
