@@ -80,8 +80,9 @@ class Assembly(nn.Module):
         recipe = recipe.changed(sampler=sampler, steps=steps, temperature=temperature, guidance=guidance)
         require_fit(recipe.sampler, self.process.family, self.others.keys())
         if recipe.guidance is not None:
-            recipe = recipe.replace(guidance=recipe.guidance.numbered(self.classes))
-            require_guidable(recipe.guidance, self.process.family, self.network.conditioner)
+            guidance = recipe.guidance.numbered(self.classes)
+            require_guidable(guidance, self.process.family, self.network.conditioner)
+            recipe = recipe.replace(guidance=guidance)
         return recipe
 
     def train(self, mode: bool = True) -> Self:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import ClassVar
 
 from torch import Tensor
@@ -131,8 +131,8 @@ def require_fit(sampler: Sampler, family: NoiseFamily, roles: Collection[str] = 
             raise ValueError(f"the sampler {type(sampler).__name__} needs a prior trained with --model.others.{role}")
 
 
-def sampler_called(name: str, family: NoiseFamily, roles: Collection[str] = ()) -> type[Sampler]:
-    """The sampler of a name, which a network of a noise family is asked for; whether it fits is not looked at.
+def sampler_called(name: str, family: NoiseFamily, roles: Collection[str] = ()) -> Callable[..., Sampler]:
+    """The class of a sampler by its name; whether it fits a network of this noise family is not looked at.
 
     Raises:
         ValueError: if there is none; the message names the nearest one, or those that fit.
