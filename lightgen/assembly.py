@@ -18,7 +18,7 @@ from lightgen.layout import Layout
 from lightgen.networks.base import Network, require_sight
 from lightgen.processes.base import Process
 from lightgen.recipe import Recipe
-from lightgen.samplers.base import Sampler, require_fit
+from lightgen.samplers.base import Sampler, require_fit, sampler_called
 from lightgen.samplers.iteration import Iteration
 from lightgen.samplers.recorded import Player
 from lightgen.tokenizers.base import Tokenizer
@@ -34,6 +34,9 @@ class Assembly(nn.Module):
     Args:
         tokenizer, network, process, recipe, others: see `lightgen.prior.Prior`.
     """
+
+    classes: tuple[str, ...] | None = None
+    """Names of the classes by number, as the data of the training call them; None where nobody said."""
 
     def __init__(
         self,
@@ -75,10 +78,14 @@ class Assembly(nn.Module):
         recipe = self.recipe if recipe is None else recipe
         if not isinstance(recipe, Recipe):
             raise ValueError(f"recipe must be a Recipe, not {recipe!r}; a sampler alone is given by sampler=")
+        if isinstance(sampler, str):
+            sampler = sampler_called(sampler, self.process.family, self.others.keys())()
         recipe = recipe.changed(sampler=sampler, steps=steps, temperature=temperature, guidance=guidance)
         require_fit(recipe.sampler, self.process.family, self.others.keys())
         if recipe.guidance is not None:
-            require_guidable(recipe.guidance, self.process.family, self.network.conditioner)
+            guidance = recipe.guidance.numbered(self.classes)
+            require_guidable(guidance, self.process.family, self.network.conditioner)
+            recipe = recipe.replace(guidance=guidance)
         return recipe
 
     def train(self, mode: bool = True) -> Self:

@@ -74,14 +74,21 @@ def sheet(
     return _tensor(canvas)
 
 
-def side_by_side(originals: Tensor, reconstructions: Tensor, columns: int = 8) -> Tensor:
-    """One uint8 picture of pairs: a row of originals, under it the row of their reconstructions."""
+def side_by_side(originals: Tensor, reconstructions: Tensor, columns: int = 8, when: str = "") -> Tensor:
+    """One uint8 picture of pairs: a row of originals, under it the row of their reconstructions.
+
+    Args:
+        originals, reconstructions: (n, C, H, W).
+        columns: pairs side by side.
+        when: what the title begins with.
+    """
     columns = min(columns, len(originals))
     rows: list[Tensor] = []
     for original, reconstruction in zip(originals.split(columns), reconstructions.split(columns), strict=True):
         blank = torch.full((columns - len(original), *original.shape[1:]), 255, dtype=torch.uint8)
         rows += [original.cpu(), blank, reconstruction.cpu(), blank]
-    return sheet(torch.cat(rows), "originals, and under each row of them their reconstructions", columns=columns)
+    title = f"{when}originals, and under each row of them their reconstructions"
+    return sheet(torch.cat(rows), title, columns=columns)
 
 
 def save_png(image: Tensor, path: Path) -> None:

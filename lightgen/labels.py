@@ -40,6 +40,21 @@ def class_number(label: Label, classes: Sequence[str] | None) -> int:
     return label
 
 
+def class_name(number: int, classes: Sequence[str] | None) -> str:
+    """What to call a class.
+
+    >>> class_name(1, ["Activities", "Flags"]), class_name(1, None), class_name(2, ["Activities", "Flags"])
+    ('Flags', 'class 1', 'no class')
+
+    Args:
+        number: of it, in [0, C]; C is no class.
+        classes: C names by number; None where nobody knows them.
+    """
+    if classes is None:
+        return f"class {number}"
+    return classes[number] if number < len(classes) else "no class"
+
+
 def class_numbers(labels: Label | Sequence[Label] | Tensor, num: int, classes: Sequence[str] | None) -> list[int]:
     """The class of each of `num` pictures: one for all of them, or one for each.
 

@@ -42,9 +42,6 @@ class Prior(Assembly, Component):
     kind: ClassVar[str] = "prior"
     source: ClassVar[str] = "McKinney and Willcocks, 2022, arXiv 2206.12351"
 
-    classes: tuple[str, ...] | None = None
-    """Names of the classes by number, as the data of the training call them; None where nobody said."""
-
     def __repr__(self) -> str:
         layout, (height, width) = self.layout(), self.tokenizer.image_size
         tokens = "x".join(map(str, layout.cells)) + (f"x{layout.num_codes}" if layout.num_codes > 1 else "")

@@ -110,11 +110,19 @@ def find(kind: str, name: str) -> type[Component]:
     raise ValueError(f"no {kind} is called {name!r}{suggestion(name, known)}")
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """`"; did you mean 'X'?"` for the nearest known name, else the list of known names. Case makes no difference."""
+def suggestion(name: str, known: Iterable[str], otherwise: str | None = None) -> str:
+    """`"; did you mean 'X'?"` for the nearest known name, else the list of known names. Case makes no difference.
+
+    Args:
+        name: what is not known.
+        known: what is.
+        otherwise: what to say in place of the list.
+    """
     by_lower = {other.lower(): other for other in sorted(known, reverse=True)}
     near = difflib.get_close_matches(name.lower(), by_lower, n=1)
-    return f"; did you mean {by_lower[near[0]]!r}?" if near else f"; there are {', '.join(sorted(by_lower.values()))}"
+    if near:
+        return f"; did you mean {by_lower[near[0]]!r}?"
+    return otherwise or f"; there are {', '.join(sorted(by_lower.values()))}"
 
 
 def arguments(component: Component) -> dict[str, Any]:

@@ -98,6 +98,8 @@ def test_labels_by_name_by_number_and_one_for_each(uniform):
     ("given", "message"),
     [
         ({"sampler": "MaskGit"}, "no sampler is called 'MaskGit'; did you mean 'MaskGIT'?"),
+        ({"sampler": "DDIM"}, "no sampler is called 'DDIM'; these fit a prior trained with uniform noise: Ancestral, "
+                              "ArgmaxUnrolled, PredictorCorrector, Renoise, SUNDAE"),
         ({"sampler": "MaskGIT"}, "the sampler MaskGIT does not fit a prior trained with uniform noise; these do: "),
         ({"sampler": 3}, "sampler must be a Sampler or the name of one, not 3"),
         ({"steps": 8.5}, "steps must be a whole number, not 8.5"),

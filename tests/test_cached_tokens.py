@@ -1,6 +1,5 @@
 """Training from a token cache is training on the fly, and says what it waits for and what it lacks."""
 
-import logging
 import shutil
 import subprocess
 import sys
@@ -43,21 +42,20 @@ def fit(root, tokenizer, *more):
     return {name: [row[i] for row in rows if row[i]] for i, name in enumerate(head)}
 
 
-def test_training_from_a_cache_is_training_on_the_fly(cache, tokenizer_checkpoint, tmp_path, caplog):
+def test_training_from_a_cache_is_training_on_the_fly(cache, tokenizer_checkpoint, tmp_path, capsys):
     """Two epochs, with mirrors, labels, validation and averaged weights: equal to the last digit."""
     fly = fit(tmp_path / "fly", tokenizer_checkpoint)
-    with caplog.at_level(logging.INFO, "lightgen"):
-        logging.getLogger("lightgen").propagate = True
-        cached = fit(tmp_path / "cached", tokenizer_checkpoint, "--data", "CachedTokens", "--data.cache", str(cache))
-        logging.getLogger("lightgen").propagate = False
+    capsys.readouterr()
+    cached = fit(tmp_path / "cached", tokenizer_checkpoint, "--data", "CachedTokens", "--data.cache", str(cache))
+    said = capsys.readouterr().err
     assert len(fly["train/loss"]) == 45 and len(fly["val/loss"]) == 3
     waited = [float(share) for share in cached.pop("train/data_wait")]
     assert all(0 < share < 1 for share in waited) and len(waited) == 45
     fly.pop("train/data_wait")
     assert len(fly.pop("train/steps_per_second")) == len(cached.pop("train/steps_per_second")) == 44
     assert cached == fly
-    assert f"waited for data {waited[-1]:.2%}" in caplog.text
-    assert "samples are not scored against held-out ones" in caplog.text
+    assert f"waited for data {waited[-1]:.2%}" in said
+    assert "samples are not scored against held-out ones" in said
     a, b = (torch.load(tmp_path / name / "last.ckpt", weights_only=True) for name in ("fly", "cached"))
     assert all(torch.equal(tensor, b["state_dict"][name]) for name, tensor in a["state_dict"].items())
 

@@ -8,6 +8,7 @@ from pictures import picture
 from PIL import Image
 
 from lightgen.cli import memory
+from lightgen.cli.configs import SUITES, shipped
 from lightgen.cli.main import main
 from lightgen.data.masked import read_masked
 
@@ -85,15 +86,21 @@ SAMPLE = ["sample", "--ckpt_path", "zoo:emoji64-sundae", "--out", "nowhere"]
         ([*TINY, "--trainer.devices", "0"], "--trainer.devices must be at least 1 on a cpu, not 0"),
         ([*TINY, "--trainer.max_time", "8"], "--trainer.max_time must be of the form DD:HH:MM:SS, not 8"),
         ([*TINY, "--trainer.accelerator", "abacus"], "--trainer.accelerator must be one of"),
+        ([*TINY, "--trainer.devices", "null"], "--trainer.devices must be at least 1 on a CPU"),
+        ([*TINY, "--trainer.max_steps", "null"], "--trainer.max_steps must be a whole number, not null"),
+        ([*TINY, "--data.num_images", "null"], "--data.num_images must be a whole number, not null"),
+        ([*TINY, "--data.mirror", "null"], "--data.mirror must be true or false, not null"),
+        ([*TINY, "--model.optimizer", "null"], "--model.optimizer cannot be 'null'; classes of torch and Lightning go"),
+        ([*SAMPLE, "--seed", "null"], "--seed must be a whole number, not null"),
         (["fit"], "give a --config; shipped are celeba256-tokenizer.yaml, "),
         ([*TINY, "--model="], "--model cannot be ''; there are PriorModule, TokenizerModule"),
         (["validate"], "give a --config; shipped are "),
         (["validate", "--ckpt_path", "x"], "no checkpoint at x"),
         (["bench"], "give a --config; shipped are demo.yaml, "),
         (["sample"], "--ckpt_path is needed: a prior's checkpoint"),
-        (["encode"], "--tokenizer and --out are needed; see lightgen encode --help"),
+        (["encode"], "--tokenizer is needed: checkpoint of a tokenizer or of a prior"),
         (["sample", "--out", "x"], "--ckpt_path is needed: a prior's checkpoint"),
-        (["export"], "--ckpt_path and --out are needed"),
+        (["export"], "--ckpt_path is needed"),
         (["import", "--kind", "x"], "--kind must be one of diffusers, ldm, "),
     ],
 )  # fmt: skip
@@ -122,6 +129,24 @@ def test_a_config_calls_only_what_lightgen_is_made_of(capsys, tokenizer_checkpoi
     line = mistake(capsys, [*PRIOR, "--model.tokenizer", str(tokenizer_checkpoint), f"--model.{option}", value])
     assert value.rpartition(".")[2] in line
     assert "a config may not call" in line or "cannot be" in line
+
+
+@pytest.mark.parametrize("option", ["--config=", "--config", "-c"])
+def test_a_config_is_read_as_utf_8_whatever_the_locale(capsys, tmp_path, monkeypatch, option):
+    """As where the locale is ASCII: jsonargparse would open a file without saying how."""
+
+    def opened(path, mode="r", *args, encoding=None, **kwargs):
+        return builtins_open(path, mode, *args, encoding=encoding or ("ascii" if "b" not in mode else None), **kwargs)
+
+    builtins_open = open
+    monkeypatch.setattr("builtins.open", opened)
+    own = tmp_path / "été.yaml"
+    own.write_text("# été\ndata: {class_path: ImageFolder, init_args: {root: là}}\n", encoding="utf-8")
+    given = [option + str(own)] if option.endswith("=") else [option, str(own)]
+    assert "no folder or .zip of pictures at là" in mistake(capsys, [*TINY, *given])
+    suite = shipped(SUITES) / "smoke.yaml"
+    own.write_text(suite.read_text(encoding="utf-8") + "# été\n", encoding="utf-8")
+    assert "no option --là" in mistake(capsys, ["bench", *given, "--là", "0"])
 
 
 @pytest.mark.parametrize("command", [["fit"], ["sample", "--out", "x"]])

@@ -70,6 +70,15 @@ def trained_tokenizer(config: str, world: Path) -> Path:
     return root / "last.ckpt"
 
 
+def test_schedules_end_with_the_training():
+    """However long somebody trains: a config names no end, and `WarmupCosine` follows `trainer.max_steps`."""
+    options = [yaml.safe_load(Path(locate(name)).read_text())["model"]["init_args"] for name in TOKENIZERS + PRIORS]
+    schedules = [found["scheduler"] for found in options if found.get("scheduler")]
+    assert len(schedules) > 5
+    assert {s["class_path"].rpartition(".")[2] for s in schedules} == {"WarmupCosine"}
+    assert all(s["init_args"]["total_steps"] is None for s in schedules)
+
+
 @pytest.mark.parametrize("config", TOKENIZERS)
 def test_tokenizer(config, world, capsys):
     checkpoint = trained_tokenizer(config, world)

@@ -18,7 +18,9 @@ from lightgen.prior import Prior
 from lightgen.processes import Absorbing, Uniform
 from lightgen.recipe import Recipe
 from lightgen.samplers import SUNDAE, Ancestral
+from lightgen.samplers.base import fitting
 from lightgen.tokenizers import PixelTokenizer
+from lightgen.types import NoiseFamily
 
 CRITIC = ["--model.others.critic", "Transformer", "--model.others.critic.dim", "16",
           "--model.others.critic.depth", "1", "--model.others.critic.heads", "2",
@@ -138,3 +140,9 @@ def test_checkpoints_from_before_there_were_critics_load(prior_checkpoint, tmp_p
     assert contents["lightgen"]["component"]["arguments"].pop("others") == {}
     torch.save(contents, tmp_path / "old.ckpt")
     assert torch.equal(lightgen.load(tmp_path / "old.ckpt").sample(2), lightgen.load(prior_checkpoint).sample(2))
+
+
+def test_samplers_that_ask_a_critic_fit_where_there_is_one():
+    without, beside = fitting(NoiseFamily.ABSORBING, ()), fitting(NoiseFamily.ABSORBING, ("critic",))
+    assert "MaskGIT" in without and "TokenCritic" not in without
+    assert beside == sorted([*without, "TokenCritic"])

@@ -11,6 +11,7 @@ from test_cli_errors import mistake
 import lightgen
 from lightgen.checkpoint import fingerprint, load
 from lightgen.cli.main import main
+from lightgen.data.token_cache import TokenCache
 from lightgen.figures import read_png
 
 
@@ -47,6 +48,20 @@ def test_export_and_load_to_the_bit(tokenizer_checkpoint, prior_checkpoint, impo
 def test_the_files_of_an_export_may_be_read_by_the_same_people(tokenizer_checkpoint, tmp_path):
     run("export", "--ckpt_path", tokenizer_checkpoint, "--out", tmp_path)
     assert len({(tmp_path / name).stat().st_mode for name in ("model.safetensors", "config.json")}) == 1
+
+
+def test_where_exports_and_ids_go_by_default(tokenizer_checkpoint, prior_checkpoint, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    run("export", "--ckpt_path", tokenizer_checkpoint)
+    run("export", "--ckpt_path", prior_checkpoint)
+    run("export", "--ckpt_path", "zoo:emoji64-tokenizer")
+    said = capsys.readouterr().out
+    for kind, name in (("tokenizer", "tokenizer"), ("prior", "prior"), ("tokenizer", "emoji64-tokenizer")):
+        assert lightgen.load(tmp_path / "exported" / name).kind == kind and f": exported/{name}\n" in said
+    again = ["export", "--ckpt_path", "exported/prior", "--half"]
+    assert "exported/prior is what would be exported; name another folder with --out" in mistake(capsys, again)
+    run("encode", "--tokenizer", tokenizer_checkpoint)
+    assert TokenCache(tmp_path / "tokens").header.counts["train"] > 0 and "s: tokens\n" in capsys.readouterr().out
 
 
 def test_half_the_size_and_float32_again_when_loaded(prior_checkpoint, tmp_path):

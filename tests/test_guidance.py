@@ -231,6 +231,20 @@ def test_guidance_needs_a_condition_and_pictures_that_were_seen_without_it():
         prior().sample(1, guided(2, hidden=["text"]))
 
 
+def test_a_negative_class_by_name():
+    made, told = prior(), {"label": 0, "seed": 3}
+    made.classes = ("cat", "dog", "owl")
+    by_number = made.sample(4, guided(5, negative=1), **told)
+    assert not torch.equal(by_number, made.sample(4, guided(5), **told))
+    assert torch.equal(by_number, made.sample(4, guided(5, negative="dog"), **told))
+    assert torch.equal(by_number, made.sample(4, guidance=Sum([ConstantGuidance(5, negative="dog")]), **told,
+                                              sampler=SUNDAESampler(3)))  # fmt: skip
+    with pytest.raises(ValueError, match="no class is called 'x'; there are cat, dog, owl"):
+        made.sample(1, guided(2, negative="x"))
+    with pytest.raises(ValueError, match="no class is called 'dog': this prior knows its classes by number only"):
+        prior().sample(1, guided(2, negative="dog"))
+
+
 def test_adaptive_guidance_needs_masks_but_no_condition():
     with pytest.raises(ValueError, match="AdaptiveGuidance masks tokens, but a prior trained with uniform noise knows"):
         prior().sample(1, Recipe(SUNDAESampler(3), guidance=AdaptiveGuidance()))

@@ -36,7 +36,10 @@ def test_load_gives_pictures(prior):
 def test_picture_i_of_a_seed_is_the_same_in_batches_of_1_3_and_64(prior, steps):
     recipe = Recipe(lightgen.samplers.SUNDAE(steps, min_steps=1))
     found = [prior.sample(7, recipe, seed=3, batch_size=size) for size in (1, 3, 64)]
-    assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
+    for others in found[1:]:
+        # With torch 2.7 a pixel may be rounded otherwise; another token would change 48 values.
+        apart = (others.int() - found[0].int()).abs()
+        assert apart.max() <= 1 and apart.sum() < 10
 
 
 def test_pictures_of_one_colour_are_warned_of(prior_checkpoint, tmp_path, capsys, monkeypatch):

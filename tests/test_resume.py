@@ -1,21 +1,26 @@
 """A killed run, resumed, ends with the weights of an unbroken one; Ctrl-C loses nothing."""
 
+import io
 import os
 import signal
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.data import DataLoader
 
+import lightgen
 from lightgen.callbacks import Generation, StopOnInterrupt
 from lightgen.cli.main import main
 from lightgen.data import SyntheticImages
-from lightgen.figures import read_png
+from lightgen.figures import read_png, sheet
+from lightgen.functional.random import Noise
 from lightgen.modules import PriorModule
 
 STEPS = 100
@@ -131,12 +136,31 @@ def after(function, more):
 
 
 def test_what_a_run_shows_beside_its_checkpoint(runs):
-    for name, sheet in (("prior", "samples.png"), ("tokenizer", "reconstructions.png")):
-        assert read_png(runs / name / sheet).float().std() > 1
+    for name, picture in (("prior", "samples.png"), ("tokenizer", "reconstructions.png")):
+        assert read_png(runs / name / picture).float().std() > 1
         (logs,) = (runs / name / "lightning_logs").iterdir()
         tags = EventAccumulator(str(logs)).Reload().Tags()
         assert {"train/learning_rate", "train/steps_per_second"} <= set(tags["scalars"])
-        assert "config/text_summary" in tags["tensors"] and f"val/{sheet[:-4]}" in tags["images"]
+        assert "config/text_summary" in tags["tensors"] and f"val/{picture[:-4]}" in tags["images"]
+
+
+def test_pictures_of_a_run_say_what_they_are(runs):
+    """In TensorBoard as beside the checkpoint: step, sampler, warps and seed, and each picture's class."""
+    prior, made = lightgen.load(runs / "prior" / "last.ckpt"), read_png(runs / "prior" / "samples.png")
+    label = prior.completed(None, Noise(0, torch.arange(8))).tensors["label"]
+    title = f"step 20, seed 0: {prior.recipe.sampler}, {prior.recipe.warps}"
+    blank = torch.full((8, 3, 16, 16), 255, dtype=torch.uint8)
+    words = sheet(blank, title, [prior.classes[number] for number in label.tolist()])
+    assert made.shape == words.shape and (made[words < 128] < 128).all() and (words < 128).sum() > 1000
+    pairs = read_png(runs / "tokenizer" / "reconstructions.png")
+    words = sheet(blank[:1], "step 20: originals, and under each row of them their reconstructions")
+    assert torch.equal(pairs[:, :18, :150], words[:, :18, :150])
+    for name, shown in (("prior", made), ("tokenizer", pairs)):
+        (logs,) = (runs / name / "lightning_logs").iterdir()
+        events = EventAccumulator(str(logs)).Reload()
+        tag = "val/samples" if name == "prior" else "val/reconstructions"
+        picture = Image.open(io.BytesIO(events.Images(tag)[-1].encoded_image_string))
+        assert torch.equal(torch.from_numpy(np.array(picture)).permute(2, 0, 1), shown)
 
 
 def test_a_run_without_a_step_says_so_and_leaves_nothing(tmp_path, tokenizer_checkpoint, capsys):

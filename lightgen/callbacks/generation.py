@@ -9,8 +9,9 @@ from lightgen.callbacks.interrupt import interrupted, received
 from lightgen.callbacks.sheet import show
 from lightgen.data.base import ImageData
 from lightgen.data.tokens import CachedTokens
-from lightgen.figures import grid
+from lightgen.figures import sheet
 from lightgen.functional.random import Noise
+from lightgen.labels import class_name
 from lightgen.metrics.features import FeatureNetwork
 from lightgen.metrics.generation import GenerationScores
 from lightgen.metrics.protocols import EvaluationProtocol
@@ -22,7 +23,8 @@ GRID_LIMIT = 64
 class Generation(Callback):
     """Samples at every validation, shows a grid, and scores the pictures against the held-out ones.
 
-    The grid is in TensorBoard, and in the folder of the run as `samples.png`.
+    The grid is in TensorBoard, and in the folder of the run as `samples.png`; above it stand step, sampler, warps,
+    guidance and seed, above each picture its class.
 
     List it before a weight-averaging callback: then it sees the averaged weights.
 
@@ -75,12 +77,19 @@ class Generation(Callback):
         if interrupted(trainer):
             return
         if trainer.is_global_zero:
-            show(trainer, "samples", grid(torch.cat(fake)[:GRID_LIMIT]))
+            self._show(trainer, pl_module, torch.cat(fake)[:GRID_LIMIT], ours[:GRID_LIMIT])
         if self.features is not None:
             self._score(trainer, pl_module, fake, self.features)
 
     def _sample(self, module: PriorModule, index: torch.Tensor) -> torch.Tensor:
         return module.prior.decode(module.prior.sample_ids(Noise(self.seed, index)).ids)
+
+    def _show(self, trainer: Trainer, module: PriorModule, images: torch.Tensor, index: torch.Tensor) -> None:
+        prior, recipe = module.prior, module.prior.recipe
+        how = ", ".join(repr(part) for part in (recipe.sampler, recipe.warps, recipe.guidance) if part is not None)
+        label = prior.completed(None, Noise(self.seed, index)).tensors.get("label")
+        captions = None if label is None else [class_name(number, prior.classes) for number in label.tolist()]
+        show(trainer, "samples", sheet(images, f"step {trainer.global_step}, seed {self.seed}: {how}", captions))
 
     def _score(self, trainer: Trainer, module: PriorModule, fake: list[torch.Tensor], features: FeatureNetwork) -> None:
         data = trainer.datamodule  # type: ignore[attr-defined]

@@ -32,4 +32,5 @@ class Reconstructions(Callback):
             return
         images, tokenizer = data.dataset("val").images(self.num_images), pl_module.tokenizer
         reconstructions = to_uint8(tokenizer.decode(tokenizer.encode(to_unit(images).to(pl_module.device))))
-        show(trainer, "reconstructions", side_by_side(images, reconstructions))
+        made = side_by_side(images, reconstructions, when=f"step {trainer.global_step}: ")
+        show(trainer, "reconstructions", made)

@@ -23,7 +23,7 @@ from lightgen.bench.runner import Runner
 from lightgen.bench.sheet import save_cell, save_sheet
 from lightgen.bench.suite import Suite
 from lightgen.bench.table import markdown, on_screen
-from lightgen.cli.configs import SUITES, given_configs, with_located_configs
+from lightgen.cli.configs import SUITES, given_configs, with_located_configs, with_texts
 from lightgen.cli.output import set_up_output
 from lightgen.cli.parser import Parser
 from lightgen.cli.picture_run import TRAINER_DEFAULTS
@@ -44,7 +44,7 @@ def parser() -> Parser:
         "A B` says which results of two folders differ, `lightgen bench replay DIR ROW` makes a figure again, "
         "`lightgen bench page DIR` writes the tables and figures of a folder again.",
     )
-    made.add_argument("--config", action="config", help="a suite, e.g. emoji64.yaml or smoke.yaml")
+    made.add_argument("-c", "--config", action="config", help="a suite, e.g. emoji64.yaml or smoke.yaml")
     made.add_argument(
         "--out",
         type=Path | None,
@@ -64,7 +64,7 @@ def main(args: list[str]) -> int:
         return WITH_RESULTS[args[1]](args[2:])
     made = parser()
     arguments = with_located_configs(args[1:], SUITES)
-    parsed = made.parse_args(arguments)
+    parsed = made.parse_args(with_texts(arguments))
     shard = None if parsed.shard is None else parse_shard(parsed.shard)
     objects = made.instantiate(parsed)
     names = [name for name in inspect.signature(Suite).parameters if name in objects]

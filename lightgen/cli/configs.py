@@ -109,6 +109,20 @@ def with_located_configs(args: list[str], folder: str = CONFIGS) -> list[str]:
     return located
 
 
+def with_texts(args: list[str]) -> list[str]:
+    """Command line arguments with the text of every located config in place of its name.
+
+    jsonargparse would read a file in the encoding of the locale; configs are in UTF-8 everywhere.
+    """
+    texts = list(args)
+    for i, arg in enumerate(args):
+        if arg in ("--config", "-c") and i + 1 < len(args):
+            texts[i + 1] = Path(args[i + 1]).read_text(encoding="utf-8")
+        elif arg.startswith("--config="):
+            texts[i] = "--config=" + Path(arg.removeprefix("--config=")).read_text(encoding="utf-8")
+    return texts
+
+
 def given_configs(args: list[str]) -> list[str]:
     """The value of every `--config` of a command line."""
     found = []

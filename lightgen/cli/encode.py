@@ -32,7 +32,7 @@ def parser() -> Parser:
     )  # fmt: skip
     made.add_argument("--num_crops", type=int, default=0, help="random windows of each training picture; 0: its centre")
     made.add_argument("--device", type=str, default=own_device(), help="what does the work")
-    made.add_argument("--out", type=Path, required=True, help="folder of the cache: --data.cache of `lightgen fit`")
+    made.add_argument("--out", type=Path, default=Path("tokens"), help="of the cache: --data.cache of `lightgen fit`")
     return made
 
 

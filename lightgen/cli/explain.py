@@ -31,6 +31,8 @@ LIGHTNINGS = (
     ),
     (r"`Trainer\((\w+)='?(.*?)'?\)` value is not a valid input using (\w+) accelerator\.",
      r"--trainer.\1 must be at least 1 on a \3, not \2"),
+    (r"`devices` selected with `CPUAccelerator` should be an int > 0.",
+     "--trainer.devices must be at least 1 on a CPU"),
     (r"You selected an invalid strategy name: `strategy='?(.*?)'?`.*",
      r"--trainer.strategy must be one of auto, ddp, fsdp and the others of Lightning, not \1"),
     (r"`Timer\(duration='?(.*?)'?\)` is not a valid duration. Expected .* format (\S+)\.",

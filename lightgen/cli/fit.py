@@ -19,7 +19,7 @@ from lightgen.callbacks.run_folder import RunFolder
 from lightgen.callbacks.step_progress import StepProgress
 from lightgen.checkpoint import read
 from lightgen.cli.agreement import data_that_fit
-from lightgen.cli.configs import with_located_configs
+from lightgen.cli.configs import with_located_configs, with_texts
 from lightgen.cli.explain import NO_GPU
 from lightgen.cli.following import fill_in
 from lightgen.cli.parser import Parser
@@ -112,7 +112,7 @@ def main(args: list[str]) -> int:
     Raises:
         KeyboardInterrupt: if it was interrupted; says how to go on.
     """
-    return run(CLI, args, with_located_configs(args))
+    return run(CLI, args, with_texts(with_located_configs(args)))
 
 
 def run(kind: type[CLI], args: list[str], options: list[str]) -> int:

@@ -7,6 +7,7 @@ import os
 import re
 from typing import Any, ClassVar, NoReturn
 
+from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser
 
 from lightgen.cli.configs import IN_CONFIGS, names
@@ -51,6 +52,13 @@ class Parser(LightningArgumentParser):
             if isinstance(action, argparse._SubParsersAction):
                 for parser in action.choices.values():
                     parser._note_needed()
+
+    def validate(self, namespace: Namespace, *args: Any, **kwargs: Any) -> None:
+        """Also refuses a null that was given where none belongs, which jsonargparse takes for nothing given."""
+        super().validate(namespace, *args, **kwargs)
+        with_default = [action.dest for action in self._actions if action.default is not None]
+        nulls = {name: None for name in with_default if namespace.get(name, name) is None}
+        super().validate(Namespace(nulls), skip_unset=False, skip_required=True)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         if match := re.fullmatch(r"the following arguments are required: ([\w., ]+)", message):

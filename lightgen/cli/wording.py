@@ -14,8 +14,9 @@ from collections.abc import Collection
 from lightgen.cli.meant import meant, nearest
 from lightgen.registry import Component, components, suggestion
 
+NULL = "null"
 TYPES = {
-    "int": "a whole number", "float": "a number", "bool": "true or false", "str": "text", "NoneType": "null",
+    "int": "a whole number", "float": "a number", "bool": "true or false", "str": "text", "NoneType": NULL,
     "list": "a list", "tuple": "a list", "set": "a list", "Sequence": "a list", "Iterable": "a list",
     "dict": "a mapping", "Mapping": "a mapping",
 }  # fmt: skip
@@ -128,6 +129,7 @@ def _value(key: str, reasons: list[str], bases: str, value: str) -> str:
             value, no_class = match["name"] or match["other"] or match["path"] or value, True
         else:
             return f"is wrong: {reason}" + f", not {value}" * bool(given)
+    value = NULL if value == str(None) else value
     names = fitting(key, bases) if no_class else []
     # A rate of learning may be a tensor, too, but nobody writes one.
     if names or (no_class and TYPES["float"] not in wanted):

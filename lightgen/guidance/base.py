@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -13,14 +12,15 @@ from torch import Tensor
 from lightgen.clock import Clock
 from lightgen.condition import Condition
 from lightgen.functional.categorical import ranks
+from lightgen.labels import Label, class_number
 from lightgen.registry import Component
 
 ALL = ("*",)
 """Of `Branch.hidden`: every name."""
 
 
-@dataclass(frozen=True)
-class Branch:
+# No dataclass: as a key of a dict, the compiler of torch 2.7 would not take it.
+class Branch(NamedTuple):
     """One thing that the network is asked: the batch's condition, changed, and its ids, changed.
 
     Branches are values: equal ones are asked once.
@@ -33,7 +33,7 @@ class Branch:
     """
 
     hidden: tuple[str, ...] = ()
-    replaced: tuple[tuple[str, int], ...] = ()
+    replaced: tuple[tuple[str, Label], ...] = ()
     masked: float = 0.0
 
     def condition(self, given: Condition, negative: Condition) -> Condition:
@@ -41,7 +41,8 @@ class Branch:
         names = tuple(given.tensors) if self.hidden == ALL else self.hidden
         told = given.hide(*names) if names else given
         told = told.update(negative.keep(names))
-        return told.replace(**{n: torch.full_like(given.tensors[n], i) for n, i in self.replaced if n in given.tensors})
+        others = {name: class_number(label, None) for name, label in self.replaced if name in given.tensors}
+        return told.replace(**{name: torch.full_like(given.tensors[name], i) for name, i in others.items()})
 
     def ids(self, ids_AN: Tensor, confidence_AN: Tensor, mask: int) -> Tensor:
         """What the network reads, (A, N) ids.
@@ -79,6 +80,17 @@ class Guidance(Component):
     @abstractmethod
     def constant(self) -> bool:
         """Whether equal ids give equal logits at every step."""
+
+    def numbered(self, classes: Sequence[str] | None) -> Self:
+        """The same guidance with classes by number that it was given by name.
+
+        Args:
+            classes: names by number; None where nobody knows them.
+
+        Raises:
+            ValueError: if there is no such class.
+        """
+        return self
 
     @abstractmethod
     def combine(self, logits: Mapping[Branch, Tensor], ids_AN: Tensor, clock: Clock) -> Tensor:

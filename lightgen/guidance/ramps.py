@@ -11,13 +11,15 @@ import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import ClassVar, get_args
+from typing import ClassVar, Self, get_args
 
 import torch
 from torch import Tensor
 
 from lightgen.clock import Clock, Ends
 from lightgen.guidance.base import ALL, TOWARDS, Branch, Guidance
+from lightgen.labels import Label, class_number
+from lightgen.registry import changed
 
 
 class Scaled(Guidance):
@@ -81,14 +83,14 @@ class ClassifierFree(Scaled):
 
     Args:
         scale: s at the end.
-        negative: a class to go away from, in place of no class.
+        negative: a class to go away from, by number or name, in place of no class.
         hidden: names of the condition that the away branch is not told; None hides all.
 
     Raises:
         ValueError: if the scale is below 0.
     """
 
-    def __init__(self, scale: float = 3.0, negative: int | None = None, hidden: Sequence[str] | None = None) -> None:
+    def __init__(self, scale: float = 3.0, negative: Label | None = None, hidden: Sequence[str] | None = None) -> None:
         super().__init__(scale)
         self.negative = negative
         self.hidden = None if hidden is None else list(hidden)
@@ -98,6 +100,11 @@ class ClassifierFree(Scaled):
         if self.negative is not None:
             return Branch(replaced=(("label", self.negative),))
         return Branch(hidden=ALL if self.hidden is None else tuple(self.hidden))
+
+    def numbered(self, classes: Sequence[str] | None) -> Self:
+        if not isinstance(self.negative, str):
+            return self
+        return changed(self, negative=class_number(self.negative, classes))
 
 
 class ConstantGuidance(ClassifierFree):
@@ -126,7 +133,7 @@ class Ramped(ClassifierFree):
     def __init__(
         self,
         scale: float = 3.0,
-        negative: int | None = None,
+        negative: Label | None = None,
         hidden: Sequence[str] | None = None,
         ends: Ends = "closed",
     ) -> None:
@@ -170,7 +177,7 @@ class PowerCosineGuidance(Ramped):
     def __init__(
         self,
         scale: float = 3.0,
-        negative: int | None = None,
+        negative: Label | None = None,
         power: float = 3.0,
         hidden: Sequence[str] | None = None,
         ends: Ends = "closed",

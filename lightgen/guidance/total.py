@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from torch import Tensor
 
 from lightgen.clock import Clock
 from lightgen.guidance.base import TOWARDS, Branch, Guidance
-from lightgen.registry import describe
+from lightgen.registry import changed, describe
 
 
 class Sum(Guidance):
@@ -38,6 +38,10 @@ class Sum(Guidance):
             raise ValueError("parts must hold at least one guidance")
         # Sums of floating-point numbers depend on their order.
         self.parts = sorted(parts, key=lambda part: json.dumps(describe(part), sort_keys=True))
+
+    def numbered(self, classes: Sequence[str] | None) -> Self:
+        parts = [part.numbered(classes) for part in self.parts]
+        return self if parts == self.parts else changed(self, parts=parts)
 
     @property
     def needs_mask(self) -> bool:  # type: ignore[override]

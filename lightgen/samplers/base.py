@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import ClassVar
 
 from torch import Tensor
@@ -11,7 +11,7 @@ from torch import Tensor
 from lightgen.clock import Clock
 from lightgen.denoiser import Denoiser
 from lightgen.functional.random import Noise
-from lightgen.registry import Component, components
+from lightgen.registry import Component, components, find, suggestion
 from lightgen.samplers.iteration import Iteration
 from lightgen.samplers.recorded import Player
 from lightgen.samplers.state import State
@@ -132,11 +132,32 @@ def require_fit(sampler: Sampler, family: NoiseFamily, roles: Collection[str] = 
         ValueError: in one line that names the samplers that fit, or says how to train what is missing.
     """
     if family not in sampler.accepts:
-        fitting = [s.__name__ for s in components("sampler") if issubclass(s, Sampler) and family in s.accepts]
         raise ValueError(
             f"the sampler {type(sampler).__name__} does not fit a prior trained with {family.value} noise; "
-            f"these do: {', '.join(fitting)}"
+            f"these do: {', '.join(fitting(family, roles))}"
         )
     for role in sampler.needs:
         if role not in roles:
             raise ValueError(f"the sampler {type(sampler).__name__} needs a prior trained with --model.others.{role}")
+
+
+def sampler_called(name: str, family: NoiseFamily, roles: Collection[str] = ()) -> Callable[..., Sampler]:
+    """The class of a sampler by its name; whether it fits a network of this noise family is not looked at.
+
+    Raises:
+        ValueError: if there is none; the message names the nearest one, or those that fit.
+    """
+    try:
+        found = find(Sampler.kind, name)
+    except ValueError:
+        there = f"; these fit a prior trained with {family.value} noise: {', '.join(fitting(family, roles))}"
+        hint = suggestion(name, [known.__name__ for known in components(Sampler.kind)], there)
+        raise ValueError(f"no sampler is called {name!r}{hint}") from None
+    assert issubclass(found, Sampler)
+    return found
+
+
+def fitting(family: NoiseFamily, roles: Collection[str]) -> list[str]:
+    """Names of the samplers for a network of a noise family, beside which there are networks in some roles."""
+    known = [found for found in components(Sampler.kind) if issubclass(found, Sampler)]
+    return [found.__name__ for found in known if family in found.accepts and {*found.needs} <= {*roles}]
