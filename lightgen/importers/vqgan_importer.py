@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import yaml
 from torch import Tensor
 
-from lightgen.importers.base import Imported, Importer
+from lightgen.importers.base import Imported, Importer, another_kind
 from lightgen.importers.convert import fill
 from lightgen.importers.keys import Architecture, KeyMap
 from lightgen.importers.reading import read_tensors
@@ -64,7 +64,8 @@ class VQGANImporter(Importer):
             tokenizer = self.build(a, self.quantizer(a, tensors), size, pixel_range)
             fill(tokenizer, tensors, self.parts(a), self.keys.inner, self.quantizer_keys(tensors))
         except ValueError as error:
-            raise ValueError(f"{weights} cannot be imported as {self.name}: {error}") from None
+            other = another_kind(type(self), stored)
+            raise ValueError(f"{weights} cannot be imported as {self.name}: {error}{other}") from None
         left = Counter(key.split(".")[0] for key in stored.keys() - kept.values())
         notes = [f"left out {key!r}, tensors: {count}" for key, count in sorted(left.items())]
         if self.image_size is None:
