@@ -3,6 +3,7 @@
 from functools import cache
 from pathlib import Path
 
+import published
 import pytest
 import torch
 from peers import PEERS
@@ -174,12 +175,14 @@ def test_missing_surplus_and_misshapen_tensors(name, tmp_path, tokenizers, capsy
 def test_a_file_of_another_kind_names_its_own(name, tmp_path, capsys):
     reference = peer(name)
     path = str(reference.save(tmp_path))
-    others = [other for other in importers() if other != reference.kind]
+    # A file that has the tokenizer too is of that kind as well.
+    stages = ("taming", "ldm") if reference.brings_tokenizer else ()
+    others = [other for other in importers() if other != reference.kind and other not in stages]
+    found = kind_of(reference.tensors)
+    assert found[0] == reference.kind
     for other in others[:: max(1, len(others) // 3)]:
         line = mistake(capsys, ["import", "--kind", other, "--weights", path, "--out", str(tmp_path / "o.ckpt")])
-        found = kind_of(reference.tensors)
-        assert found[0] == reference.kind and found[1] in reference.tensors
-        assert f"it has {found[1]}, as files of --kind {reference.kind} do" in line or reference.brings_tokenizer
+        assert stages or f"it has {found[1]}, as files of --kind {reference.kind} do" in line
 
 
 @pytest.mark.parametrize("name", [name for name, kind in PEERS.items() if not kind.brings_tokenizer])
@@ -196,6 +199,39 @@ def test_the_tokenizer_must_fit(name, tmp_path, tokenizers, capsys):
         assert "give --heads" in mistake(
             capsys, [a for a in args if a not in reference.options] + ["--tokenizer", str(wrong)]
         )
+
+
+TOKENIZERS = {"HaltonMaskGIT": published.LlamaGen, "UnleashingAbsorbing": published.Unleashing}
+"""References of the tokenizers that priors were published with, of files of their own."""
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_a_published_tokenizer_with_a_prior_in_one_call(name, tmp_path):
+    reference, tokenizer = peer(name), TOKENIZERS[name](vocab_size=48)
+    ids, images = tokenizer(published.pictures())
+    torch.save(tokenizer.tensors, tmp_path / "vq.pt")
+    weights, out = reference.save(tmp_path), tmp_path / "prior.ckpt"
+    assert main(["import", "--kind", reference.kind, "--weights", str(weights), *reference.options, "--tokenizer",
+                 str(tmp_path / "vq.pt"), "--out", str(out)]) == 0  # fmt: skip
+    prior = lightgen.load(out)
+    assert prior.tokenizer.image_size == (16, 16) and torch.equal(prior.tokenizer.encode(published.pictures()), ids)
+    torch.testing.assert_close(prior.tokenizer.decode(ids), images, rtol=0, atol=1e-4)
+
+
+def test_the_first_stage_comes_out_of_the_same_file(imported):
+    stage = published.Published(dim=6, latent=6)
+    ids, _ = stage(torch.zeros(1, 3, 16, 16))
+    ids, _ = stage(published.pictures())
+    tokenizer = lightgen.load(imported("TamingByClass")).tokenizer
+    assert tokenizer.image_size == (16, 16) and torch.equal(tokenizer.encode(published.pictures()), ids)
+
+
+def test_one_kind_reads_priors_and_tokenizers_of_unleashing(tmp_path):
+    vqgan = published.Unleashing()
+    vqgan(published.pictures())
+    torch.save(vqgan.tensors, tmp_path / "vqgan_ema.th")
+    tokenizer = importers()["unleashing"]()(tmp_path / "vqgan_ema.th").component
+    assert tokenizer.image_size == (256, 256) and tokenizer.layout.cells == (64, 64)
 
 
 PUBLISHED = [(name, model) for name, kind in PEERS.items() for model in kind.published]

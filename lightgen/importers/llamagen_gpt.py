@@ -12,12 +12,15 @@ from torch.nn.functional import pad
 
 from lightgen.conditioners.class_label import ClassLabel
 from lightgen.guidance.ramps import ConstantGuidance
-from lightgen.importers.prior_importer import PIXELS, Plan, PriorImporter, depth_of, size
+from lightgen.importers.prior_importer import Plan, PriorImporter, depth_of, size
 from lightgen.importers.renaming import Source
 from lightgen.networks.llama import Llama
 from lightgen.processes.causal import Causal
 from lightgen.recipe import Recipe
 from lightgen.samplers.autoregressive import Autoregressive
+
+PIXELS = 16
+"""Per side of a token."""
 
 SCALES = {1280: 1.75, 1536: 1.75, 3200: 1.65}
 """Of the guidance in the published table, by width; 2 in smaller ones."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
@@ -27,9 +26,6 @@ from lightgen.processes.base import Process
 from lightgen.recipe import Recipe
 from lightgen.tokenizers.base import Tokenizer
 
-PIXELS = 16
-"""Per side of a token, in all published tokenizers that priors were trained on."""
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -48,7 +44,7 @@ class Plan:
     num_tokens: int | None
     """N; None where no shape tells."""
     unused: tuple[str, ...] = ()
-    """How the keys begin of tensors that the network does without."""
+    """Keys of tensors that the network does without, `*` in them for anything."""
     notes: tuple[str, ...] = ()
     """What to say about it, a line each."""
 
@@ -111,23 +107,23 @@ class PriorImporter(Importer):
             return tokenizer
         if plan.num_tokens is None:
             raise ValueError("no shape tells how large the pictures are: give --image_size")
-        importer = importers()[found[0]](image_size=PIXELS * math.isqrt(plan.num_tokens))  # type: ignore[call-arg]
-        component = importer(path).component
-        assert isinstance(component, Tokenizer)
-        return component
+        importer = importers()[found[0]]()
+        assert isinstance(importer, VQGANImporter)
+        return importer.tokenizer(path, plan.num_tokens)
 
-    def heads_of(self, dim: int, depth: int, inner: int | None = None) -> int:
+    def heads_of(self, dim: int, depth: int, inner: int | None = None, told: int | None = None) -> int:
         """The heads that the user says there are, or that the published model of these sizes has.
 
         Args:
             dim: D.
             depth: number of blocks.
             inner: width of all heads together; None is D.
+            told: by a config, where there is one.
 
         Raises:
             ValueError: in one line, if nobody knows, or they do not divide the inner width.
         """
-        heads, inner = self.heads or self.published_heads.get((dim, depth)), inner or dim
+        heads, inner = self.heads or told or self.published_heads.get((dim, depth)), inner or dim
         if heads is None:
             raise ValueError(f"no shape tells the number of heads, and no published model has {depth} blocks of {dim}: "
                              "give --heads")  # fmt: skip

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 import torch
@@ -51,14 +52,14 @@ def _joined(*tensors: Tensor) -> Tensor:
     return tensors[0] if len(tensors) == 1 else torch.cat(tensors)
 
 
-def fill(network: nn.Module, tensors: Mapping[str, Tensor], names: Names, unused: Iterable[str] = ()) -> None:
+def fill(network: nn.Module, tensors: Mapping[str, Tensor], names: Names, unused: Sequence[str] = ()) -> None:
     """Give a network, made on the meta device, its weights; every one must have its place, and every place its tensor.
 
     Args:
         network: what to fill; its tensors are those of the file, and not copies, where they are only called otherwise.
         tensors: by the keys of the file.
         names: the keys of the file by those of the network.
-        unused: how the keys begin of tensors that the network does without.
+        unused: keys of tensors that the network does without, `*` in them for anything.
 
     Raises:
         ValueError: in one line that names the tensors that are missing, left over, or of another shape.
@@ -67,16 +68,17 @@ def fill(network: nn.Module, tensors: Mapping[str, Tensor], names: Names, unused
     taken = sources(shapes, names)
     wanted = dict.fromkeys(key for source in taken.values() for key in source.keys)
     missing = [key for key in wanted if key not in tensors]
-    surplus = [key for key in tensors if key not in wanted and not key.startswith(tuple(unused))]
-    state, wrong = {}, []
+    surplus = [key for key in tensors if key not in wanted and not any(fnmatchcase(key, pattern) for pattern in unused)]
+    state: dict[str, Tensor] = {}
+    wrong: list[str] = []
     for own, source in taken.items():
         if all(key in tensors for key in source.keys):
-            made = _made(source, tensors)
-            if made is None or tuple(made.shape) != shapes[own]:
-                there = ", ".join(str(tuple(tensors[key].shape)) for key in source.keys)
-                wrong.append(f"{source.keys[0]} {there} where {own} {shapes[own]} is needed")
-            else:
+            parts = [tensors[key] for key in source.keys]
+            made = _made(source, parts)
+            if made is not None and tuple(made.shape) == shapes[own]:
                 state[own] = made
+            else:
+                wrong += _misshapen(own, shapes[own], source, parts)
     complaints = {"missing": missing, "surplus": surplus, "of another shape": wrong}
     if any(complaints.values()):
         raise ValueError("; ".join(f"{what}: {listed(keys)}" for what, keys in complaints.items() if keys))
@@ -84,9 +86,21 @@ def fill(network: nn.Module, tensors: Mapping[str, Tensor], names: Names, unused
     network.requires_grad_(True)
 
 
-def _made(source: Source, tensors: Mapping[str, Tensor]) -> Tensor | None:
+def _misshapen(own: str, shape: tuple[int, ...], source: Source, parts: Sequence[Tensor]) -> Iterator[str]:
+    """What is said of the tensors of one source."""
+    if source.make is not _joined:
+        there = ", ".join(str(tuple(part.shape)) for part in parts)
+        yield f"{', '.join(source.keys)} {there} where {own} is {shape}"
+        return
+    wanted = (shape[0] // len(parts), *shape[1:])
+    for key, part in zip(source.keys, parts, strict=True):
+        if tuple(part.shape) != wanted:
+            yield f"{key} {tuple(part.shape)} where {wanted} is needed"
+
+
+def _made(source: Source, parts: Sequence[Tensor]) -> Tensor | None:
     try:
-        made = source.make(*(tensors[key] for key in source.keys))
+        made = source.make(*parts)
     except (RuntimeError, IndexError):
         # Tensors of shapes that do not go together.
         return None

@@ -90,4 +90,6 @@ class LatentDiffusion(Taming):
     """VQ-GANs of latent-diffusion, alone or inside a diffusion model's file."""
 
     name: ClassVar[str] = "ldm"
+    # Its files look like those of taming-transformers.
+    marks: ClassVar[tuple[str, ...]] = ()
     source: ClassVar[str] = "Rombach et al., 2022, arXiv 2112.10752"
