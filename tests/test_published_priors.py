@@ -16,10 +16,12 @@ from lightgen.condition import Condition
 from lightgen.denoiser import Recomputing
 from lightgen.functional.random import Noise
 from lightgen.importers.base import importers, kind_of
+from lightgen.importers.reading import read_tensors
 from lightgen.importers.renaming import fill
 from lightgen.layout import Layout
 from lightgen.networks.styled import StyledAttention
 from lightgen.quantizers import Codebook
+from lightgen.registry import changed
 from lightgen.tokenizers import VQGAN
 
 ABSORBING = ("MaskGIT", "Halton", "Ancestral")
@@ -90,6 +92,22 @@ def test_logits_are_those_of_the_original(name, imported):
     assert expected.std() > 0.3, "the reference must say something"
     with torch.no_grad():
         torch.testing.assert_close(network(ids, None, told(network, reference, label)), expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", [name for name in PEERS if peer(name).decoded(torch.zeros(1).long(), 1.0) is not None])
+def test_a_whole_run_of_the_likeliest_codes(name, imported):
+    """Ids of the prior's own sampler, which draws nothing at temperature 0, are those of the original's."""
+    reference, prior = peer(name), lightgen.load(imported(name))
+    label = torch.arange(5) % max(reference.num_classes, 1)
+    scale = 1.8 if reference.num_classes and reference.has_null else 1.0
+    expected = reference.decoded(label, scale)
+    steps = None if reference.causal else 8
+    recipe = prior.recipe.replace(warps=lightgen.Warps(temperature=0))
+    recipe = recipe.changed(steps=steps, guidance=scale if scale > 1 else None)
+    recipe = recipe if reference.causal else recipe.replace(sampler=changed(recipe.sampler, randomize=False))
+    condition = Condition({"label": label} if reference.num_classes else {})
+    assert torch.equal(prior.sample_ids(Noise.of(0, 5), recipe, condition).ids, expected)
+    assert len(expected.unique()) > 5
 
 
 @pytest.mark.parametrize("name", PEERS)
@@ -232,6 +250,21 @@ def test_one_kind_reads_priors_and_tokenizers_of_unleashing(tmp_path):
     torch.save(vqgan.tensors, tmp_path / "vqgan_ema.th")
     tokenizer = importers()["unleashing"]()(tmp_path / "vqgan_ema.th").component
     assert tokenizer.image_size == (256, 256) and tokenizer.layout.cells == (64, 64)
+
+
+@pytest.mark.parametrize("name", [name for name, kind in PEERS.items() if kind.exports])
+def test_export_is_the_original_bit_for_bit(name, imported, tmp_path, capsys):
+    reference, out = peer(name), tmp_path / "again.pt"
+    assert main(["export", "--ckpt_path", str(imported(name)), "--kind", reference.kind, "--out", str(out)]) == 0
+    again = read_tensors(out)
+    assert again.keys() == reference.tensors.keys()
+    assert all(torch.equal(again[key], tensor) for key, tensor in reference.tensors.items())
+    args = ["export", "--ckpt_path", str(imported(name)), "--out", str(out), "--kind"]
+    other = next(kind.kind for kind in PEERS.values() if kind.exports and kind.kind != reference.kind)
+    assert f"cannot be written as {other}" in mistake(capsys, [*args, other])
+    assert "cannot be written as taming" in mistake(capsys, [*args, "taming"])
+    assert "--kind must be one of" in mistake(capsys, [*args, "nothing"])
+    assert "bit for bit" in mistake(capsys, [*args, reference.kind, "--half"])
 
 
 PUBLISHED = [(name, model) for name, kind in PEERS.items() for model in kind.published]

@@ -1,11 +1,12 @@
-"""`lightgen export`: a checkpoint as a folder that other tools can read."""
+"""`lightgen export`: a checkpoint as a folder that other tools can read, or as a file that another project can."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from lightgen.checkpoint import export
+from lightgen.checkpoint import export, load, write
 from lightgen.cli.plain import PlainParser
+from lightgen.importers.base import importers
 
 
 def parser() -> PlainParser:
@@ -14,12 +15,35 @@ def parser() -> PlainParser:
     made.add_argument("--ckpt_path", type=Path, required=True, help="checkpoint of a tokenizer or of a prior")
     made.add_argument("--out", type=Path, required=True, help="folder; --ckpt_path and lightgen.load take it")
     made.add_argument("--half", action="store_true", help="keep float32 weights in float16: half the size")
+    made.add_argument(
+        "--kind",
+        help="write the prior's network as a file of a published kind, as `lightgen import` reads it: "
+        "halton-maskgit or llamagen-gpt; then --out is the file",
+    )
     return made
 
 
 def main(args: list[str]) -> int:
     """Write a tokenizer or a prior as model.safetensors and config.json, with averaged weights where it has them."""
     given = parser().parse_args(args[1:])
+    if given.kind is not None:
+        return _as_published(given.kind, given.ckpt_path, given.out, given.half)
     component = export(given.ckpt_path, given.out, given.half)
     print(f"{component.kind} with {len(component.state_dict())} tensors: {given.out}")
+    return 0
+
+
+def _as_published(kind: str, checkpoint: Path, out: Path, half: bool) -> int:
+    if half:
+        raise ValueError("--half writes a folder of lightgen's; a file of a published kind is as it was, bit for bit")
+    known = importers()
+    if kind not in known:
+        raise ValueError(f"--kind must be one of {', '.join(known)}, not {kind}")
+    prior = load(checkpoint, "prior")
+    contents = known[kind].exported(prior)
+    if contents is None:
+        network = type(prior.network).__name__
+        raise ValueError(f"{checkpoint} cannot be written as {kind}: its network is {network}, or it has no classes")
+    write(contents, out)
+    print(f"network of the prior as {kind}: {out}")
     return 0

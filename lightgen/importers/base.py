@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 from lightgen.prior import Prior
 from lightgen.registry import Component, components
@@ -44,6 +44,15 @@ class Importer(Component):
             ValueError: in one line, if a file cannot be read, asks for what lightgen does not have, or has tensors that
                 are missing, left over or of another shape.
         """
+
+    @classmethod
+    def exported(cls, prior: Prior) -> dict[str, Any] | None:
+        """What a file of this kind would hold of a prior's network, bit for bit; None where it cannot be.
+
+        Args:
+            prior: of any kind.
+        """
+        return None
 
 
 def kind_of(keys: Collection[str], base: type[Importer] = Importer) -> tuple[str, str] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -12,8 +12,9 @@ from torch import Tensor
 from lightgen.conditioners.class_label import ClassLabel
 from lightgen.guidance.ramps import ConstantGuidance
 from lightgen.importers.prior_importer import Plan, PriorImporter, depth_of, size
-from lightgen.importers.renaming import Source
+from lightgen.importers.renaming import Source, renamed
 from lightgen.networks.halton_maskgit import HaltonMaskGIT
+from lightgen.prior import Prior
 from lightgen.processes.maskgit import MaskGIT
 from lightgen.recipe import Recipe
 from lightgen.samplers.halton import Halton
@@ -59,6 +60,15 @@ class HaltonMaskGITImporter(PriorImporter):
     published_heads: ClassVar[Mapping[tuple[int, int], int]] = {
         (384, 6): 6, (512, 12): 6, (768, 12): 12, (1024, 24): 16,
     }  # fmt: skip
+
+    @classmethod
+    def exported(cls, prior: Prior) -> dict[str, Any] | None:
+        network = prior.network
+        if not isinstance(network, HaltonMaskGIT) or not isinstance(network.conditioner, ClassLabel):
+            return None
+        table = network.token.weight.detach()
+        tied = {"tok_emb.weight": table, "head.weight": table}
+        return {"iter": 0, "global_epoch": 0, "model_state_dict": {**renamed(network, NAMES), **tied}}
 
     def plan(self, tensors: Mapping[str, Tensor], weights: Path) -> Plan:
         dim, depth = size(tensors, "tok_emb.weight", 1), depth_of(tensors, "transformer.layers.{i}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 from torch.nn.functional import pad
@@ -13,8 +13,9 @@ from torch.nn.functional import pad
 from lightgen.conditioners.class_label import ClassLabel
 from lightgen.guidance.ramps import ConstantGuidance
 from lightgen.importers.prior_importer import Plan, PriorImporter, depth_of, size
-from lightgen.importers.renaming import Source
+from lightgen.importers.renaming import Source, renamed
 from lightgen.networks.llama import Llama
+from lightgen.prior import Prior
 from lightgen.processes.causal import Causal
 from lightgen.recipe import Recipe
 from lightgen.samplers.autoregressive import Autoregressive
@@ -63,6 +64,14 @@ class LlamaGenGPT(PriorImporter):
         """
         super().__init__(tokenizer, heads)
         self.image_size = image_size
+
+    @classmethod
+    def exported(cls, prior: Prior) -> dict[str, Any] | None:
+        network = prior.network
+        if not isinstance(network, Llama) or not isinstance(network.conditioner, ClassLabel):
+            return None
+        codes = network.token.weight.detach()[:-1].clone()
+        return {"model": {"tok_embeddings.weight": codes, **renamed(network, NAMES)}}
 
     def plan(self, tensors: Mapping[str, Tensor], weights: Path) -> Plan:
         vocab_size, dim = (size(tensors, "tok_embeddings.weight", axis) for axis in (0, 1))

@@ -110,10 +110,10 @@ def _made(source: Source, parts: Sequence[Tensor]) -> Tensor | None:
 
 
 def renamed(network: nn.Module, names: Names) -> dict[str, Tensor]:
-    """The inverse, of all tensors that are only called otherwise, or stand one under another."""
+    """The inverse, for tensors that are only called otherwise, or stand one under another."""
     found: dict[str, Tensor] = {}
     for own, tensor in network.state_dict().items():
         source = _source(own, names)
         if source.make is _joined:
-            found |= zip(source.keys, (part.contiguous() for part in tensor.chunk(len(source.keys))), strict=True)
+            found |= zip(source.keys, (part.clone() for part in tensor.chunk(len(source.keys))), strict=True)
     return found

@@ -63,6 +63,23 @@ class Peer:
         """(B, N, V) of ids (B, N), where id V is MASK, and classes (B,), where `num_classes` is none."""
         raise NotImplementedError
 
+    def guided(self, ids: Tensor, label: Tensor, scale: float) -> Tensor:
+        """Logits l_u + s (l_c - l_u); at scale 1 those of the class alone."""
+        towards = self.logits(ids, label)
+        if scale == 1:
+            return towards
+        away = self.logits(ids, torch.full_like(label, self.num_classes))
+        return away + scale * (towards - away)
+
+    def decoded(self, label: Tensor, scale: float) -> Tensor | None:
+        """Ids (B, N) of the peer's own sampler, where it takes the likeliest code; None where there is none."""
+        if not self.causal:
+            return None
+        ids = torch.zeros(len(label), self.num_tokens, dtype=torch.long)
+        for place in range(self.num_tokens):
+            ids[:, place] = self.guided(ids, label, scale)[:, place].argmax(-1)
+        return ids
+
     def contents(self) -> Any:
         """What `torch.save` gets."""
         return self.tensors

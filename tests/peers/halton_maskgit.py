@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import torch
@@ -52,7 +53,34 @@ class HaltonMaskGIT(Peer):
         y = gated * self.linear(f"{name}.ff.w3", y, self.hidden, bias=False)
         return x + gate_2 * self.linear(f"{name}.ff.w2", y, self.dim, bias=False)
 
+    def decoded(self, label, scale):
+        """Eight steps: cells in the order of the Halton sequence, base 2 for rows, as many as the arccosine says."""
+        cells = []
+        for n in range(1, 1000):
+            row, column = (int(mirrored(n, base) * side) for base, side in zip((2, 3), self.grid, strict=True))
+            cell = row * self.grid[1] + column
+            cells += [] if cell in cells else [cell]
+        ids, done = torch.full((len(label), self.num_tokens), self.vocab_size), 0
+        for step in range(8):
+            share = 1 - math.acos((step + 1) / 8) / (math.pi / 2)
+            count = max(step + 1, int(self.num_tokens * share + 1e-6))
+            likeliest = self.guided(ids, label, scale).argmax(-1)
+            for cell in cells[done:count]:
+                ids[:, cell] = likeliest[:, cell]
+            done = count
+        return ids
+
     def contents(self):
         state = {f"module._orig_mod.{name}": tensor for name, tensor in self.tensors.items()}
         optimizer = {"state": {0: {"exp_avg": torch.zeros(3)}}}
         return {"iter": 3, "global_epoch": 1, "model_state_dict": state, "optimizer_state_dict": optimizer}
+
+
+def mirrored(n, base):
+    """The digits of a number, mirrored at the point."""
+    found, unit = 0.0, 1.0
+    while n:
+        n, digit = divmod(n, base)
+        unit /= base
+        found += digit * unit
+    return found
