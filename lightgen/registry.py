@@ -23,6 +23,8 @@ from types import ModuleType
 from typing import Any, ClassVar, Self, TypeVar
 
 ENTRY_POINTS = "lightgen.components"
+MOST_NAMES = 50
+"""That a message has of those that are known."""
 PACKAGES = (
     "prior", "guidance", "conditioners",
     "quantizers", "networks", "networks.resamplers", "processes", "tokenizers",
@@ -114,7 +116,11 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     """`"; did you mean 'X'?"` for the nearest known name, else the list of known names. Case makes no difference."""
     by_lower = {other.lower(): other for other in sorted(known, reverse=True)}
     near = difflib.get_close_matches(name.lower(), by_lower, n=1)
-    return f"; did you mean {by_lower[near[0]]!r}?" if near else f"; there are {', '.join(sorted(by_lower.values()))}"
+    if near:
+        return f"; did you mean {by_lower[near[0]]!r}?"
+    names = sorted(by_lower.values())
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return f"; there are {', '.join(names[:MOST_NAMES])}{more}"
 
 
 def arguments(component: Component) -> dict[str, Any]:

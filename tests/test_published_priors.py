@@ -6,11 +6,12 @@ from pathlib import Path
 import published
 import pytest
 import torch
+import yaml
 from peers import PEERS
 from test_cli_errors import mistake
 
 import lightgen
-from lightgen.checkpoint import save
+from lightgen.checkpoint import fingerprint, save
 from lightgen.cli.main import main
 from lightgen.condition import Condition
 from lightgen.denoiser import Recomputing
@@ -250,6 +251,146 @@ def test_one_kind_reads_priors_and_tokenizers_of_unleashing(tmp_path):
     torch.save(vqgan.tensors, tmp_path / "vqgan_ema.th")
     tokenizer = importers()["unleashing"]()(tmp_path / "vqgan_ema.th").component
     assert tokenizer.image_size == (256, 256) and tokenizer.layout.cells == (64, 64)
+
+
+@pytest.fixture(scope="module")
+def thousand(tmp_path_factory, tokenizers):
+    """The checkpoint of a prior with the classes of ImageNet."""
+    folder = tmp_path_factory.mktemp("thousand")
+    reference = type("Thousand", (PEERS["HaltonMaskGIT"],), {"num_classes": 1000})()
+    assert main([*command(reference, folder, tokenizers), "--out", str(folder / "prior.ckpt")]) == 0
+    return folder / "prior.ckpt"
+
+
+def test_classes_of_imagenet_have_names(thousand, tmp_path, capsys):
+    prior = lightgen.load(thousand)
+    assert len(set(prior.classes)) == 1000 and prior.classes[1:3] == ("goldfish", "great white shark")
+    assert prior.classes[134] == "crane n02012849" and prior.classes[517] == "crane n03126707"
+    ask = ["sample", "--ckpt_path", str(thousand), "--sampler.steps", "2", "--num_images", "1", "--out"]
+    assert main([*ask, str(tmp_path / "named"), "--label", "goldfish"]) == 0
+    assert torch.equal(prior.sample(1, steps=2, label="goldfish"), prior.sample(1, steps=2, label=1))
+    assert "did you mean 'goldfish'" in mistake(capsys, [*ask, str(tmp_path / "no"), "--label", "goldfisch"])
+    line = mistake(capsys, [*ask, str(tmp_path / "no"), "--label", "1001"])
+    assert "label must be in [0, 999], or 1000 for no class, not 1001" in line and "and 980 more" in line
+    assert len(mistake(capsys, [*ask, str(tmp_path / "no"), "--label", "zzzzzzzz"])) < 1500
+
+
+def test_a_larger_canvas(imported):
+    for name in ("HaltonMaskGIT", "UnleashingAutoregressive"):
+        assert lightgen.load(imported(name)).sample(1, canvas=(1, 1.5)).shape == (1, 3, 16, 24)
+
+
+RECIPES = {
+    "HaltonMaskGIT": "Recipe(sampler=Halton(steps=32, randomize=True, floor='written'), warps=Warps(temperature=1.0), "
+    "guidance=ConstantGuidance(scale=1.5))",
+    "LlamaGen": "Recipe(sampler=Autoregressive(), warps=Warps(temperature=1.0), guidance=ConstantGuidance(scale=2.0))",
+    "TamingByClass": "Recipe(sampler=Autoregressive(), warps=Warps(temperature=1.0, top_k=600, top_p=0.92))",
+    "TamingUnconditional": "Recipe(sampler=Autoregressive(), warps=Warps(temperature=1.0, top_k=250))",
+    "UnleashingAbsorbing": "Recipe(sampler=Ancestral(steps=256, start=1.0, leave_one_out=True), "
+    "warps=Warps(temperature=0.9))",
+    "UnleashingAutoregressive": "Recipe(sampler=Autoregressive(), warps=Warps(temperature=1.0))",
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_published_recipe_comes_along(name, imported):
+    assert repr(lightgen.load(imported(name)).recipe) == RECIPES[name]
+
+
+def test_scales_of_the_published_models():
+    """s = 1 + w of Halton-MaskGIT's table, and LlamaGen's s."""
+    found = {}
+    for name in ("HaltonMaskGIT", "LlamaGen"):
+        for model, (sizes, _) in PEERS[name].published.items():
+            tensors = PEERS[name].of_sizes(**{**sizes, "depth": min(sizes["depth"], 1)}).tensors
+            importer = importers()[PEERS[name].kind](heads=sizes["heads"])
+            found[model] = importer.plan(tensors, Path("c2i_384.pt")).recipe.guidance.scale
+    assert found == {"256_tiny": 2.5, "256_small": 2.0, "256_base": 1.7, "384_large": 1.5, "B": 2.0, "L": 2.0,
+                     "XL": 1.75, "XXL": 1.75, "3B": 1.65}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "said"),
+    [
+        ((), "c2i_B_64.pt", "no shape tells how large the pictures are: give --image_size"),
+        ((), "c2i_B_256.pt", "the prior is of 256 tokens a picture, and the tokenizer of 16"),
+        (("--image_size", "128"), "c2i_B_256.pt", "the prior is of 64 tokens a picture, and the tokenizer of 16"),
+        (("--heads", "5"), "c2i_B.pt", "--heads must divide the width of the attention, 32, and 5 does not"),
+    ],
+)
+def test_what_no_shape_tells_is_asked_for(options, name, said, tmp_path, tokenizers, capsys):
+    path, reference = tmp_path / name, peer("LlamaGen")
+    torch.save(reference.contents(), path)
+    tokenizer = tokenizers(reference.vocab_size, reference.grid)
+    if "how large" in said:
+        vq = published.LlamaGen(vocab_size=reference.vocab_size)
+        vq(published.pictures())
+        tokenizer = tmp_path / "vq.pt"
+        torch.save(vq.tensors, tokenizer)
+    args = ["import", "--kind", "llamagen-gpt", "--weights", str(path), "--heads", "4", "--tokenizer", str(tokenizer)]
+    assert said in mistake(capsys, [*args, *options, "--out", str(tmp_path / "o.ckpt")])
+
+
+def taming_config(**changes):
+    params = {
+        "transformer_config": {"params": {"n_head": 4, "n_layer": 2, "n_embd": 32, "vocab_size": 64, "block_size": 16}},
+        "cond_stage_config": {"target": "taming.modules.util.Labelator", "params": {"n_classes": 7}},
+        "first_stage_config": {"params": {"embed_dim": 6, "n_embed": 64, "ddconfig": {
+            "double_z": False, "z_channels": 6, "resolution": 16, "in_channels": 3, "out_ch": 3, "ch": 32,
+            "ch_mult": [1, 1, 2], "num_res_blocks": 2, "attn_resolutions": [4]}}},
+    }  # fmt: skip
+    return {"model": {"params": {**params, **changes}}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "classes"),
+    [({}, 7), ({"cond_stage_config": "__is_unconditional__"}, 0), ({"unconditional": True}, 0)],
+)
+def test_a_config_of_taming_tells_heads_and_classes(changes, classes, tmp_path, imported):
+    reference = peer("TamingByClass" if classes else "TamingUnconditional")
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(taming_config(**changes)))
+    weights, out = reference.save(tmp_path), tmp_path / "out.ckpt"
+    assert main(["import", "--kind", "taming-gpt", "--weights", str(weights), "--config", str(tmp_path / "config.yaml"),
+                 "--out", str(out)]) == 0  # fmt: skip
+    other = imported("TamingByClass" if classes else "TamingUnconditional")
+    assert fingerprint(lightgen.load(out)) == fingerprint(lightgen.load(other))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"cond_stage_config": {"target": "taming.Depth", "params": {}}}, "a condition that is no class: taming.Depth"),
+        ({"permuter_config": {"target": "taming.modules.transformer.permuter.ZCurve"}}, "ZCurve"),
+        ({"transformer_config": None}, "is no config of taming-gpt"),
+    ],
+)
+def test_a_config_of_taming_that_does_not_fit(changes, said, tmp_path, capsys):
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(taming_config(**changes)))
+    args = ["import", "--kind", "taming-gpt", "--weights", str(peer("TamingByClass").save(tmp_path)), "--config"]
+    assert said in mistake(capsys, [*args, str(tmp_path / "config.yaml"), "--out", str(tmp_path / "o.ckpt")])
+
+
+def test_weights_are_not_copied_and_an_optimizer_is_not_read(tmp_path, tokenizers):
+    """What is only called otherwise stays in the file, and so does what is beside it."""
+    reference = peer("LlamaGen")
+    torch.save({"model": reference.tensors, "optimizer": {"exp_avg": torch.zeros(50_000_000)}}, tmp_path / "c2i_B.pt")
+    before = anonymous_kilobytes()
+    tensors = read_tensors(tmp_path / "c2i_B.pt")
+    plan = importers()["llamagen-gpt"](heads=4).plan(tensors, tmp_path / "c2i_B.pt")
+    with torch.device("meta"):
+        network = plan.make(Layout((4, 4), 48))
+    fill(network, tensors, plan.names, plan.unused)
+    assert (
+        network.blocks[1].feed_forward.gate.weight.data_ptr() == tensors["layers.1.feed_forward.w1.weight"].data_ptr()
+    )
+    assert anonymous_kilobytes() - before < 20_000
+
+
+def anonymous_kilobytes():
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        pytest.skip("no such file on this system")
+    return int(status.read_text().partition("RssAnon:")[2].split()[0])
 
 
 @pytest.mark.parametrize("name", [name for name, kind in PEERS.items() if kind.exports])
