@@ -377,3 +377,9 @@ def test_foreign_objects_are_passed_over_and_nothing_is_run(zipped, taming, tmp_
     # The file is as evil as it seems.
     torch.load(path, weights_only=False, pickle_module=pickle)
     assert trace.exists()
+
+
+def test_the_docs_name_every_kind():
+    text = (Path(__file__).parents[1] / "docs" / "importing.md").read_text(encoding="utf-8")
+    ours = [name for name, kind in importers().items() if kind.__module__.startswith("lightgen.")]
+    assert len(ours) > 8 and [name for name in ours if f"`{name}`" not in text] == []

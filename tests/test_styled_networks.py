@@ -192,10 +192,9 @@ def test_widths():
     assert module.table.tolist() == [0, 1, 2] and not module.state_dict()
 
 
-@pytest.mark.parametrize("name", ["HaltonMaskGIT", "BidirectionalMinGPT"])
-def test_training_from_a_config(name, tokenizer_checkpoint, tmp_path):
+def test_training_from_a_config(tokenizer_checkpoint, tmp_path):
     args = ["fit", "--config", "tiny.yaml", "--model.tokenizer", str(tokenizer_checkpoint), "--trainer.max_steps", "2",
-            "--model.network", name, "--model.network.dim", "16", "--model.network.depth", "1",
+            "--model.network", "HaltonMaskGIT", "--model.network.dim", "16", "--model.network.depth", "1",
             "--model.network.heads", "2", "--trainer.enable_progress_bar", "false"]  # fmt: skip
     assert main([*args, "--trainer.default_root_dir", str(tmp_path)]) == 0
     assert (

@@ -52,6 +52,8 @@ class Plan:
 class PriorImporter(Importer):
     """Reads a family of priors; the shapes of the tensors tell the sizes, and published models the rest."""
 
+    licence: ClassVar[str] = "not stated; the code's is MIT"
+    """Of the published weights, as their repository states it."""
     published_heads: ClassVar[Mapping[tuple[int, int], int]] = {}
     """Of every attention, by width and depth of the published models: no shape tells them."""
 
@@ -90,7 +92,7 @@ class PriorImporter(Importer):
             raise ValueError(f"{weights} cannot be imported as {self.name}: {error}{other}") from None
         if getattr(network.conditioner, "num_classes", 0) == 1000:
             prior.classes = class_names()
-        return Imported(prior.eval(), plan.notes)
+        return Imported(prior.eval(), (f"licence of published weights: {self.licence}", *plan.notes))
 
     def stage_one(self, weights: Path, plan: Plan) -> Tokenizer:
         """The tokenizer that the user names, for pictures of the size that the prior was trained on.
