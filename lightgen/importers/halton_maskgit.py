@@ -12,7 +12,7 @@ from torch import Tensor
 from lightgen.conditioners.class_label import ClassLabel
 from lightgen.guidance.ramps import ConstantGuidance
 from lightgen.importers.prior_importer import Plan, PriorImporter, depth_of, size
-from lightgen.importers.renaming import Source, renamed
+from lightgen.importers.renaming import Names, Source, renamed
 from lightgen.networks.halton_maskgit import HaltonMaskGIT
 from lightgen.prior import Prior
 from lightgen.processes.maskgit import MaskGIT
@@ -31,7 +31,7 @@ def _tied(table: Tensor, head: Tensor) -> Tensor:
     return table
 
 
-NAMES = {
+NAMES: Names = {
     "token.weight": Source(("tok_emb.weight", "head.weight"), _tied),
     "conditioner.embedding": "cls_emb",
     "cell": "pos_emb.weight",

@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 from lightgen.conditioners.class_label import ClassLabel
 from lightgen.guidance.ramps import ConstantGuidance
 from lightgen.importers.prior_importer import Plan, PriorImporter, depth_of, size
-from lightgen.importers.renaming import Source, renamed
+from lightgen.importers.renaming import Names, Source, renamed
 from lightgen.networks.llama import Llama
 from lightgen.prior import Prior
 from lightgen.processes.causal import Causal
@@ -27,7 +27,7 @@ SCALES = {1280: 1.75, 1536: 1.75, 3200: 1.65}
 """Of the guidance in the published table, by width; 2 in smaller ones."""
 
 
-NAMES = {
+NAMES: Names = {
     # The row of MASK is never read: the class stands before the first token.
     "token.weight": Source(("tok_embeddings.weight",), lambda table: pad(table, (0, 0, 0, 1))),
     "conditioner.embedding": "cls_embedding.embedding_table",

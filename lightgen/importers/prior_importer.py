@@ -103,7 +103,8 @@ class PriorImporter(Importer):
         if self.tokenizer is None:
             raise ValueError("the tokenizer is in a file of its own: give it with --tokenizer")
         path = located(self.tokenizer)
-        found = kind_of(read_tensors(path), VQGANImporter) if path.is_file() else None
+        keys = read_tensors(path) if path.is_file() else {}
+        found = kind_of(keys, VQGANImporter)  # type: ignore[type-abstract]
         if found is None:
             tokenizer: Tokenizer = load(self.tokenizer, "tokenizer")
             return tokenizer

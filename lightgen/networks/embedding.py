@@ -40,7 +40,7 @@ class TokenNetwork(Network):
         nn.init.normal_(self.token.weight, std=dim**-0.5)
         self.cell = nn.Parameter(torch.randn(self.layout.num_cells, dim) * dim**-0.5) if learned else None
 
-    def ending(self) -> nn.Module:
+    def ending(self) -> nn.Sequential:
         """The last layers, (B, h w, D) to (B, h w, M V)."""
         return nn.Sequential(nn.LayerNorm(self.dim), nn.Linear(self.dim, self.layout.num_codes * self.num_outputs))
 

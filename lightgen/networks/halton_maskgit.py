@@ -59,8 +59,8 @@ class HaltonMaskGIT(TokenNetwork):
         nn.init.normal_(self.register, std=0.02)
         draw_weights(self)
 
-    def ending(self) -> nn.Module:
-        return nn.Identity()
+    def ending(self) -> nn.Sequential:
+        return nn.Sequential()
 
     def body(self, x_BND: Tensor, context: Context) -> Tensor:
         assert context.vector is not None

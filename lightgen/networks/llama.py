@@ -51,7 +51,7 @@ class Llama(Prefixed):
         fixed(self, "rotation", lambda: angles(self.layout.grid, dim // heads))
         draw_weights(self)
 
-    def ending(self) -> nn.Module:
+    def ending(self) -> nn.Sequential:
         return nn.Sequential(self.style.new_norm(), nn.Linear(self.dim, self.num_outputs, bias=False))
 
     def read(self, x_BnD: Tensor, first: int, context: Context, memory: Memory) -> Tensor:

@@ -40,7 +40,7 @@ class MinGPT(Prefixed):
         self.blocks = nn.ModuleList(StyledBlock(style) for _ in range(depth))
         draw_weights(self)
 
-    def ending(self) -> nn.Module:
+    def ending(self) -> nn.Sequential:
         return nn.Sequential(nn.LayerNorm(self.dim), nn.Linear(self.dim, self.num_outputs, bias=False))
 
     def read(self, x_BnD: Tensor, first: int, context: Context, memory: Memory) -> Tensor:
@@ -71,7 +71,7 @@ class BidirectionalMinGPT(TokenNetwork):
         self.blocks = nn.ModuleList(StyledBlock(style) for _ in range(depth))
         draw_weights(self)
 
-    def ending(self) -> nn.Module:
+    def ending(self) -> nn.Sequential:
         num_outputs = self.layout.num_codes * self.num_outputs
         return nn.Sequential(nn.LayerNorm(self.dim), nn.Linear(self.dim, num_outputs, bias=False))
 

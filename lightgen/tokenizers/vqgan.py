@@ -63,9 +63,9 @@ class VQGAN(QuantizedAutoencoder):
         height = size_of(image_size)[0] // patch
         attention = [height // 2**level in attention_resolutions for level in range(len(multipliers))]
         more = num_res_blocks + 1 if decoder_res_blocks is None else decoder_res_blocks
-        sizes = (channels, width, multipliers)
         shape = (attention, middle_attention, patch, latent_channels or quantizer.dim, quantizer.dim, group_size)
-        there, back = encoder(*sizes, num_res_blocks, *shape), decoder(*sizes, more, *shape)
+        there = encoder(channels, width, multipliers, num_res_blocks, *shape)
+        back = decoder(channels, width, multipliers, more, *shape)
         factor = patch * 2 ** (len(multipliers) - 1)
         super().__init__(quantizer, there, back, image_size, channels, factor, pixel_range)
 
