@@ -15,7 +15,7 @@ from lightgen.checkpoint import fingerprint, save
 from lightgen.cli.main import main
 from lightgen.condition import Condition
 from lightgen.denoiser import Recomputing
-from lightgen.functional.random import Noise
+from lightgen.functional.random import Noise, Stream
 from lightgen.importers.base import importers, kind_of
 from lightgen.importers.reading import read_tensors
 from lightgen.importers.renaming import fill
@@ -109,6 +109,19 @@ def test_a_whole_run_of_the_likeliest_codes(name, imported):
     condition = Condition({"label": label} if reference.num_classes else {})
     assert torch.equal(prior.sample_ids(Noise.of(0, 5), recipe, condition).ids, expected)
     assert len(expected.unique()) > 5
+
+
+def test_absorbing_diffusion_fed_the_same_noise(imported):
+    """At t = S, ..., 1 each place is chosen with probability 1 / t, and takes its likeliest code if it has none."""
+    reference, noise = peer("UnleashingAbsorbing"), Noise.of(0, 5)
+    prior = lightgen.load(imported("UnleashingAbsorbing"))
+    ids = torch.full((5, reference.num_tokens), reference.vocab_size)
+    for step in range(8):
+        chosen = noise.uniform(step, Stream.CHOICE, reference.num_tokens) > 1 - 1 / (8 - step)
+        likeliest = reference.logits(ids, torch.zeros(5).long()).argmax(-1)
+        ids = torch.where(chosen & (ids == reference.vocab_size), likeliest, ids)
+    recipe = prior.recipe.replace(warps=lightgen.Warps(temperature=0)).changed(steps=8)
+    assert torch.equal(prior.sample_ids(noise, recipe).ids, ids) and len(ids.unique()) > 5
 
 
 @pytest.mark.parametrize("name", PEERS)
