@@ -126,7 +126,8 @@ class PriorImporter(Importer):
         Raises:
             ValueError: in one line, if nobody knows, or they do not divide the inner width.
         """
-        heads, inner = self.heads or told or self.published_heads.get((dim, depth)), inner or dim
+        known, inner = told or self.published_heads.get((dim, depth)), inner or dim
+        heads = known if self.heads is None else self.heads
         if heads is None:
             raise ValueError(f"no shape tells the number of heads, and no published model has {depth} blocks of {dim}: "
                              "give --heads")  # fmt: skip

@@ -68,5 +68,5 @@ def angles(grid: Grid, dim_head: int, base: float = 10_000.0) -> Tensor:
     frequencies = base ** -(torch.arange(dim_head // 4) * 4 / dim_head)
     rows, columns = torch.arange(h)[:, None] * frequencies, torch.arange(w)[:, None] * frequencies
     both = torch.cat([rows[:, None].expand(h, w, -1), columns[None].expand(h, w, -1)], -1).flatten(0, 1)
-    turned = torch.stack([both.cos(), both.sin()], -1)[:-1]
-    return torch.cat([torch.zeros_like(turned[:1]) if h * w > 1 else torch.zeros(1, dim_head // 2, 2), turned])[:, None]
+    turned = torch.stack([both.cos(), both.sin()], -1)
+    return torch.cat([torch.zeros_like(turned[:1]), turned[:-1]])[:, None]
