@@ -8,6 +8,9 @@ from torch import Tensor
 
 from lightgen.registry import suggestion
 
+MOST_SHOWN = 20
+"""Classes that a message names, of many."""
+
 Label = int | str
 """A class: its number, or its name where names are known."""
 
@@ -34,9 +37,10 @@ def class_number(label: Label, classes: Sequence[str] | None) -> int:
     if isinstance(label, bool) or not isinstance(label, int):
         raise ValueError(f"label must be the number or the name of a class, not {label!r}")
     if classes is not None and not 0 <= label <= len(classes):
-        there = ", ".join(f"{number} {name}" for number, name in enumerate(classes))
+        there = ", ".join(f"{number} {name}" for number, name in enumerate(classes[:MOST_SHOWN]))
+        more = f" and {len(classes) - MOST_SHOWN} more" if len(classes) > MOST_SHOWN else ""
         raise ValueError(f"label must be in [0, {len(classes) - 1}], or {len(classes)} for no class, not {label}; "
-                         f"there are {there}")  # fmt: skip
+                         f"there are {there}{more}")  # fmt: skip
     return label
 
 

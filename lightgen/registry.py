@@ -23,6 +23,8 @@ from types import ModuleType
 from typing import Any, ClassVar, Self, TypeVar
 
 ENTRY_POINTS = "lightgen.components"
+MOST_NAMES = 50
+"""That a message has of those that are known."""
 PACKAGES = (
     "prior", "guidance", "conditioners",
     "quantizers", "networks", "networks.resamplers", "processes", "tokenizers",
@@ -122,7 +124,9 @@ def suggestion(name: str, known: Iterable[str], otherwise: str | None = None) ->
     near = difflib.get_close_matches(name.lower(), by_lower, n=1)
     if near:
         return f"; did you mean {by_lower[near[0]]!r}?"
-    return otherwise or f"; there are {', '.join(sorted(by_lower.values()))}"
+    names = sorted(by_lower.values())
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return otherwise or f"; there are {', '.join(names[:MOST_NAMES])}{more}"
 
 
 def arguments(component: Component) -> dict[str, Any]:

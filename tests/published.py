@@ -221,6 +221,69 @@ class MaskGIT(Published):
         return pixels * 2 - 1
 
 
+class Unleashing(Published):
+    """Parts with numbers in place of names, pixels in [0, 1], latents as wide as codes without convolutions between.
+
+    Every residual block has the tensors of a 1x1 convolution, which are used where the number of channels changes.
+    """
+
+    number = 0
+
+    def named(self, half: str) -> str:
+        self.number += 1
+        return f"ae.{half}.blocks.{self.number - 1}"
+
+    def numbered(self, half: str, x: Tensor, out: int) -> Tensor:
+        name = self.named(half)
+        h = self.conv(f"{name}.conv1", self.act(f"{name}.norm1", x), out)
+        h = self.conv(f"{name}.conv2", self.act(f"{name}.norm2", h), out)
+        skip = self.conv(f"{name}.conv_out", x, out, 1)
+        return h + (x if x.shape[1] == out else skip)
+
+    def level(self, half: str, x: Tensor, level: int) -> Tensor:
+        for _ in range(self.num_res_blocks):
+            x = self.numbered(half, x, self.width * self.multipliers[level])
+            if level in self.attention:
+                x = self.attend(self.named(half), x)
+        return x
+
+    def mid(self, half: str, x: Tensor) -> Tensor:
+        x = self.numbered(half, x, x.shape[1])
+        return self.numbered(half, self.attend(self.named(half), x), x.shape[1])
+
+    def latents(self, images: Tensor) -> Tensor:
+        self.number = 0
+        h = self.conv(self.named("encoder"), (images + 1) / 2, self.width)
+        for level in range(len(self.multipliers)):
+            h = self.level("encoder", h, level)
+            if level + 1 < len(self.multipliers):
+                h = self.conv(f"{self.named('encoder')}.conv", F.pad(h, (0, 1, 0, 1)), h.shape[1], stride=2)
+        h = self.mid("encoder", h)
+        h = self.act(self.named("encoder"), h)
+        return self.conv(self.named("encoder"), h, self.dim)
+
+    def images(self, latents: Tensor) -> Tensor:
+        self.number = 0
+        h = self.conv(self.named("generator"), latents, self.width * self.multipliers[-1])
+        h = self.mid("generator", h)
+        for level in reversed(range(len(self.multipliers))):
+            h = self.level("generator", h, level)
+            if level > 0:
+                h = self.conv(f"{self.named('generator')}.conv", doubled(h), h.shape[1])
+        h = self.act(self.named("generator"), h)
+        return self.conv(self.named("generator"), h, 3, mean=0.5, gain=0.3) * 2 - 1
+
+    def quantize(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        ids, quantized = super().quantize(latents)
+        self.tensors["ae.quantize.embedding.weight"] = self.tensors["quantize.embedding.weight"]
+        return ids, quantized
+
+    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        found = super().__call__(images)
+        self.tensors.pop("quantize.embedding.weight")
+        return found
+
+
 def doubled(x: Tensor) -> Tensor:
     """Every pixel four times."""
     return x.repeat_interleave(2, 2).repeat_interleave(2, 3)

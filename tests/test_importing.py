@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 import yaml
-from published import Diffusers, Gumbel, LlamaGen, MaskGIT, Published, pictures
+from published import Diffusers, Gumbel, LlamaGen, MaskGIT, Published, Unleashing, pictures
 from safetensors.torch import save_file
 from test_cli_errors import mistake
 
@@ -42,6 +42,12 @@ FAMILIES = {
         ["encoder.conv_blocks.3.attn.1.v.bias", "encoder.conv_blocks.1.res.0.nin_shortcut.weight"],
     ),
     "maskgit": ("maskgit", MaskGIT, ["encoder.mid.1.conv2.weight", "decoder.up.1.upsample_conv.bias"]),
+    "unleashing-vqgan": (
+        "unleashing-vqgan",
+        Unleashing,
+        ["ae.encoder.blocks.3.conv.weight", "ae.encoder.blocks.7.conv_out.weight", "ae.generator.blocks.2.q.weight"],
+    ),
+    "unleashing-wide": ("unleashing-vqgan", lambda: Unleashing(multipliers=(1, 2, 2), attention=(1, 2)), []),
 }
 
 
@@ -371,3 +377,9 @@ def test_foreign_objects_are_passed_over_and_nothing_is_run(zipped, taming, tmp_
     # The file is as evil as it seems.
     torch.load(path, weights_only=False, pickle_module=pickle)
     assert trace.exists()
+
+
+def test_the_docs_name_every_kind():
+    text = (Path(__file__).parents[1] / "docs" / "importing.md").read_text(encoding="utf-8")
+    ours = [name for name, kind in importers().items() if kind.__module__.startswith("lightgen.")]
+    assert len(ours) > 8 and [name for name in ours if f"`{name}`" not in text] == []

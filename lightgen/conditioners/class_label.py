@@ -16,6 +16,8 @@ from lightgen.functional.random import Noise, Stream
 class ClassLabel(Conditioner):
     """`label`, (B,) int64 in [0, num_classes], to one learned vector each; num_classes is no class, as hidden ones are.
 
+    Without dropout no class was never trained, and is refused.
+
     Args:
         num_classes: at least 1. In a config, 0 takes as many as the data have, and no condition where they have none.
         dropout: see `Conditioner`.
@@ -51,10 +53,13 @@ class ClassLabel(Conditioner):
 
     def require(self, condition: Condition) -> None:
         label = condition.tensors.get("label")
-        if label is not None and bool(((label < 0) | (label > self.num_classes)).any()):
+        last, null = self.num_classes - 1, self.num_classes if self.dropout else None
+        if label is not None and bool(((label < 0) | (label > (null or last))).any()):
             given = ", ".join(map(str, sorted(set(label.tolist()))))
-            last = self.num_classes - 1
-            raise ValueError(f"label must be in [0, {last}], or {self.num_classes} for no class, not {given}")
+            nothing = f", or {null} for no class" if null else ""
+            raise ValueError(f"label must be in [0, {last}]{nothing}, not {given}")
+        if null is None and bool(condition.hidden.get("label", torch.tensor(False)).any()):
+            raise ValueError("this prior was trained with a class for every picture, so that label cannot be hidden")
 
     def complete(self, condition: Condition, noise: Noise) -> Condition:
         """Uniformly random classes where none are given."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 from lightgen.prior import Prior
 from lightgen.registry import Component, components
@@ -29,6 +30,8 @@ class Importer(Component):
     kind: ClassVar[str] = "importer"
     name: ClassVar[str]
     """What `lightgen import --kind` calls it, e.g. `"taming"`."""
+    marks: ClassVar[tuple[str, ...]] = ()
+    """Keys of tensors, of which its files have one, and those of other kinds none."""
 
     @abstractmethod
     def __call__(self, weights: Path) -> Imported:
@@ -41,6 +44,34 @@ class Importer(Component):
             ValueError: in one line, if a file cannot be read, asks for what lightgen does not have, or has tensors that
                 are missing, left over or of another shape.
         """
+
+    @classmethod
+    def exported(cls, prior: Prior) -> dict[str, Any] | None:
+        """What a file of this kind would hold of a prior's network, bit for bit; None where it cannot be.
+
+        Args:
+            prior: of any kind.
+        """
+        return None
+
+
+def kind_of(keys: Collection[str], base: type[Importer] = Importer) -> tuple[str, str] | None:
+    """The name of the first kind that a file is of, and the key that tells so.
+
+    Args:
+        keys: of the file's tensors.
+        base: of the importers that are looked at.
+    """
+    known = ((name, mark) for name, kind in importers().items() if issubclass(kind, base) for mark in kind.marks)
+    return next(((name, mark) for name, mark in known if mark in keys), None)
+
+
+def another_kind(importer: type[Importer], keys: Collection[str]) -> str:
+    """What is said of a file that is of another kind than it was taken for."""
+    found = kind_of(keys)
+    if found is None or not importer.marks or any(mark in keys for mark in importer.marks):
+        return ""
+    return f"; it has {found[1]}, as files of --kind {found[0]} do"
 
 
 def importers() -> dict[str, type[Importer]]:

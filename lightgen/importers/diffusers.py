@@ -24,6 +24,7 @@ class Diffusers(ConfiguredVQGANImporter):
 
     name: ClassVar[str] = "diffusers"
     source: ClassVar[str] = "von Platen et al., 2022, github.com/huggingface/diffusers"
+    marks: ClassVar[tuple[str, ...]] = ("encoder.down_blocks.0.resnets.0.conv1.weight",)
     keys = KeyMap(
         down="encoder.down_blocks.{level}.resnets.{block}",
         down_attention="encoder.down_blocks.{level}.attentions.{block}",

@@ -19,6 +19,7 @@ class LlamaGen(VQGANImporter):
 
     name: ClassVar[str] = "llamagen"
     source: ClassVar[str] = "Sun et al., 2024, arXiv 2406.06525"
+    marks: ClassVar[tuple[str, ...]] = ("encoder.conv_blocks.0.res.0.conv1.weight",)
     # The last ids seen in training, for a curve of how many codes are used.
     dropped: ClassVar[tuple[str, ...]] = ("quantize.codebook_used",)
     keys = KeyMap(

@@ -18,6 +18,7 @@ class MaskGIT(VQGANImporter):
 
     name: ClassVar[str] = "maskgit"
     source: ClassVar[str] = "Chang et al., 2022, arXiv 2202.04200"
+    marks: ClassVar[tuple[str, ...]] = ("encoder.mid.0.conv1.weight",)
     default_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     keys = KeyMap(
         down="encoder.down.{level}.block.{block}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
+import zipfile
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,15 +15,19 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-HOLDERS = ("ema", "model", "state_dict")
+HOLDERS = ("ema", "model_state_dict", "model", "state_dict", "net", "module")
 """Where checkpoints keep their tensors, if not at the top; averaged ones first."""
+
+WRAPPERS = ("module.", "_orig_mod.")
+"""What training on several devices, and compiling, put before the names of all tensors."""
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a checkpoint by name, on the CPU.
 
     Safetensors and torch files; of Lightning's checkpoints those of the `state_dict`. A file that also holds objects
-    of foreign classes is read without importing the classes.
+    of foreign classes is read without importing the classes. Tensors stay in the file until they are used, so that
+    what is beside them, the state of an optimizer say, takes no memory.
 
     Raises:
         ValueError: in one line, if the file is missing, is no checkpoint, or holds no named tensors.
@@ -30,16 +35,30 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise ValueError(f"there is no weights file {path}")
     contents = _safetensors(path) if path.suffix == ".safetensors" else _torch(path)
-    for name in HOLDERS:
-        if isinstance(contents, Mapping) and isinstance(contents.get(name), Mapping):
-            contents = contents[name]
-            break
+    contents = _held(contents)
     if not isinstance(contents, Mapping):
         raise ValueError(f"{path} holds no tensors by name")
-    tensors = {name: value.detach() for name, value in contents.items() if isinstance(value, Tensor)}
+    tensors = {_unwrapped(name): value.detach() for name, value in contents.items() if isinstance(value, Tensor)}
     if not tensors:
         raise ValueError(f"{path} holds no tensors by name")
     return tensors
+
+
+def _held(contents: Any) -> Any:
+    """The mapping that has the tensors, which may be inside of another, and that in a third."""
+    while isinstance(contents, Mapping):
+        inner = [contents[name] for name in HOLDERS if isinstance(contents.get(name), Mapping)]
+        if not inner:
+            break
+        contents = inner[0]
+    return contents
+
+
+def _unwrapped(name: Any) -> str:
+    name = str(name)
+    while name.startswith(WRAPPERS):
+        name = name.partition(".")[2]
+    return name
 
 
 class Inert:
@@ -105,14 +124,16 @@ def _safetensors(path: Path) -> Any:
 
 
 def _torch(path: Path) -> Any:
+    # Files of torch before 1.6 are no archives, and cannot be mapped.
+    mapped = zipfile.is_zipfile(path)
     try:
         with warnings.catch_warnings():
             # torch wonders about pickles that it is about to refuse.
             warnings.simplefilter("ignore")
             try:
-                return torch.load(path, map_location="cpu", weights_only=True)
+                return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
             except pickle.UnpicklingError:
-                return torch.load(path, map_location="cpu", weights_only=False, pickle_module=InertPickle)
+                return torch.load(path, "cpu", InertPickle, weights_only=False, mmap=mapped)
     except Exception:
         # A damaged pickle can fail in any way.
         raise ValueError(f"{path} is not a checkpoint that torch can read, or is damaged") from None

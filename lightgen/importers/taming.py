@@ -26,6 +26,10 @@ class Taming(ConfiguredVQGANImporter):
 
     name: ClassVar[str] = "taming"
     source: ClassVar[str] = "Esser et al., 2021, arXiv 2012.09841"
+    marks: ClassVar[tuple[str, ...]] = (
+        "encoder.mid.block_1.conv1.weight",
+        "first_stage_model.encoder.mid.block_1.conv1.weight",
+    )
     inside: ClassVar[str] = "first_stage_model."
     # The discriminator and the perceptual network, and averages for evaluation in training.
     dropped: ClassVar[tuple[str, ...]] = ("loss.", "model_ema.")
@@ -86,4 +90,6 @@ class LatentDiffusion(Taming):
     """VQ-GANs of latent-diffusion, alone or inside a diffusion model's file."""
 
     name: ClassVar[str] = "ldm"
+    # Its files look like those of taming-transformers.
+    marks: ClassVar[tuple[str, ...]] = ()
     source: ClassVar[str] = "Rombach et al., 2022, arXiv 2112.10752"

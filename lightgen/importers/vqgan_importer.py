@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -12,12 +13,13 @@ from typing import Any, ClassVar
 import yaml
 from torch import Tensor
 
-from lightgen.importers.base import Imported, Importer
+from lightgen.importers.base import Imported, Importer, another_kind
 from lightgen.importers.convert import fill
 from lightgen.importers.keys import Architecture, KeyMap
 from lightgen.importers.reading import read_tensors
 from lightgen.quantizers.base import Quantizer
 from lightgen.quantizers.codebook import Codebook
+from lightgen.tokenizers.base import Tokenizer
 from lightgen.tokenizers.quantized import QuantizedAutoencoder
 from lightgen.tokenizers.vqgan import VQGAN
 
@@ -53,18 +55,34 @@ class VQGANImporter(Importer):
         """How the family's checkpoints name the parts."""
 
     def __call__(self, weights: Path) -> Imported:
+        return self.imported(weights)
+
+    def tokenizer(self, weights: Path, num_tokens: int) -> Tokenizer:
+        """The tokenizer for square pictures of so many tokens, as a prior was trained on.
+
+        Raises:
+            ValueError: as the call.
+        """
+        component = self.imported(weights, math.isqrt(num_tokens)).component
+        assert isinstance(component, Tokenizer)
+        return component
+
+    def imported(self, weights: Path, side: int | None = None) -> Imported:
+        """The same as the call, for pictures with so many tokens along a side, where that is given."""
         weights = self.file(weights)
         stored = read_tensors(weights)
         kept = self.select(stored)
-        tensors = {key: stored[origin] for key, origin in kept.items()}
+        tensors = self.prepared({key: stored[origin] for key, origin in kept.items()})
         try:
             a = self.architecture(weights, tensors)
-            size = self.image_size or a.image_size or DEFAULT_SIZE
+            told = None if side is None else side * 2 ** (a.num_levels - 1)
+            size = self.image_size or told or a.image_size or DEFAULT_SIZE
             pixel_range = self.pixel_range or a.pixel_range or self.default_range
             tokenizer = self.build(a, self.quantizer(a, tensors), size, pixel_range)
             fill(tokenizer, tensors, self.parts(a), self.keys.inner, self.quantizer_keys(tensors))
         except ValueError as error:
-            raise ValueError(f"{weights} cannot be imported as {self.name}: {error}") from None
+            other = another_kind(type(self), stored)
+            raise ValueError(f"{weights} cannot be imported as {self.name}: {error}{other}") from None
         left = Counter(key.split(".")[0] for key in stored.keys() - kept.values())
         notes = [f"left out {key!r}, tensors: {count}" for key, count in sorted(left.items())]
         if self.image_size is None:
@@ -82,6 +100,10 @@ class VQGANImporter(Importer):
         start = self.inside if any(key.startswith(self.inside) for key in keys) else ""
         own = {key.removeprefix(start): key for key in keys if key.startswith(start)}
         return {key: origin for key, origin in own.items() if not key.startswith(self.dropped)}
+
+    def prepared(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The tensors with what the family leaves out, and without what it does not use."""
+        return tensors
 
     def architecture(self, weights: Path, tensors: Mapping[str, Tensor]) -> Architecture:
         """The sizes of all parts, from the file's tensors or from what lies beside it."""

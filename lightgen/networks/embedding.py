@@ -36,9 +36,13 @@ class TokenNetwork(Network):
         if self.conditioner is not None:
             self.conditioner.attach(dim)
         self.time = TimeEmbedding(dim) if self.reads_time else None
-        self.to_logits = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, num_codes * self.num_outputs))
+        self.to_logits = self.ending()
         nn.init.normal_(self.token.weight, std=dim**-0.5)
         self.cell = nn.Parameter(torch.randn(self.layout.num_cells, dim) * dim**-0.5) if learned else None
+
+    def ending(self) -> nn.Sequential:
+        """The last layers, (B, h w, D) to (B, h w, M V)."""
+        return nn.Sequential(nn.LayerNorm(self.dim), nn.Linear(self.dim, self.layout.num_codes * self.num_outputs))
 
     @property
     def attended(self) -> bool:

@@ -56,10 +56,14 @@ class Modulation(nn.Sequential):
     """Shift, scale and gate, (B, 1, D) each, of the two halves of a block; all zero at first, so that it does nothing.
 
     Peebles and Xie, 2022, "Scalable diffusion models with transformers" (adaLN-Zero), arXiv 2212.09748.
+
+    Args:
+        dim: D.
+        parts: how many vectors there are.
     """
 
-    def __init__(self, dim: int) -> None:
-        last = nn.Linear(dim, 6 * dim)
+    def __init__(self, dim: int, parts: int = 6) -> None:
+        last = nn.Linear(dim, parts * dim)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
         super().__init__(nn.SiLU(), last)

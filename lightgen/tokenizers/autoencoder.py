@@ -47,12 +47,12 @@ def decoder(
     channels: int, width: int, multipliers: Sequence[int], num_res_blocks: int, attention: Sequence[bool],
     middle_attention: bool, patch: int, latent_channels: int, dim: int, group_size: int,
 ) -> nn.Sequential:  # fmt: skip
-    """(B, dim, h, w) to (B, channels, H, W); the arguments are those of `encoder`."""
+    """(B, dim, h, w) to (B, channels, H, W); the arguments are those of `encoder`, with residual blocks of its own."""
     current = width * multipliers[-1]
     parts: list[nn.Module] = [nn.Conv2d(dim, latent_channels, 1), conv3(latent_channels, current)]
     parts.append(middle(current, middle_attention, group_size))
     for level in reversed(range(len(multipliers))):
-        for _ in range(num_res_blocks + 1):
+        for _ in range(num_res_blocks):
             parts.append(ResidualBlock(current, width * multipliers[level], group_size))
             current = width * multipliers[level]
             if attention[level]:

@@ -24,7 +24,7 @@ class VQGAN(QuantizedAutoencoder):
         channels: C.
         width: channels at full resolution.
         multipliers: of the width at each level; the size halves between levels.
-        num_res_blocks: at each level, and one more in the decoder.
+        num_res_blocks: at each level.
         attention_resolutions: levels of these heights (in positions) get self-attention.
         patch: pixels per side that a cheap stem folds into one position before the first level.
         latent_channels: that the 1x1 convolutions around the quantizer map to its `dim` and back; None means `dim`.
@@ -33,6 +33,7 @@ class VQGAN(QuantizedAutoencoder):
             are in [-1, 1] whatever it is.
         group_size: the least number of channels that are normalised together, in 32 groups or fewer. The published 32
             groups are small below a width of 128 and hide how bright a picture is; 4 is better there.
+        decoder_res_blocks: at each level of the decoder; None is one more than in the encoder.
 
     Raises:
         ValueError: if the image size is not divisible by the size of a token, the pixel range is empty, or
@@ -55,15 +56,18 @@ class VQGAN(QuantizedAutoencoder):
         middle_attention: bool = True,
         pixel_range: tuple[float, float] = (-1.0, 1.0),
         group_size: int = 1,
+        decoder_res_blocks: int | None = None,
     ) -> None:
         if group_size < 1:
             raise ValueError(f"group_size must be at least 1, not {group_size}")
         height = size_of(image_size)[0] // patch
         attention = [height // 2**level in attention_resolutions for level in range(len(multipliers))]
-        shape = (channels, width, multipliers, num_res_blocks, attention, middle_attention, patch,
-                 latent_channels or quantizer.dim, quantizer.dim, group_size)  # fmt: skip
+        more = num_res_blocks + 1 if decoder_res_blocks is None else decoder_res_blocks
+        shape = (attention, middle_attention, patch, latent_channels or quantizer.dim, quantizer.dim, group_size)
+        there = encoder(channels, width, multipliers, num_res_blocks, *shape)
+        back = decoder(channels, width, multipliers, more, *shape)
         factor = patch * 2 ** (len(multipliers) - 1)
-        super().__init__(quantizer, encoder(*shape), decoder(*shape), image_size, channels, factor, pixel_range)
+        super().__init__(quantizer, there, back, image_size, channels, factor, pixel_range)
 
     @property
     def last_layer(self) -> nn.Conv2d:
