@@ -68,7 +68,7 @@ def from_command_line(checkpoint: Path, mode: str, folder: Path) -> float:
     done = subprocess.run(command, capture_output=True, encoding="utf-8")
     if done.returncode:
         raise RuntimeError(done.stderr.strip().splitlines()[-1])
-    return float(json.loads((folder / "samples.json").read_text())["seconds"])
+    return float(json.loads((folder / "samples.json").read_text(encoding="utf-8"))["seconds"])
 
 
 def figures(config: Config, device: torch.device, rate: float, batch: int) -> Iterator[Row]:

@@ -31,7 +31,7 @@ def main(args: list[str]) -> int:
     given = parser().parse_args(args[1:])
     out = given.out or default_out(given.ckpt_path)
     if out.resolve() == given.ckpt_path.resolve():
-        raise ValueError(f"{out} is what would be exported; name another with --out")
+        raise ValueError(f"{out} is what would be exported; name another folder with --out")
     if given.kind is not None:
         return _as_published(given.kind, given.ckpt_path, out.with_suffix(out.suffix or ".pt"), given.half)
     component = export(given.ckpt_path, out, given.half)
