@@ -4,9 +4,11 @@ import math
 
 import pytest
 import torch
+from test_cli_errors import mistake
 from test_published_priors import imported, peer, tokenizers  # noqa: F401 (fixtures)
 
 import lightgen
+from lightgen.cli.main import main
 from lightgen.condition import Condition
 from lightgen.functional.random import Noise
 from lightgen.warps import Warps
@@ -42,3 +44,42 @@ def test_rar_brings_the_recipe_of_its_size(dim, temperature, scale, power):
     sizes = next(sizes for sizes, _ in RAR.published.values() if sizes["dim"] == dim)
     recipe = RARImporter().plan(RAR.of_sizes(**sizes).tensors, None).recipe
     assert (recipe.warps.temperature, recipe.guidance.scale, recipe.guidance.power) == (temperature, scale, power)
+
+
+def test_vq_diffusion_is_destroyed_as_in_the_released_code(imported):  # noqa: F811
+    """`alpha1`: what is kept and what is masked are linear in the number of the step."""
+    prior = lightgen.load(imported("VQDiffusionLearnedNull"))
+    num, step = 20, torch.arange(20, dtype=torch.float64)
+    level = prior.process.noise_level((step + 1) / num)
+    way = step / (num - 1)
+    torch.testing.assert_close(level.kept, 0.99999 + way * (0.000009 - 0.99999), rtol=0, atol=1.2e-5)
+    torch.testing.assert_close(level.masked, 0.000009 + way * (0.99999 - 0.000009), rtol=0, atol=1.2e-5)
+    assert prior.process.noise_level(torch.zeros(1).double()).kept == 1
+    recipe = prior.recipe
+    assert (recipe.sampler.steps, recipe.warps.top_p, recipe.guidance.scale) == (num, 0.94, 1.5)
+    assert (prior.sample_ids(Noise.of(0, 8)).ids < 48).all()
+
+
+def test_vq_diffusion_joins_a_tokenizer_of_more_codes_by_its_mapping(tmp_path, tokenizers, capsys):  # noqa: F811
+    reference, whole = peer("VQDiffusion"), tokenizers(60, (4, 4))
+    numbers = torch.randint(48, (60,), generator=torch.Generator().manual_seed(2))
+    numbers[5:53] = torch.randperm(48)
+    torch.save(numbers, tmp_path / "mapping.pt")
+    args = ["import", "--kind", "vq-diffusion", "--weights", str(reference.save(tmp_path)), *reference.options,
+            "--tokenizer", str(whole), "--out", str(tmp_path / "prior.ckpt")]  # fmt: skip
+    assert "give --mapping, the table" in mistake(capsys, args)
+    assert main([*args, "--mapping", str(tmp_path / "mapping.pt")]) == 0
+    prior, full = lightgen.load(tmp_path / "prior.ckpt"), lightgen.load(whole)
+    images = torch.rand(3, 3, 16, 16) * 2 - 1
+    ids = prior.tokenizer.encode(images)
+    assert torch.equal(ids, numbers[full.encode(images)])
+    first = torch.stack([(numbers == number).nonzero()[0, 0] for number in range(48)])
+    assert torch.equal(prior.tokenizer.decode(ids), full.decode(first[ids]))
+    for wrong, said in (
+        (numbers[:50], "must have 60 whole numbers"),
+        (numbers.clamp_max(46), "every number from 0 to 47"),
+    ):
+        torch.save(wrong.clone(), tmp_path / "mapping.pt")
+        assert said in mistake(capsys, [*args, "--mapping", str(tmp_path / "mapping.pt")])
+    torch.save({"mapping": numbers}, tmp_path / "mapping.pt")
+    assert "holds no single tensor" in mistake(capsys, [*args, "--mapping", str(tmp_path / "mapping.pt")])

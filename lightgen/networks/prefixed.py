@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from lightgen.condition import Condition, Context
-from lightgen.networks.base import Interface
+from lightgen.networks.base import Interface, Network
 from lightgen.networks.embedding import TokenNetwork
 from lightgen.networks.styled import KeyValues, fixed
 
@@ -111,7 +111,7 @@ class PrefixedReader:
         return some
 
 
-def require_plain(network: TokenNetwork, interface: Interface) -> None:
+def require_plain(network: Network, interface: Interface) -> None:
     """Refuse several codes at a cell, and a condition to attend to.
 
     Raises:

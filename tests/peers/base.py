@@ -25,6 +25,8 @@ class Peer:
     has_null: ClassVar[bool] = True
     """Whether label `num_classes` is no class."""
     causal: ClassVar[bool] = False
+    num_steps: int = 0
+    """How many times it tells apart, if it reads the time: then `logits` takes the number (B,) of the step too."""
     brings_tokenizer: ClassVar[bool] = False
     """Whether the file has the tokenizer too."""
     exports: ClassVar[bool] = False
