@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from published import MaskBit, pictures
 from test_cli_errors import mistake
 from test_published_priors import imported, peer, tokenizers  # noqa: F401 (fixtures)
 
@@ -11,6 +12,8 @@ import lightgen
 from lightgen.cli.main import main
 from lightgen.condition import Condition
 from lightgen.functional.random import Noise
+from lightgen.layout import Layout
+from lightgen.registry import changed
 from lightgen.warps import Warps
 
 
@@ -83,3 +86,35 @@ def test_vq_diffusion_joins_a_tokenizer_of_more_codes_by_its_mapping(tmp_path, t
         assert said in mistake(capsys, [*args, "--mapping", str(tmp_path / "mapping.pt")])
     torch.save({"mapping": numbers}, tmp_path / "mapping.pt")
     assert "holds no single tensor" in mistake(capsys, [*args, "--mapping", str(tmp_path / "mapping.pt")])
+
+
+@torch.no_grad()
+def test_maskbit_decodes_greedily_as_in_the_released_code(imported):  # noqa: F811
+    """Of all codes of all cells together the least sure are masked again, floor(2 N arccos(r) / (pi / 2)) of them."""
+    reference, prior = peer("MaskBit"), lightgen.load(imported("MaskBit"))
+    guidance, sampler, num = prior.recipe.guidance, prior.recipe.sampler, reference.num_tokens
+    assert (sampler.steps, sampler.choice_temperature, guidance.scale, guidance.power) == (64, 7.8, 8.1, 3.0)
+    label, steps = torch.tensor([0, 3, 5]), 8
+    nothing, ids = torch.full_like(label, reference.num_classes), torch.full((3, num), reference.vocab_size)
+    for i in range(steps):
+        towards, away = reference.logits(ids, label), reference.logits(ids, nothing)
+        g = 7.1 * (1 - math.cos(math.pi * (i / steps) ** 3)) / 2
+        probs = (towards + g * (towards - away)).softmax(-1)
+        masked = ids == reference.vocab_size
+        drawn = torch.where(masked, probs.argmax(-1), ids)
+        sure = probs.gather(-1, drawn[..., None])[..., 0].masked_fill(~masked, torch.inf)
+        left = min(max(1, math.floor(num * math.acos((i + 1) / steps) / (math.pi / 2))), int(masked[0].sum()) - 1)
+        ids = torch.where(sure <= sure.sort(-1).values[:, left - 1, None], reference.vocab_size, drawn)
+    own = greedy(prior, label, sampler=changed(sampler, steps=steps, choice_temperature=0.0))
+    assert torch.equal(own, drawn)
+
+
+def test_maskbit_and_its_tokenizer_are_read_in_one_call(tmp_path):
+    reference, stage_one = peer("MaskBit"), MaskBit(dim=8, multipliers=(1, 1, 1, 1, 1))
+    stage_one(pictures(1, 64))
+    torch.save(stage_one.tensors, tmp_path / "tokenizer.bin")
+    args = ["import", "--kind", "maskbit", "--weights", str(reference.save(tmp_path)), *reference.options]
+    assert main([*args, "--tokenizer", str(tmp_path / "tokenizer.bin"), "--out", str(tmp_path / "prior.ckpt")]) == 0
+    prior = lightgen.load(tmp_path / "prior.ckpt")
+    assert prior.tokenizer.layout == prior.network.layout == Layout((4, 4), 16, 2)
+    assert prior.sample(1, steps=2).shape == (1, 3, 64, 64)

@@ -22,11 +22,12 @@ QUANTIZERS = {
     "GradientVQ": lambda: GradientVQ(16, 8),
     "FSQ": lambda: FSQ((4, 3, 5)),
     "LFQ": lambda: LFQ(5),
+    "LFQ, two ids": lambda: LFQ(6, num_codes=2),
     "ResidualVQ": lambda: ResidualVQ(16, 3, 8),
     "ProductVQ": lambda: ProductVQ(16, 2, 8),
     "GumbelVQ": lambda: GumbelVQ(16, 8),
 }
-STATEFUL = [name for name in QUANTIZERS if name not in ("FSQ", "LFQ")]
+STATEFUL = [name for name in QUANTIZERS if name.split(",")[0] not in ("FSQ", "LFQ")]
 
 
 def latent(dim, seed=0, size=(4, 6), batch=3):

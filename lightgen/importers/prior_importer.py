@@ -47,6 +47,8 @@ class Plan:
     """V."""
     num_tokens: int | None
     """N; None where no shape tells."""
+    num_codes: int = 1
+    """M."""
     unused: tuple[str, ...] = ()
     """How the keys begin of tensors that the network does without."""
     notes: tuple[str, ...] = ()
@@ -111,7 +113,7 @@ class PriorImporter(Importer):
             return tokenizer
         if plan.num_tokens is None:
             raise ValueError("no shape tells how large the pictures are: give --image_size")
-        importer = importers()[found[0]](image_size=PIXELS * math.isqrt(plan.num_tokens))  # type: ignore[call-arg]
+        importer = importers()[found[0]](image_size=PIXELS * math.isqrt(plan.num_tokens // plan.num_codes))  # type: ignore[call-arg]
         component = importer(path).component
         assert isinstance(component, Tokenizer)
         return component
@@ -145,6 +147,8 @@ def require_agreement(tokenizer: Tokenizer, plan: Plan) -> Layout:
     layout = tokenizer.layout
     if layout.vocab_size != plan.vocab_size:
         raise ValueError(f"the prior is of {plan.vocab_size} codes, and the tokenizer of {layout.vocab_size}")
+    if plan.num_codes != layout.num_codes:
+        raise ValueError(f"the prior is of {plan.num_codes} codes at a cell, and the tokenizer of {layout.num_codes}")
     if plan.num_tokens not in (None, layout.num_tokens):
         raise ValueError(f"the prior is of {plan.num_tokens} tokens a picture, and the tokenizer of "
                          f"{layout.num_tokens} ({'x'.join(map(str, layout.cells))})")  # fmt: skip

@@ -62,7 +62,7 @@ class VQGANImporter(Importer):
             size = self.image_size or a.image_size or DEFAULT_SIZE
             pixel_range = self.pixel_range or a.pixel_range or self.default_range
             tokenizer = self.build(a, self.quantizer(a, tensors), size, pixel_range)
-            fill(tokenizer, tensors, self.parts(a), self.keys.inner, self.quantizer_keys(tensors))
+            fill(tokenizer, self.arranged(tensors), self.parts(a), self.keys.inner, self.quantizer_keys(tensors))
         except ValueError as error:
             other = another_kind(type(self), stored)
             raise ValueError(f"{weights} cannot be imported as {self.name}: {error}{other}") from None
@@ -83,6 +83,10 @@ class VQGANImporter(Importer):
         start = self.inside if any(key.startswith(self.inside) for key in keys) else ""
         own = {key.removeprefix(start): key for key in keys if key.startswith(start)}
         return {key: origin for key, origin in own.items() if not key.startswith(self.dropped)}
+
+    def arranged(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The tensors by the same keys, laid out as lightgen's are."""
+        return tensors
 
     def architecture(self, weights: Path, tensors: Mapping[str, Tensor]) -> Architecture:
         """The sizes of all parts, from the file's tensors or from what lies beside it."""

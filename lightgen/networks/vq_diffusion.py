@@ -73,13 +73,14 @@ class VQDiffusion(Network):
         draw_weights(self)
 
     def forward(self, ids_BN: Tensor, time: Tensor | None = None, context: Context | None = None) -> Tensor:
-        vector = (self.context(Condition(), len(ids_BN)) if context is None else context).vector
-        told = [None] * self.depth if vector is None else vector.chunk(self.depth, -1)
+        context = self.context(Condition(), len(ids_BN)) if context is None else context
+        parts = [part for part in (context.vector, context.cells) if part is not None]
+        told = sum(parts[1:], parts[0]).chunk(self.depth, -1) if parts else [None] * self.depth
         step = self.step(time)
         x = ids_BN if ids_BN.is_floating_point() else self.token(ids_BN)
         x = x + (self.row.weight[:, None] + self.column.weight).flatten(0, 1)[: x.shape[1]]
-        for block, vector in zip(self.blocks, told, strict=True):
-            x = block(x, step, vector)
+        for block, part in zip(self.blocks, told, strict=True):
+            x = block(x, step, part)
         logits: Tensor = self.to_logits(x)
         return logits
 
@@ -119,7 +120,7 @@ class Block(nn.Module):
         Args:
             x: (B, N, D).
             step: (B,) from 0 on.
-            told: (B, 1, D) of the condition.
+            told: (B, 1 or N, D) of the condition.
         """
         at = None if self.step is None else self.step(step).unsqueeze(1)
         x = x + self.attention(self.norm_1(x, at))

@@ -21,6 +21,8 @@ class Peer:
     """Of `lightgen import`, beside the tokenizer: what no shape tells, of a model that was never published."""
     vocab_size: ClassVar[int] = 48
     grid: ClassVar[tuple[int, int]] = (4, 4)
+    num_codes: ClassVar[int] = 1
+    """At a cell."""
     num_classes: ClassVar[int] = 0
     has_null: ClassVar[bool] = True
     """Whether label `num_classes` is no class."""
@@ -61,7 +63,7 @@ class Peer:
 
     @property
     def num_tokens(self) -> int:
-        return self.grid[0] * self.grid[1]
+        return self.num_codes * self.grid[0] * self.grid[1]
 
     def logits(self, ids: Tensor, label: Tensor) -> Tensor:
         """(B, N, V) of ids (B, N), where id V is MASK, and classes (B,), where `num_classes` is none."""
