@@ -14,7 +14,7 @@ from lightgen.guidance.ramps import PowerCosineGuidance
 from lightgen.importers.keys import Architecture, KeyMap
 from lightgen.importers.maskgit import MaskGIT as MaskGITTokenizer
 from lightgen.importers.prior_importer import Plan, PriorImporter, depth_of, size
-from lightgen.importers.renaming import Source
+from lightgen.importers.renaming import Names, Source
 from lightgen.networks.maskbit import MaskBit
 from lightgen.processes.maskgit import MaskGIT
 from lightgen.quantizers.base import Quantizer
@@ -31,7 +31,7 @@ steps, by the bits of a cell.
 """
 BITS, CODEBOOK = "quantize.bits_to_indices", "quantize.codebook"
 
-NAMES = {
+NAMES: Names = {
     "token": "input_proj",
     "conditioner.embedding": "class_emb",
     "cell": Source(("pos_emb",), lambda places: places[0, :-1]),
@@ -139,7 +139,7 @@ class MaskBitTokenizer(MaskGITTokenizer):
         kept = {key: tensor for key, tensor in tensors.items() if key != CODEBOOK}
         bits = len(tensors[BITS])
         order = torch.arange(bits).unflatten(0, (self.num_codes, -1)).flip(1).flatten()
-        changed = {key: kept[key][order] for key in ("encoder.conv_out.weight", "encoder.conv_out.bias") if key in kept}
-        if (first := "decoder.conv_in.weight") in kept:
-            changed[first] = kept[first][:, order]
-        return {**kept, **changed, BITS: tensors[BITS][: bits // self.num_codes].flip(0)}
+        for key, axis in (("encoder.conv_out.weight", 0), ("encoder.conv_out.bias", 0), ("decoder.conv_in.weight", 1)):
+            if key in kept:
+                kept[key] = kept[key].index_select(axis, order)
+        return {**kept, BITS: tensors[BITS][: bits // self.num_codes].flip(0)}

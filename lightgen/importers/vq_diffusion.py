@@ -24,7 +24,7 @@ from lightgen.tokenizers.base import Tokenizer
 from lightgen.tokenizers.quantized import QuantizedAutoencoder
 from lightgen.warps import Warps
 
-NAMES = {
+NAMES: Names = {
     "token": "transformer.content_emb.emb",
     "row": "transformer.content_emb.height_emb",
     "column": "transformer.content_emb.width_emb",
