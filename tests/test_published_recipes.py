@@ -4,7 +4,10 @@ import math
 
 import pytest
 import torch
-from published import MaskBit, pictures
+from peers import PEERS
+from published import MaskBit as PublishedMaskBit
+from published import pictures
+from stubs import interface
 from test_cli_errors import mistake
 from test_published_priors import imported, peer, tokenizers  # noqa: F401 (fixtures)
 
@@ -12,8 +15,13 @@ import lightgen
 from lightgen.cli.main import main
 from lightgen.condition import Condition
 from lightgen.functional.random import Noise
+from lightgen.importers.rar import RARImporter
 from lightgen.layout import Layout
+from lightgen.networks import RAR, MaskBit, VQDiffusion
+from lightgen.processes import MaskReplace
+from lightgen.quantizers import LFQ, Codebook, Remapped
 from lightgen.registry import changed
+from lightgen.tokenizers import MaskGITVQGAN
 from lightgen.warps import Warps
 
 
@@ -40,12 +48,9 @@ def test_rar_decodes_greedily_under_the_guidance_of_its_paper(imported):  # noqa
 
 @pytest.mark.parametrize(("dim", "temperature", "scale", "power"), [(768, 1.0, 16.0, 2.75), (1408, 1.02, 8.0, 1.2)])
 def test_rar_brings_the_recipe_of_its_size(dim, temperature, scale, power):
-    from peers.rar import RAR
-
-    from lightgen.importers.rar import RARImporter
-
-    sizes = next(sizes for sizes, _ in RAR.published.values() if sizes["dim"] == dim)
-    recipe = RARImporter().plan(RAR.of_sizes(**sizes).tensors, None).recipe
+    kind = PEERS["RAR"]
+    sizes = next(sizes for sizes, _ in kind.published.values() if sizes["dim"] == dim)
+    recipe = RARImporter().plan(kind.of_sizes(**sizes).tensors, None).recipe
     assert (recipe.warps.temperature, recipe.guidance.scale, recipe.guidance.power) == (temperature, scale, power)
 
 
@@ -110,7 +115,7 @@ def test_maskbit_decodes_greedily_as_in_the_released_code(imported):  # noqa: F8
 
 
 def test_maskbit_and_its_tokenizer_are_read_in_one_call(tmp_path):
-    reference, stage_one = peer("MaskBit"), MaskBit(dim=8, multipliers=(1, 1, 1, 1, 1))
+    reference, stage_one = peer("MaskBit"), PublishedMaskBit(dim=8, multipliers=(1, 1, 1, 1, 1))
     stage_one(pictures(1, 64))
     torch.save(stage_one.tensors, tmp_path / "tokenizer.bin")
     args = ["import", "--kind", "maskbit", "--weights", str(reference.save(tmp_path)), *reference.options]
@@ -118,3 +123,22 @@ def test_maskbit_and_its_tokenizer_are_read_in_one_call(tmp_path):
     prior = lightgen.load(tmp_path / "prior.ckpt")
     assert prior.tokenizer.layout == prior.network.layout == Layout((4, 4), 16, 2)
     assert prior.sample(1, steps=2).shape == (1, 3, 64, 64)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: RAR(interface(17, 16, (4, 4)), 32, heads=3), "heads must divide dim, 32, and 3 does not"),
+        (lambda: VQDiffusion(interface(17, 16, (4, 4)), 32, heads=3), "heads must divide dim, 32, and 3 does not"),
+        (lambda: VQDiffusion(interface(17, 16, (4, 4)), positions=(3, 5)), "positions must be of 16 tokens, not 3x5"),
+        (lambda: VQDiffusion(interface(17, 16, (4, 4)), num_steps=0), "num_steps must be at least 1, not 0"),
+        (lambda: MaskBit(interface(13, 12, (4, 4))), "the codes must be 2, 4, 8 and so on, not 12"),
+        (lambda: MaskReplace(16, schedule="cosine"), "schedule must be linear or alpha1, not cosine"),
+        (lambda: MaskGITVQGAN(LFQ(4), downsample="max"), "downsample must be average or convolution, not max"),
+        (lambda: LFQ(10, num_codes=3), r"num_codes must be at least 1 and divide bits \(10\), not 3"),
+        (lambda: Remapped(Codebook(16, 4), 17), r"vocab_size must be in \[2, 16\], not 17"),
+    ],
+)
+def test_sizes_that_do_not_fit(make, said):
+    with pytest.raises(ValueError, match=said):
+        make()
