@@ -25,6 +25,9 @@ ADDED: dict[tuple[str, str], Description] = {
     ("sampler", "Purity"): {"confidence": "warped"},
     ("sampler", "SUNDAE"): {"unchanged": "proposal"},
     ("remasking", "Confidence"): {"confidence": "warped"},
+    ("quantizer", "LFQ"): {"num_codes": 1},
+    ("tokenizer", "MaskGITVQGAN"): {"downsample": "average"},
+    ("process", "MaskReplace"): {"schedule": "linear"},
     ("process", "Uniform"): {"schedule": "squared_cosine"},
 }
 """By kind and name of a component, its younger arguments, with what it did before it had them."""

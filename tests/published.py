@@ -284,6 +284,36 @@ class Unleashing(Published):
         return found
 
 
+class MaskBit(MaskGIT):
+    """VQGAN+: halves by convolution, `up` counts from the latent; the sign of a channel is a bit, the lowest first."""
+
+    def latents(self, images: Tensor) -> Tensor:
+        h = self.conv("encoder.conv_in", (images + 1) / 2, self.width, bias=False)
+        for level, multiplier in enumerate(self.multipliers):
+            h = self.blocks("encoder.down.{level}.res_blocks.{block}", h, level, self.width * multiplier)
+            if level + 1 < len(self.multipliers):
+                h = self.conv(f"encoder.down.{level}.down_conv", F.pad(h, (0, 1, 0, 1)), h.shape[1], stride=2)
+        h = self.blocks("encoder.mid.res_blocks.{block}", h, 0, h.shape[1])
+        return self.conv("encoder.conv_out", self.act("encoder.norm_out", h), self.dim, 1)
+
+    def images(self, latents: Tensor) -> Tensor:
+        h = self.conv("decoder.conv_in", latents, self.width * self.multipliers[-1])
+        h = self.blocks("decoder.mid.res_blocks.{block}", h, 0, h.shape[1])
+        for level in reversed(range(len(self.multipliers))):
+            h = self.blocks("decoder.up.{step}.res_blocks.{block}", h, level, self.width * self.multipliers[level])
+            if level > 0:
+                h = self.conv(self.at("decoder.up.{step}.upsample_conv", level), doubled(h), h.shape[1])
+        pixels = self.conv("decoder.conv_out", self.act("decoder.norm_out", h), 3, mean=0.5, gain=0.3)
+        return pixels * 2 - 1
+
+    def quantize(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        powers = self.tensors.setdefault("quantize.bits_to_indices", 2 ** torch.arange(self.dim, dtype=torch.int32))
+        codes = ((torch.arange(2**self.dim)[:, None] & powers) != 0) * 2.0 - 1
+        self.tensors["quantize.codebook"] = codes
+        ids = ((latents > 0) * powers[:, None, None]).sum(1)
+        return ids, codes[ids].movedim(-1, 1)
+
+
 def doubled(x: Tensor) -> Tensor:
     """Every pixel four times."""
     return x.repeat_interleave(2, 2).repeat_interleave(2, 3)

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 import yaml
-from published import Diffusers, Gumbel, LlamaGen, MaskGIT, Published, Unleashing, pictures
+from published import Diffusers, Gumbel, LlamaGen, MaskBit, MaskGIT, Published, Unleashing, pictures
 from safetensors.torch import save_file
 from test_cli_errors import mistake
 
@@ -99,6 +99,29 @@ def test_ids_and_pixels_are_those_of_the_original(name, tmp_path):
     torch.testing.assert_close(own_images, images, rtol=0, atol=1e-4)
     for image, own in zip(pictures(), own_ids, strict=True):
         assert torch.equal(tokenizer.encode(image[None])[0], own)
+
+
+def test_maskbit_divides_the_bits_of_a_cell_into_two_ids(tmp_path):
+    """Low bits first, each in the order of the original."""
+    reference = MaskBit(dim=6)
+    ids, images = reference(pictures())
+    assert len(ids.unique()) > 8 and reference.tensors["encoder.down.1.down_conv.bias"].shape == (32,)
+    torch.save(reference.tensors, tmp_path / "weights.bin")
+    for num_codes in (2, 1):
+        run("import", "--kind", "maskbit-tokenizer", "--weights", tmp_path / "weights.bin", "--image_size", 16,
+            "--num_codes", num_codes, "--out", tmp_path / "out.ckpt")  # fmt: skip
+        tokenizer = load_tokenizer(tmp_path / "out.ckpt")
+        assert tokenizer.layout.num_codes == num_codes and tokenizer.layout.vocab_size == 2 ** (6 // num_codes)
+        own_ids, own_images = encoded(tokenizer, pictures())
+        expected = torch.stack([ids % 8, ids // 8], 1) if num_codes == 2 else ids
+        assert torch.equal(own_ids, expected)
+        torch.testing.assert_close(own_images, images, rtol=0, atol=1e-4)
+    del reference.tensors["encoder.conv_out.bias"]
+    torch.save(reference.tensors, tmp_path / "weights.bin")
+    with pytest.raises(ValueError, match=r"missing: encoder\.conv_out\.bias"):
+        importers()["maskbit-tokenizer"](16)(tmp_path / "weights.bin")
+    with pytest.raises(ValueError, match=r"num_codes must be at least 1 and divide bits \(6\), not 4"):
+        importers()["maskbit-tokenizer"](16, num_codes=4)(tmp_path / "weights.bin")
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -22,11 +22,12 @@ QUANTIZERS = {
     "GradientVQ": lambda: GradientVQ(16, 8),
     "FSQ": lambda: FSQ((4, 3, 5)),
     "LFQ": lambda: LFQ(5),
+    "LFQ, two ids": lambda: LFQ(6, num_codes=2),
     "ResidualVQ": lambda: ResidualVQ(16, 3, 8),
     "ProductVQ": lambda: ProductVQ(16, 2, 8),
     "GumbelVQ": lambda: GumbelVQ(16, 8),
 }
-STATEFUL = [name for name in QUANTIZERS if name not in ("FSQ", "LFQ")]
+STATEFUL = [name for name in QUANTIZERS if name.split(",")[0] not in ("FSQ", "LFQ")]
 
 
 def latent(dim, seed=0, size=(4, 6), batch=3):
@@ -49,6 +50,7 @@ def rows(x):
 
 def test_every_quantizer_is_tested():
     fixed = {"Codebook", "GumbelCodebook"}  # in test_codebook.py
+    fixed |= {"Remapped"}  # in test_published_recipes.py
     assert {c.__name__ for c in components("quantizer")} - fixed == {name.split(",")[0] for name in QUANTIZERS}
 
 
@@ -401,6 +403,12 @@ FLAGS = {
     "GradientVQ": ["--{}.vocab_size=16", "--{}.dim=4"],
     "Codebook": ["--{}.vocab_size=16", "--{}.dim=4"],
     "GumbelCodebook": ["--{}.vocab_size=16", "--{}.dim=4"],
+    "Remapped": [
+        "--{}.vocab_size=8",
+        "--{0}.quantizer=Codebook",
+        "--{0}.quantizer.vocab_size=16",
+        "--{0}.quantizer.dim=4",
+    ],
     "FSQ": ["--{}.levels=[4, 4]"],
     "LFQ": ["--{}.bits=4"],
     "ResidualVQ": ["--{}.vocab_size=16", "--{}.dim=4", "--{}.num_codes=3"],

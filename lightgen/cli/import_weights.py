@@ -40,6 +40,6 @@ def main(args: list[str]) -> int:
         print(note)
     tokenizer = component.tokenizer if isinstance(component, Prior) else component
     layout = tokenizer.layout
-    cells = "x".join(map(str, layout.cells))
+    cells = "x".join(map(str, layout.cells + ((layout.num_codes,) if layout.num_codes > 1 else ())))
     print(f"{type(component).__name__} of {layout.vocab_size} codes, {cells} tokens a picture: {out}")
     return 0

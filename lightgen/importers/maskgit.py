@@ -20,6 +20,8 @@ class MaskGIT(VQGANImporter):
     source: ClassVar[str] = "Chang et al., 2022, arXiv 2202.04200"
     marks: ClassVar[tuple[str, ...]] = ("encoder.mid.0.conv1.weight",)
     default_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    middle: ClassVar[str] = "mid.{block}"
+    """The residual blocks next to the latent."""
     keys = KeyMap(
         down="encoder.down.{level}.block.{block}",
         up="decoder.up.{level}.block.{block}",
@@ -38,5 +40,5 @@ class MaskGIT(VQGANImporter):
         )
 
     def parts(self, a: Architecture) -> Iterable[str]:
-        middle = tuple(f"mid.{block}" for block in range(a.num_res_blocks))
+        middle = tuple(self.middle.format(block=block) for block in range(a.num_res_blocks))
         return replace(self.keys, middle=middle).parts(a)

@@ -43,6 +43,8 @@ class Plan:
     """V."""
     num_tokens: int | None
     """N; None where no shape tells."""
+    num_codes: int = 1
+    """M."""
     unused: tuple[str, ...] = ()
     """Keys of tensors that the network does without, `*` in them for anything."""
     notes: tuple[str, ...] = ()
@@ -112,7 +114,7 @@ class PriorImporter(Importer):
             raise ValueError("no shape tells how large the pictures are: give --image_size")
         importer = importers()[found[0]]()
         assert isinstance(importer, VQGANImporter)
-        return importer.tokenizer(path, plan.num_tokens)
+        return importer.tokenizer(path, plan.num_tokens // plan.num_codes)
 
     def heads_of(self, dim: int, depth: int, inner: int | None = None, told: int | None = None) -> int:
         """The heads that the user says there are, or that the published model of these sizes has.
@@ -145,6 +147,8 @@ def require_agreement(tokenizer: Tokenizer, plan: Plan) -> Layout:
     layout = tokenizer.layout
     if layout.vocab_size != plan.vocab_size:
         raise ValueError(f"the prior is of {plan.vocab_size} codes, and the tokenizer of {layout.vocab_size}")
+    if plan.num_codes != layout.num_codes:
+        raise ValueError(f"the prior is of {plan.num_codes} codes at a cell, and the tokenizer of {layout.num_codes}")
     if plan.num_tokens not in (None, layout.num_tokens):
         raise ValueError(f"the prior is of {plan.num_tokens} tokens a picture, and the tokenizer of "
                          f"{layout.num_tokens} ({'x'.join(map(str, layout.cells))})")  # fmt: skip

@@ -32,16 +32,31 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     Raises:
         ValueError: in one line, if the file is missing, is no checkpoint, or holds no named tensors.
     """
-    if not path.is_file():
-        raise ValueError(f"there is no weights file {path}")
-    contents = _safetensors(path) if path.suffix == ".safetensors" else _torch(path)
-    contents = _held(contents)
+    contents = _held(_contents(path))
     if not isinstance(contents, Mapping):
         raise ValueError(f"{path} holds no tensors by name")
     tensors = {_unwrapped(name): value.detach() for name, value in contents.items() if isinstance(value, Tensor)}
     if not tensors:
         raise ValueError(f"{path} holds no tensors by name")
     return tensors
+
+
+def read_tensor(path: Path) -> Tensor:
+    """The one tensor that a torch file holds, without a name.
+
+    Raises:
+        ValueError: in one line, if the file is missing, or holds anything else.
+    """
+    contents = _contents(path)
+    if not isinstance(contents, Tensor):
+        raise ValueError(f"{path} holds no single tensor")
+    return contents
+
+
+def _contents(path: Path) -> Any:
+    if not path.is_file():
+        raise ValueError(f"there is no weights file {path}")
+    return _safetensors(path) if path.suffix == ".safetensors" else _torch(path)
 
 
 def _held(contents: Any) -> Any:

@@ -79,7 +79,7 @@ class VQGANImporter(Importer):
             size = self.image_size or told or a.image_size or DEFAULT_SIZE
             pixel_range = self.pixel_range or a.pixel_range or self.default_range
             tokenizer = self.build(a, self.quantizer(a, tensors), size, pixel_range)
-            fill(tokenizer, tensors, self.parts(a), self.keys.inner, self.quantizer_keys(tensors))
+            fill(tokenizer, self.arranged(tensors), self.parts(a), self.keys.inner, self.quantizer_keys(tensors))
         except ValueError as error:
             other = another_kind(type(self), stored)
             raise ValueError(f"{weights} cannot be imported as {self.name}: {error}{other}") from None
@@ -103,6 +103,10 @@ class VQGANImporter(Importer):
 
     def prepared(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         """The tensors with what the family leaves out, and without what it does not use."""
+        return tensors
+
+    def arranged(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The tensors by the same keys, laid out as lightgen's are."""
         return tensors
 
     def architecture(self, weights: Path, tensors: Mapping[str, Tensor]) -> Architecture:

@@ -29,9 +29,9 @@ class TokenNetwork(Network):
 
     def __init__(self, interface: Interface, dim: int, adaptive: bool = False, learned: bool = False) -> None:
         super().__init__(interface)
-        num_codes, self.num_ids = self.layout.num_codes, interface.num_ids
+        self.num_ids = interface.num_ids
         self.dim, self.adaptive = dim, adaptive
-        self.token = nn.Embedding(num_codes * self.num_ids, dim)
+        self.token = self.beginning()
         self.conditioner = interface.conditioner
         if self.conditioner is not None:
             self.conditioner.attach(dim)
@@ -39,6 +39,10 @@ class TokenNetwork(Network):
         self.to_logits = self.ending()
         nn.init.normal_(self.token.weight, std=dim**-0.5)
         self.cell = nn.Parameter(torch.randn(self.layout.num_cells, dim) * dim**-0.5) if learned else None
+
+    def beginning(self) -> nn.Embedding | nn.Linear:
+        """The first layer, of ids, or of what is made of them."""
+        return nn.Embedding(self.layout.num_codes * self.num_ids, self.dim)
 
     def ending(self) -> nn.Sequential:
         """The last layers, (B, h w, D) to (B, h w, M V)."""

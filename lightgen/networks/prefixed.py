@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from lightgen.condition import Condition, Context
-from lightgen.networks.base import Interface
+from lightgen.networks.base import Interface, Network
 from lightgen.networks.embedding import TokenNetwork
 from lightgen.networks.styled import KeyValues, fixed
 
@@ -111,15 +111,24 @@ class PrefixedReader:
         return some
 
 
-def require_plain(network: TokenNetwork, interface: Interface) -> None:
+def require_plain(network: Network, interface: Interface) -> None:
     """Refuse several codes at a cell, and a condition to attend to.
 
     Raises:
         ValueError: in one line.
     """
-    name, layout, conditioner = type(network).__name__, interface.layout, interface.conditioner
-    if layout.num_codes > 1:
-        raise ValueError(f"{name} takes one code at a cell, not {layout.num_codes}")
+    if interface.layout.num_codes > 1:
+        raise ValueError(f"{type(network).__name__} takes one code at a cell, not {interface.layout.num_codes}")
+    require_unattended(network, interface)
+
+
+def require_unattended(network: Network, interface: Interface) -> None:
+    """Refuse a condition to attend to.
+
+    Raises:
+        ValueError: in one line.
+    """
+    name, conditioner = type(network).__name__, interface.conditioner
     if conditioner is not None and conditioner.attended:
         raise ValueError(f"{name} has no attention to the tokens that {type(conditioner).__name__} gives; "
                          "Transformer, CausalTransformer and Hourglass have")  # fmt: skip

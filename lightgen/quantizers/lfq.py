@@ -25,9 +25,11 @@ class LFQ(Quantizer):
         entropy_weight: of the entropy term.
         commitment_weight: of the term that pulls the encoder towards the codes.
         temperature: of the codes' probabilities in the entropy term.
+        num_codes: M, how many ids the bits of a position are divided into, those of the first channels first, each of
+            bits / M of them (Weber et al., 2024, arXiv 2409.16211); the loss is that of the whole code.
 
     Raises:
-        ValueError: if `bits` is not in [1, 24], or `temperature` is not positive.
+        ValueError: if `bits` is not in [1, 24] or a multiple of `num_codes`, or `temperature` is not positive.
     """
 
     source: ClassVar[str] = "Yu et al., 2023, arXiv 2310.05737"
@@ -38,18 +40,22 @@ class LFQ(Quantizer):
         entropy_weight: float = 0.1,
         commitment_weight: float = 0.25,
         temperature: float = 0.01,
+        num_codes: int = 1,
     ) -> None:
         super().__init__()
         if not 1 <= bits <= 24:
             raise ValueError(f"bits must be in [1, 24], not {bits}")
+        if num_codes < 1 or bits % num_codes:
+            raise ValueError(f"num_codes must be at least 1 and divide bits ({bits}), not {num_codes}")
         if temperature <= 0:
             raise ValueError(f"temperature must be positive, not {temperature}")
         self.dim = bits
-        self.vocab_size = 2**bits
+        self.num_codes = num_codes
+        self.vocab_size = 2 ** (bits // num_codes)
         self.entropy_weight = entropy_weight
         self.commitment_weight = commitment_weight
         self.temperature = temperature
-        self.implementation = Implementation(dim=bits).eval()
+        self.implementation = Implementation(dim=bits, codebook_size=self.vocab_size, num_codebooks=num_codes).eval()
 
     def train(self, mode: bool = True) -> Self:
         super().train(mode)
@@ -59,6 +65,7 @@ class LFQ(Quantizer):
 
     def quantize(self, latent: Tensor) -> Quantized:
         codes, ids, _ = self.implementation(latent)
+        ids = ids.movedim(-1, 1) if self.num_codes > 1 else ids
         if not self.training:
             return Quantized(codes, ids.long(), latent.new_zeros(()))
         certain, even = entropies(latent.movedim(1, -1).flatten(0, -2), self.temperature)
@@ -66,6 +73,7 @@ class LFQ(Quantizer):
         return Quantized(latent + (codes - latent).detach(), ids.long(), loss)
 
     def embed(self, ids: Tensor) -> Tensor:
+        ids = ids.movedim(1, -1) if self.num_codes > 1 else ids
         latent: Tensor = self.implementation.indices_to_codes(ids)
         return latent
 

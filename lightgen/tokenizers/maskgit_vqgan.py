@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from lightgen.quantizers.base import Quantizer
-from lightgen.tokenizers.layers import Upsample, conv3, norm
+from lightgen.tokenizers.layers import Downsample, Upsample, conv3, norm
 from lightgen.tokenizers.quantized import QuantizedAutoencoder
 
 
 class MaskGITVQGAN(QuantizedAutoencoder):
-    """A VQ-GAN of convolutions alone, which halves the size by averaging. One token: 2^(levels - 1) pixels a side.
+    """A VQ-GAN of convolutions alone. One token: 2^(levels - 1) pixels a side.
 
     Args:
         quantizer: its `dim` is that of the latent.
@@ -24,12 +24,15 @@ class MaskGITVQGAN(QuantizedAutoencoder):
         multipliers: of the width at each level; the size halves between levels.
         num_res_blocks: at each level and next to the latent.
         pixel_range: the values that encoder and decoder have for black and for white.
+        downsample: how the encoder halves the size: by `average`, or by a `convolution` (VQGAN+, Weber et al., 2024,
+            arXiv 2409.16211).
 
     Raises:
-        ValueError: if the image size is not divisible by the size of a token, or the pixel range is empty.
+        ValueError: if the image size is not divisible by the size of a token, the pixel range is empty, or `downsample`
+            is another word.
     """
 
-    source: ClassVar[str] = "Chang et al., 2022, arXiv 2202.04200"
+    source: ClassVar[str] = "Chang et al., 2022, arXiv 2202.04200; Weber et al., 2024, arXiv 2409.16211"
 
     def __init__(
         self,
@@ -40,11 +43,20 @@ class MaskGITVQGAN(QuantizedAutoencoder):
         multipliers: Sequence[int] = (1, 1, 2, 2, 4),
         num_res_blocks: int = 2,
         pixel_range: tuple[float, float] = (0.0, 1.0),
+        downsample: Literal["average", "convolution"] = "average",
     ) -> None:
+        if downsample not in ("average", "convolution"):
+            raise ValueError(f"downsample must be average or convolution, not {downsample}")
         shape = (channels, [width * multiplier for multiplier in multipliers], num_res_blocks, quantizer.dim)
         factor = 2 ** (len(multipliers) - 1)
         super().__init__(
-            quantizer, _encoder(width, *shape), _decoder(*shape), image_size, channels, factor, pixel_range
+            quantizer,
+            _encoder(downsample == "convolution", width, *shape),
+            _decoder(*shape),
+            image_size,
+            channels,
+            factor,
+            pixel_range,
         )
 
     @property
@@ -74,12 +86,14 @@ class PlainBlock(nn.Module):
         return h + (x if self.skip is None else self.skip(h))
 
 
-def _encoder(width: int, channels: int, widths: Sequence[int], num_res_blocks: int, dim: int) -> nn.Sequential:
+def _encoder(
+    convolves: bool, width: int, channels: int, widths: Sequence[int], num_res_blocks: int, dim: int
+) -> nn.Sequential:
     parts: list[nn.Module] = [_conv3(channels, width)]
     current = width
     for level, wide in enumerate(widths):
         if level > 0:
-            parts.append(nn.AvgPool2d(2))
+            parts.append(Downsample(current) if convolves else nn.AvgPool2d(2))
         parts += _blocks(current, wide, num_res_blocks)
         current = wide
     parts += _blocks(current, current, num_res_blocks)

@@ -21,10 +21,14 @@ class Peer:
     """Of `lightgen import`, beside the tokenizer: what no shape tells, of a model that was never published."""
     vocab_size: ClassVar[int] = 48
     grid: ClassVar[tuple[int, int]] = (4, 4)
+    num_codes: ClassVar[int] = 1
+    """At a cell."""
     num_classes: ClassVar[int] = 0
     has_null: ClassVar[bool] = True
     """Whether label `num_classes` is no class."""
     causal: ClassVar[bool] = False
+    num_steps: int = 0
+    """How many times it tells apart, if it reads the time: then `logits` takes the number (B,) of the step too."""
     brings_tokenizer: ClassVar[bool] = False
     """Whether the file has the tokenizer too."""
     exports: ClassVar[bool] = False
@@ -32,6 +36,8 @@ class Peer:
     published: ClassVar[dict[str, tuple[dict[str, Any], float]]] = {}
     """By name: the sizes of a published model, which are attributes; and its parameters in millions."""
     file: ClassVar[str] = "weights.pt"
+    idle: int = 0
+    """How many numbers of the file nothing reads: rows of tables."""
 
     dim = 32
     depth = 2
@@ -57,7 +63,7 @@ class Peer:
 
     @property
     def num_tokens(self) -> int:
-        return self.grid[0] * self.grid[1]
+        return self.num_codes * self.grid[0] * self.grid[1]
 
     def logits(self, ids: Tensor, label: Tensor) -> Tensor:
         """(B, N, V) of ids (B, N), where id V is MASK, and classes (B,), where `num_classes` is none."""
