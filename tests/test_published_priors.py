@@ -16,6 +16,7 @@ from lightgen.cli.main import main
 from lightgen.condition import Condition
 from lightgen.denoiser import Recomputing
 from lightgen.functional.random import Noise, Stream
+from lightgen.guidance import ConstantGuidance
 from lightgen.importers.base import importers, kind_of
 from lightgen.importers.reading import read_tensors
 from lightgen.importers.renaming import fill
@@ -114,7 +115,7 @@ def test_a_whole_run_of_the_likeliest_codes(name, imported):
     expected = reference.decoded(label, scale)
     steps = None if reference.causal else 8
     recipe = prior.recipe.replace(warps=lightgen.Warps(temperature=0))
-    recipe = recipe.changed(steps=steps, guidance=scale if scale > 1 else None)
+    recipe = recipe.changed(steps=steps, guidance=ConstantGuidance(scale) if scale > 1 else None)
     recipe = recipe if reference.causal else recipe.replace(sampler=changed(recipe.sampler, randomize=False))
     condition = Condition({"label": label} if reference.num_classes else {})
     assert torch.equal(prior.sample_ids(Noise.of(0, 5), recipe, condition).ids, expected)

@@ -3,7 +3,7 @@
     python tests/fuzz/growth.py --steps 20000 --batches 2000
 
 trains a tokenizer and a prior for so many steps, with two workers, and samples so many batches of pictures; prints what
-each process holds at a tenth of the way and at its end. After that it interrupts a training, and looks for processes
+each process holds half-way and at its end. After that it interrupts a training, and looks for processes
 that it left.
 """
 
@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ALLOWED = 1.05
-"""Memory at the end over that at a tenth of the way; open files must not be more."""
+"""Memory at the end over that half-way; open files must not be more."""
 QUIET = ("--trainer.enable_progress_bar", "false")
 
 
@@ -52,11 +52,11 @@ def watched(name: str, arguments: Sequence[str], folder: Path) -> bool:
     if process.wait() != 0:
         print(f"{name}: exit {process.returncode}\n{(folder / 'log.txt').read_text()[-500:]}", flush=True)
         return False
-    # The first tenth loads code and fills caches, the last moments take it down.
-    (memory, files), last = seen[len(seen) // 10], seen[: len(seen) * 99 // 100][-1]
+    # Loading code, filling caches and writing the first pictures comes first, the last moments take all down.
+    (memory, files), last = seen[len(seen) // 2], seen[: len(seen) * 99 // 100][-1]
     good = last[0] <= ALLOWED * memory and last[1] <= files
     print(
-        f"{name}: {memory:.0f} MB and {files} files at a tenth, {last[0]:.0f} MB and {last[1]} files at the end, "
+        f"{name}: {memory:.0f} MB and {files} files half-way, {last[0]:.0f} MB and {last[1]} files at the end, "
         f"{time.monotonic() - began:.0f} s: {'flat' if good else 'grows'}",
         flush=True,
     )
