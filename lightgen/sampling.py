@@ -40,7 +40,8 @@ class Sampling:
     Args:
         prior: what to sample.
         recipe: None means the prior's own.
-        condition: of one row, what all pictures are asked for; what it leaves open is drawn for each, and None all of it.
+        condition: of one row, what all pictures are asked for; what it leaves open is drawn for each.
+            None leaves all open.
         seed: of the pictures.
         on_batch: makes an `on_step` for each batch, e.g. to move a progress bar, given the pictures' numbers and the
             batch on its way.
