@@ -23,10 +23,6 @@ SAMPLE = ["sample", "--ckpt_path", PRIOR, "--num_images", "2", "--sampler.steps"
 
 
 def test_pictures_on_one_device_wait_for_nothing_but_torch(tmp_path):
-    """And a command that paints needs no more than one that samples; options of the trainer need Lightning."""
-    lightgen.figures.save_png(torch.zeros(3, 64, 64, dtype=torch.uint8), tmp_path / "image.png")
-    inpaint = ["inpaint", "--ckpt_path", PRIOR, "--image", str(tmp_path / "image.png"), "--canvas", "1x2",
-               "--num_images", "1", "--sampler.steps", "2", "--out", str(tmp_path / "painted")]  # fmt: skip
     code = f"""
 import json, sys
 from lightgen.cli.main import main
@@ -40,13 +36,12 @@ print(json.dumps(found))
 """
     runs = [
         [*SAMPLE, "--animate", "--out", str(tmp_path / "light")],
-        inpaint,
         [*SAMPLE, "--trainer.devices", "1", "--trainer.accelerator", "cpu", "--out", str(tmp_path / "trained")],
     ]
     command = [sys.executable, "-c", code, json.dumps(runs)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    light, painted, trained = json.loads(done.stdout.splitlines()[-1])
-    assert light == painted == [0, []] and trained[0] == 0 and {"lightning", "torchmetrics"} & {*trained[1]}
+    light, trained = json.loads(done.stdout.splitlines()[-1])
+    assert light == [0, []] and trained[0] == 0 and {"lightning", "torchmetrics"} & {*trained[1]}
     assert done.stderr == ""
     for name in ("000000.png", "000001.png", "grid.png"):
         assert (tmp_path / "light" / name).read_bytes() == (tmp_path / "trained" / name).read_bytes()
@@ -69,9 +64,8 @@ def test_a_trainer_in_a_config_is_obeyed(tmp_path, monkeypatch):
     (tmp_path / "c.yaml").write_text("num_images: 3\ntrainer:\n  devices: 1\n  accelerator: cpu\n")
     made = []
     monkeypatch.setattr(many_devices, "ManyDevices", lambda options: made.append(options) or OneDevice())
-    assert (
-        main([*SAMPLE[:3], "--config", str(tmp_path / "c.yaml"), "--sampler.steps", "1", "--out", str(tmp_path)]) == 0
-    )
+    given = ["--config", str(tmp_path / "c.yaml"), "--sampler.steps", "1", "--out", str(tmp_path)]
+    assert main([*SAMPLE[:3], *given]) == 0
     assert [options["accelerator"] for options in made] == ["cpu"]
     assert main([*SAMPLE, "--out", str(tmp_path / "other")]) == 0 and len(made) == 1
 

@@ -67,7 +67,7 @@ def cases(folder: Path) -> dict[str, list[str]]:
 
 def cpu_seconds(command: list[str]) -> float:
     """User and system time of a process that ends well."""
-    with open(os.devnull, "wb") as nowhere:
+    with Path(os.devnull).open("wb") as nowhere:
         actions = [(os.POSIX_SPAWN_DUP2, nowhere.fileno(), 1)]
         child = os.posix_spawn(command[0], command, os.environ, file_actions=actions)
         _, status, used = os.wait4(child, 0)
