@@ -51,6 +51,8 @@ print(json.dumps(found))
 
 @pytest.mark.parametrize("variable", ["LOCAL_RANK", "WORLD_SIZE", "SLURM_NTASKS"])
 def test_one_of_several_processes_does_not_take_itself_for_all(monkeypatch, variable):
+    for name in one_device.LAUNCHED:
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     assert one_device.is_alone()
     with monkeypatch.context() as patched:
