@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 import lightgen
 from lightgen.functional.files import atomic, save_json
+from lightgen.functional.undrawn import undrawn
 from lightgen.migration import first_name, migrate
 from lightgen.pretrained import located
 from lightgen.registry import Component, build, describe
@@ -202,7 +203,8 @@ def load(path: str | Path, kind: str | None = None) -> Any:
 def _assemble(contents: dict[str, Any], path: str | Path) -> Any:
     entry = contents[KEY]
     try:
-        component = build(entry["component"], *KINDS)
+        with undrawn():
+            component = build(entry["component"], *KINDS)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     except TypeError as error:

@@ -17,7 +17,7 @@ import inspect
 import pkgutil
 import typing
 from abc import ABC
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Any, ClassVar, Self, TypeVar
@@ -25,11 +25,11 @@ from typing import Any, ClassVar, Self, TypeVar
 ENTRY_POINTS = "lightgen.components"
 MOST_NAMES = 50
 """That a message has of those that are known."""
-PACKAGES = (
-    "prior", "guidance", "conditioners",
-    "quantizers", "networks", "networks.resamplers", "processes", "tokenizers",
-    "samplers", "losses", "metrics", "importers", "data", "modules",
-)  # fmt: skip
+OF_A_PRIOR = ("prior", "guidance", "conditioners", "quantizers", "networks", "networks.resamplers", "processes",
+              "tokenizers", "samplers")  # fmt: skip
+"""What is in these packages takes no components of the others."""
+OTHERS = ("losses", "metrics", "importers", "data", "modules")
+PACKAGES = OF_A_PRIOR + OTHERS
 
 
 class Component(ABC):
@@ -58,15 +58,18 @@ AnyComponent = TypeVar("AnyComponent", bound=Component)
 
 
 @functools.cache
-def discover() -> None:
-    """Import every module that may define components, so that the subclass tree is complete; once is enough."""
-    for _ in _discovering():
+def discover(base: object = Component) -> None:
+    """Import every module that may define subclasses of a class, or components that they take; once is enough."""
+    is_component = isinstance(base, type) and issubclass(base, Component) and base is not Component
+    package, _, name = base.__module__.partition(".")
+    is_of_a_prior = is_component and package == __package__ and not name.startswith(OTHERS)
+    for _ in _discovering(OF_A_PRIOR if is_of_a_prior else PACKAGES):
         pass
 
 
-def _discovering() -> Iterator[None]:
+def _discovering(packages: Sequence[str] = PACKAGES) -> Iterator[None]:
     """Import one package after the other, and rest after each, those of a prior first."""
-    for name in PACKAGES:
+    for name in packages:
         import_all(importlib.import_module(f"lightgen.{name}"))
         yield
     for entry in entry_points(group=ENTRY_POINTS):

@@ -30,7 +30,7 @@ from lightgen.checkpoint import export, save
 from lightgen.cli.bench import parser
 from lightgen.cli.configs import SUITES, locate
 from lightgen.cli.main import main
-from lightgen.cli.picture_run import TRAINER_DEFAULTS
+from lightgen.cli.many_devices import TRAINER_DEFAULTS
 from lightgen.conditioners import ClassLabel
 from lightgen.figures import read_png
 from lightgen.guidance import ConstantGuidance, LinearGuidance

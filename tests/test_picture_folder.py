@@ -8,9 +8,9 @@ from filelock import FileLock
 from pictures import picture
 
 import lightgen
-from lightgen.callbacks.writer import PictureWriter
 from lightgen.cli import picture_folder
 from lightgen.cli.main import main
+from lightgen.sampling import PictureFiles
 
 
 def names(folder):
@@ -72,17 +72,17 @@ def test_another_checkpoint_s_pictures_are_other_pictures(sample, prior_checkpoi
 
 
 def test_a_killed_run_is_gone_on_with_by_the_same_command_alone(sample, monkeypatch):
-    whole, write = sample("--num_images", 3, "--batch_size", 1)[2], PictureWriter.write_on_batch_end
+    whole, write = sample("--num_images", 3, "--batch_size", 1)[2], PictureFiles.write
     expected = {name: (whole / name).read_bytes() for name in names(whole) if name.startswith("0")}
 
-    def killed(self, trainer, module, prediction, *args):
-        if int(prediction.index[0]) == 1:
+    def killed(self, made):
+        if int(made.index[0]) == 1:
             raise RuntimeError("killed")
-        write(self, trainer, module, prediction, *args)
+        write(self, made)
 
     assert sample("--num_images", 3, "--seed", 1, "--overwrite")[0] == 0
     with monkeypatch.context() as patched:
-        patched.setattr(PictureWriter, "write_on_batch_end", killed)
+        patched.setattr(PictureFiles, "write", killed)
         assert sample("--num_images", 3, "--batch_size", 1, "--overwrite")[0] == 1
     assert names(whole) == {"000000.png", "samples.json"}
     assert sample("--num_images", 3, "--seed", 1)[0] == 2

@@ -21,7 +21,7 @@ from lightning.pytorch import Trainer
 from lightgen.bench.likelihood import BITS, bits_per_token
 from lightgen.bench.runner import Runner
 from lightgen.checkpoint import KEY, export, fingerprint, load, read
-from lightgen.cli.picture_run import TRAINER_DEFAULTS
+from lightgen.cli.many_devices import TRAINER_DEFAULTS
 from lightgen.data.emoji import Emoji
 from lightgen.functional.files import save_json
 from lightgen.metrics.protocols import Offline

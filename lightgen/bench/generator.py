@@ -12,9 +12,10 @@ from torch import Tensor
 
 from lightgen.metrics.base import FeatureMetric
 from lightgen.metrics.protocols import EvaluationProtocol
-from lightgen.modules.sampling import SampledPictures, SamplingModule, indices
+from lightgen.modules.sampling import SamplingModule, indices
 from lightgen.prior import Prior
 from lightgen.recipe import Recipe
+from lightgen.sampling import SampledPictures, Sampling
 from lightgen.types import OnStep
 
 SHOWN = 8
@@ -53,7 +54,7 @@ class Generator:
         collector = Collector(self.protocol)
         self.trainer.callbacks = [collector]  # type: ignore[attr-defined]
         self.trainer.predict(
-            SamplingModule(prior, recipe, seed=seed, on_batch=looking_on),
+            SamplingModule(Sampling(prior, recipe, seed=seed, on_batch=looking_on)),
             indices(num_images, min(self.batch_size, num_images)),
             return_predictions=False,
         )

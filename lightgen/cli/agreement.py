@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from jsonargparse import Namespace
 from lightning.pytorch import LightningDataModule
 
@@ -44,9 +43,7 @@ def data_that_fit(config: Namespace) -> LightningDataModule:
 def _require_size(pictures: ImageData, tokenizer: Any) -> None:
     if isinstance(tokenizer, str):
         where = f"the tokenizer in {tokenizer}"
-        # The weights that it begins with are drawn; a run must not depend on that.
-        with torch.random.fork_rng(devices=[]):
-            found = load_tokenizer(tokenizer)
+        found = load_tokenizer(tokenizer)
         size, channels = found.image_size, found.channels
     else:
         where, given = "the tokenizer", tokenizer.init_args

@@ -24,9 +24,9 @@ from lightgen.bench.sheet import save_cell, save_sheet
 from lightgen.bench.suite import Suite
 from lightgen.bench.table import markdown, on_screen
 from lightgen.cli.configs import SUITES, given_configs, with_located_configs, with_texts
+from lightgen.cli.many_devices import TRAINER_DEFAULTS, add_trainer
 from lightgen.cli.output import set_up_output
 from lightgen.cli.parser import Parser
-from lightgen.cli.picture_run import TRAINER_DEFAULTS
 from lightgen.cli.plain import PlainParser
 from lightgen.cli.progress import progress_bar
 from lightgen.functional.files import save_text
@@ -53,8 +53,7 @@ def parser() -> Parser:
     )
     made.add_argument("--shard", type=str | None, default=None, help="i/n: the i-th of n processes that share the work")
     made.add_class_arguments(Suite, None)
-    made.add_class_arguments(Trainer, "trainer", instantiate=False)
-    made.set_defaults({f"trainer.{name}": value for name, value in TRAINER_DEFAULTS.items()})
+    add_trainer(made)
     return made
 
 

@@ -37,7 +37,7 @@ TRAINER_DEFAULTS: dict[str, Any] = {
 }
 
 
-class FitParser(Parser):
+class FitParser(Parser, LightningArgumentParser):
     """Makes the data first, and looks whether they fit, before a large network takes its time."""
 
     texts: ClassVar[dict[str, str]] = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lightgen.callbacks.writer import picture_name
 from lightgen.checkpoint import digest
 from lightgen.cli import picture_run
 from lightgen.cli.parser import Parser
@@ -14,13 +13,14 @@ from lightgen.data.own import own_filter
 from lightgen.figures import read_png, save_png, sheet
 from lightgen.functional.files import save_json
 from lightgen.inpainting import known_region
+from lightgen.sampling import picture_name
 
 SHEET_COLUMNS = 6
 SHEET_LIMIT = 22
 RECORD = "inpaint.json"
 
 
-def parser() -> Parser:
+def parser(trainer: bool = True) -> Parser:
     """The arguments of `lightgen inpaint`."""
     made = Parser(
         prog="lightgen inpaint",
@@ -49,13 +49,13 @@ def parser() -> Parser:
         "default: in the middle",
     )
     files = f"sheet.png (original, what is kept, results) and {RECORD}"
-    picture_run.add_options(made, 4, "inpainted", files, "default: no class, and no guidance")
+    picture_run.add_options(made, 4, "inpainted", files, "default: no class, and no guidance", trainer)
     return made
 
 
 def main(args: list[str]) -> int:
     """Paint and write pictures; `args[0]` is the command's name."""
-    run(picture_run.requested(parser(), args[1:], painting=True))
+    run(picture_run.requested(parser, args[1:], painting=True))
     return 0
 
 

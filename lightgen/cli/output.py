@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import warnings
 
-from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning_utilities.core.rank_zero import rank_zero_only
 
 # Lightning's tips and other people's deprecations are no use to somebody who reads lightgen's output.
 NOISE = (
@@ -33,10 +34,15 @@ class _Lines(logging.StreamHandler):
         super().emit(record)
 
 
+RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
+"""What says the number of a process, in the order in which Lightning looks."""
+
+
 def is_first() -> bool:
     """Whether this process speaks for all: rank zero of a run on several devices."""
-    rank: int = getattr(rank_zero_only, "rank", 0)
-    return rank == 0
+    started = next((os.environ[name] for name in RANKS if name in os.environ), "0")
+    # Lightning sets it, once it is there.
+    return int(getattr(rank_zero_only, "rank", started)) == 0
 
 
 def set_up_output() -> None:

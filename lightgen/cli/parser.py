@@ -1,4 +1,4 @@
-"""The parser of every command: Lightning's, with errors that fit on one line."""
+"""The parser of every command: jsonargparse's, with errors that fit on one line."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import os
 import re
 from typing import Any, ClassVar, NoReturn
 
-from jsonargparse import Namespace
-from lightning.pytorch.cli import LightningArgumentParser
+from jsonargparse import ArgumentParser, Namespace
 
 from lightgen.cli.configs import IN_CONFIGS, names
 from lightgen.cli.helping import command_help
@@ -21,7 +20,7 @@ from lightgen.registry import discover
 os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
 
 
-class Parser(LightningArgumentParser):
+class Parser(ArgumentParser):
     """Raises ValueError, in one line, where jsonargparse would print several and exit. Knows no abbreviations."""
 
     texts: ClassVar[dict[str, str]] = {}
@@ -31,12 +30,16 @@ class Parser(LightningArgumentParser):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         set_up_output()
-        discover()
         self.args: list[str] = []
         self.needed: set[str] = set()
         super().__init__(*args, **kwargs, allow_abbrev=False)
 
+    def add_subclass_arguments(self, baseclass: Any, *args: Any, **kwargs: Any) -> Any:
+        discover(baseclass)
+        return super().add_subclass_arguments(baseclass, *args, **kwargs)
+
     def add_class_arguments(self, theclass: type, *args: Any, **kwargs: Any) -> Any:
+        discover(theclass)
         if not self.exit_on_error:
             self.of = theclass
         return super().add_class_arguments(theclass, *args, **kwargs)

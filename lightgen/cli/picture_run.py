@@ -6,18 +6,17 @@ import math
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lightning.pytorch import Trainer
 from torch import Tensor
 
-from lightgen.callbacks.writer import PictureWriter
 from lightgen.checkpoint import fingerprint, load
-from lightgen.cli import picture_folder
+from lightgen.cli import one_device, picture_folder
 from lightgen.cli.configs import with_located_configs
+from lightgen.cli.one_device import OneDevice
 from lightgen.cli.overrides import RULE, Overrides
 from lightgen.cli.parser import Parser
 from lightgen.cli.progress import progress_bar
@@ -26,19 +25,21 @@ from lightgen.functional.random import Noise
 from lightgen.guidance.base import Guidance
 from lightgen.inpainting import KnownRegion
 from lightgen.labels import class_number
-from lightgen.modules.sampling import SamplingModule, indices
 from lightgen.prior import Prior
 from lightgen.provenance import provenance
 from lightgen.recipe import Recipe
 from lightgen.registry import describe
 from lightgen.samplers.base import Sampler
 from lightgen.samplers.iteration import Iteration
+from lightgen.sampling import PictureFiles, Sampling
 from lightgen.types import Canvas, OnStep
 from lightgen.warps import Warps
 from lightgen.windows import on_canvas
 
-TRAINER_DEFAULTS = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False,
-                    "enable_model_summary": False, "barebones": False}  # fmt: skip
+if TYPE_CHECKING:
+    from lightgen.cli.many_devices import ManyDevices
+
+SHOWING = ("-h", "--help", "--print_config")
 PARTS = ("sampler", "warps", "guidance")
 CANVAS = "rows x columns of the size in training, e.g. 2x3 or 1x1.5; overlapping windows share the probabilities"
 
@@ -52,13 +53,13 @@ class Request:
     condition: Condition
     """Of one row."""
     canvas: Canvas | None
-    trainer: Trainer
+    devices: OneDevice | ManyDevices
     parsed: Any
     """All options, as the parser gave them."""
 
 
-def add_options(made: Parser, num_images: int, out: str, files: str, open_label: str) -> None:
-    """Checkpoint, number of pictures, where to, how to sample, and on which machines."""
+def add_options(made: Parser, num_images: int, out: str, files: str, open_label: str, trainer: bool) -> None:
+    """Checkpoint, number of pictures, where to, how to sample, and, of Lightning's Trainer, on which machines."""
     made.add_argument("--config", action="config", help="a YAML file with any of these options")
     made.add_argument("--ckpt_path", type=str, required=True, help="a prior's checkpoint, written by `lightgen fit`")
     made.add_argument("--num_images", type=int, default=num_images, help="how many pictures")
@@ -70,8 +71,10 @@ def add_options(made: Parser, num_images: int, out: str, files: str, open_label:
     )
     made.add_argument("--canvas", type=str | None, default=None, help=CANVAS)
     add_recipe(made)
-    made.add_class_arguments(Trainer, "trainer", instantiate=False)
-    made.set_defaults({f"trainer.{name}": value for name, value in TRAINER_DEFAULTS.items()})
+    if trainer:
+        from lightgen.cli.many_devices import add_trainer
+
+        add_trainer(made)
 
 
 def add_recipe(made: Parser) -> None:
@@ -83,11 +86,11 @@ def add_recipe(made: Parser) -> None:
     )
 
 
-def requested(made: Parser, args: list[str], painting: bool = False) -> Request:
+def requested(parser: Callable[[bool], Parser], args: list[str], painting: bool = False) -> Request:
     """Read a command line, whose recipe begins with what the checkpoint says.
 
     Args:
-        made: the parser.
+        parser: makes the one of the command, with or without the options of Lightning's Trainer.
         args: the command line.
         painting: whether no class and no guidance are the default, because the rest of the picture says what fits.
 
@@ -95,7 +98,7 @@ def requested(made: Parser, args: list[str], painting: bool = False) -> Request:
         ValueError: if it makes no sense, before any work.
     """
     overrides = Overrides(with_located_configs(args), PARTS)
-    parsed = made.parse_args(overrides.rest)
+    parsed, devices = understood(parser, overrides.rest)
     for name in ("num_images", "batch_size"):
         if parsed[name] < 1:
             raise ValueError(f"{name} must be at least 1, not {parsed[name]}")
@@ -107,7 +110,29 @@ def requested(made: Parser, args: list[str], painting: bool = False) -> Request:
     prior.layout(canvas)
     condition = prior.no_class(1) if painting and parsed.label is None else prior.condition(parsed.label, 1)
     prior.completed(condition, Noise.of(0, 1))
-    return Request(prior, recipe, condition, canvas, Trainer(**made.instantiate(parsed).trainer), parsed)
+    return Request(prior, recipe, condition, canvas, devices(), parsed)
+
+
+def understood(
+    parser: Callable[[bool], Parser], args: list[str]
+) -> tuple[Any, Callable[[], OneDevice] | Callable[[], ManyDevices]]:
+    """What a command line says, and what makes the devices that it asks for.
+
+    Lightning's options take longer to read than a small prior takes for a picture, so they are there only for whoever
+    uses one, makes a mistake, or wants to see them all.
+    """
+    if one_device.is_alone() and not any(arg.partition("=")[0] in SHOWING for arg in args):
+        with suppress(ValueError):
+            return parser(False).parse_args(args), OneDevice
+    made = parser(True)
+    parsed = made.parse_args(args)
+
+    def devices() -> ManyDevices:
+        from lightgen.cli.many_devices import ManyDevices
+
+        return ManyDevices(made.instantiate(parsed).trainer)
+
+    return parsed, devices
 
 
 def changed(recipe: Recipe, overrides: Overrides, classes: Sequence[str] | None) -> Recipe:
@@ -167,7 +192,7 @@ def settings(request: Request, **more: Any) -> dict[str, Any]:
         "label": None if parsed.label is None else class_number(parsed.label, prior.classes),
         "canvas": None if request.canvas is None else describe_canvas(prior, request.canvas),
         **describe(request.recipe)["arguments"],
-        "precision": str(request.trainer.precision),
+        "precision": request.devices.precision,
         **more,
     }
 
@@ -176,7 +201,7 @@ def settings(request: Request, **more: Any) -> dict[str, Any]:
 def writing(request: Request, record: str, decided: dict[str, Any]) -> Iterator[None]:
     """Hold the folder of the pictures; of several processes, the first one does."""
     parsed = request.parsed
-    if not request.trainer.is_global_zero:
+    if not request.devices.is_first:
         yield
         return
     with picture_folder.writing(parsed.out, record, decided, parsed.num_images, parsed.overwrite):
@@ -190,16 +215,17 @@ def run(
     known: KnownRegion | None = None,
     composite: bool = False,
 ) -> dict[str, Any] | None:
-    """Make the pictures through the trainer's predict loop, which writes them; the record on rank zero, else None.
+    """Make the pictures and write them; the record where `devices.is_first`, else None.
 
     Args:
         request: what was asked for.
         decided: see `settings`.
         on_batch: makes what looks on at every step of a batch, given the pictures' numbers and the batch on its way.
-        known, composite: see `SamplingModule`.
+        known, composite: see `Sampling`.
     """
-    parsed, trainer = request.parsed, request.trainer
-    num_batches = math.ceil(parsed.num_images / trainer.world_size / parsed.batch_size)
+    parsed, devices = request.parsed, request.devices
+    files = PictureFiles(parsed.out, parsed.num_images)
+    num_batches = math.ceil(parsed.num_images / devices.world_size / parsed.batch_size)
     start = time.perf_counter()
     with progress_bar(f"sampling {parsed.num_images} pictures", num_batches * num_steps(request), "steps") as advance:
 
@@ -214,20 +240,17 @@ def run(
             return on_step
 
         how = (request.recipe, request.condition, parsed.seed, stepping, request.canvas, known, composite)
-        module = SamplingModule(request.prior, *how)
-        writer = PictureWriter(parsed.out, parsed.num_images)
-        trainer.callbacks.append(writer)  # type: ignore[attr-defined]
-        trainer.predict(module, indices(parsed.num_images, parsed.batch_size), return_predictions=False)
-    if not trainer.is_global_zero:
+        devices.make(Sampling(request.prior, *how), files, parsed.batch_size)
+    if not devices.is_first:
         return None
     return {
         "ckpt_path": str(parsed.ckpt_path),
         "num_images": parsed.num_images,
         "batch_size": parsed.batch_size,
         **decided,
-        "evaluations": writer.evaluations.tolist(),
+        "evaluations": files.evaluations.tolist(),
         "seconds": round(time.perf_counter() - start, 3),
-        **provenance(trainer.strategy.root_device),
+        **provenance(devices.device),
     }
 
 

@@ -6,13 +6,13 @@ import warnings
 
 from torch import Tensor
 
-from lightgen.callbacks.writer import picture_name
 from lightgen.cli import picture_run
 from lightgen.cli.parser import Parser
 from lightgen.cli.picture_run import Request
 from lightgen.figures import read_png, save_gif, save_png, sheet
 from lightgen.functional.files import save_json
 from lightgen.samplers.iteration import Iteration
+from lightgen.sampling import picture_name
 from lightgen.types import OnStep
 
 GRID_LIMIT = 64
@@ -22,17 +22,17 @@ ANIMATION_LIMIT = 16
 RECORD = "samples.json"
 
 
-def parser() -> Parser:
+def parser(trainer: bool = True) -> Parser:
     """The arguments of `lightgen sample`."""
     made = Parser(prog="lightgen sample", description="Make pictures from a prior's checkpoint.")
-    picture_run.add_options(made, 16, "samples", f"grid.png and {RECORD}", "default: random classes")
+    picture_run.add_options(made, 16, "samples", f"grid.png and {RECORD}", "default: random classes", trainer)
     made.add_argument("--animate", action="store_true", help="also write steps.gif, a grid after every step")
     return made
 
 
 def main(args: list[str]) -> int:
     """Sample and write pictures; `args[0]` is the command's name."""
-    run(picture_run.requested(parser(), args[1:]))
+    run(picture_run.requested(parser, args[1:]))
     return 0
 
 

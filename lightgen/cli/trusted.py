@@ -6,24 +6,14 @@ and those of torch and Lightning that a training is made of.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 from typing import Any
 
 from jsonargparse import Namespace
-from lightning.pytorch import Callback
-from lightning.pytorch.accelerators import Accelerator
-from lightning.pytorch.loggers import Logger
-from lightning.pytorch.plugins import CheckpointIO, ClusterEnvironment, LayerSync, Precision
-from lightning.pytorch.profilers import Profiler
-from lightning.pytorch.strategies import Strategy
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 from lightgen.registry import Component
-
-TRUSTED = (Component, Optimizer, LRScheduler, Callback, Logger, Profiler, Strategy, Accelerator, CheckpointIO,
-           ClusterEnvironment, LayerSync, Precision)  # fmt: skip
 
 
 def refuse_strangers(config: Any) -> None:
@@ -48,8 +38,24 @@ def refuse_strangers(config: Any) -> None:
 
 
 def _require(named: object, path: str) -> None:
-    if not (inspect.isclass(named) and issubclass(named, TRUSTED)):
+    if not (inspect.isclass(named) and (issubclass(named, Component) or issubclass(named, _of_a_training()))):
         raise ValueError(
             f"a config may not call {path}: it is no component of lightgen, and no optimizer, scheduler, callback or "
             "logger; a plug-in declares its components (CONTRIBUTING.md)"
         )
+
+
+@functools.cache
+def _of_a_training() -> tuple[type, ...]:
+    """Kinds of torch and Lightning; most commands name none, and need not wait for it."""
+    from lightning.pytorch import Callback
+    from lightning.pytorch.accelerators import Accelerator
+    from lightning.pytorch.loggers import Logger
+    from lightning.pytorch.plugins import CheckpointIO, ClusterEnvironment, LayerSync, Precision
+    from lightning.pytorch.profilers import Profiler
+    from lightning.pytorch.strategies import Strategy
+    from torch.optim import Optimizer
+    from torch.optim.lr_scheduler import LRScheduler
+
+    return (Optimizer, LRScheduler, Callback, Logger, Profiler, Strategy, Accelerator, CheckpointIO,
+            ClusterEnvironment, LayerSync, Precision)  # fmt: skip

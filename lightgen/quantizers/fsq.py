@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from torch import Tensor
-from vector_quantize_pytorch import FSQ as Implementation
 
 from lightgen.quantizers.base import Quantized, Quantizer
+from lightgen.quantizers.library import FSQ as Implementation
 
 
 class FSQ(Quantizer):

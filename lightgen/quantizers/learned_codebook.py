@@ -8,10 +8,10 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from vector_quantize_pytorch.vector_quantize_pytorch import Codebook
 
 from lightgen.functional.random import Noise, Stream
 from lightgen.quantizers.base import Quantized, Quantizer
+from lightgen.quantizers.library import Codebook
 
 
 class LearnedCodebook(Quantizer):

@@ -7,10 +7,10 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss, softplus
-from vector_quantize_pytorch import LFQ as Implementation
 
 from lightgen.quantizers.base import Quantized, Quantizer
 from lightgen.quantizers.learned_codebook import sum_over_ranks, world_size
+from lightgen.quantizers.library import LFQ as Implementation
 
 
 class LFQ(Quantizer):

@@ -6,10 +6,10 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from vector_quantize_pytorch import VectorQuantize
 
 from lightgen.quantizers.base import Quantized
 from lightgen.quantizers.learned_codebook import LearnedCodebook, check_vocab_size
+from lightgen.quantizers.library import VectorQuantize
 
 
 class ProductVQ(LearnedCodebook):

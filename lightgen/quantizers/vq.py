@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from torch import Tensor
-from vector_quantize_pytorch import VectorQuantize
 
 from lightgen.quantizers.base import Quantized
 from lightgen.quantizers.learned_codebook import LearnedCodebook, check_vocab_size
+from lightgen.quantizers.library import VectorQuantize
 
 
 class VQ(LearnedCodebook):

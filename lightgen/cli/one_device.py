@@ -1,0 +1,34 @@
+"""Pictures on the one device of a machine, without waiting for Lightning, which takes longer to import than torch."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from lightgen.sampling import PictureFiles, Sampling
+
+LAUNCHED = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "SLURM_NTASKS", "LSB_JOBID", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
+"""By one of these, a process knows that it may be one of several."""
+
+
+def is_alone() -> bool:
+    """Whether there is one device at most, and nobody has started several processes."""
+    return torch.cuda.device_count() <= 1 and not any(name in os.environ for name in LAUNCHED)
+
+
+class OneDevice:
+    """Does what `ManyDevices` does without a choice: the GPU where there is one, in float32."""
+
+    world_size, is_first, precision = 1, True, "32-true"
+
+    def __init__(self) -> None:
+        gpu = "mps" if torch.backends.mps.is_available() else "cpu"
+        self.device = torch.device("cuda:0" if torch.cuda.is_available() else gpu)
+
+    def make(self, sampling: Sampling, files: PictureFiles, batch_size: int) -> None:
+        """Make all pictures and write them."""
+        sampling.prior.to(self.device)
+        with torch.inference_mode():
+            for index in torch.arange(len(files.evaluations)).split(batch_size):
+                files.write(sampling(index.to(self.device)))

@@ -1,0 +1,111 @@
+"""What a command does not need, it does not wait for; and what is loaded was never drawn."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+import lightgen
+from lightgen.cli import many_devices, one_device
+from lightgen.cli.main import main
+from lightgen.cli.one_device import OneDevice
+from lightgen.functional.undrawn import undrawn
+from lightgen.networks.base import Interface
+from lightgen.networks.transformer import Transformer
+from lightgen.quantizers import VQ, ResidualVQ
+
+HEAVY = ("lightning", "torchmetrics", "torchvision", "timm", "matplotlib", "scipy", "einx", "sympy", "torch._dynamo")
+PRIOR = "zoo:emoji64-sundae"
+SAMPLE = ["sample", "--ckpt_path", PRIOR, "--num_images", "2", "--sampler.steps", "2", "--warps.temperature", "0.5"]
+
+
+def test_pictures_on_one_device_wait_for_nothing_but_torch(tmp_path):
+    code = f"""
+import json, sys
+from lightgen.cli.main import main
+from lightgen.cli import one_device
+one_device.torch.cuda.device_count = lambda: 0
+found = []
+for args in json.loads(sys.argv[1]):
+    code = main(args)
+    found.append([code, [name for name in {HEAVY} if name in sys.modules]])
+print(json.dumps(found))
+"""
+    runs = [
+        [*SAMPLE, "--animate", "--out", str(tmp_path / "light")],
+        [*SAMPLE, "--trainer.devices", "1", "--trainer.accelerator", "cpu", "--out", str(tmp_path / "trained")],
+    ]
+    command = [sys.executable, "-c", code, json.dumps(runs)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    light, trained = json.loads(done.stdout.splitlines()[-1])
+    assert light == [0, []] and trained[0] == 0 and {"lightning", "torchmetrics"} & {*trained[1]}
+    assert done.stderr == ""
+    for name in ("000000.png", "000001.png", "grid.png"):
+        assert (tmp_path / "light" / name).read_bytes() == (tmp_path / "trained" / name).read_bytes()
+    one, many = (json.loads((tmp_path / name / "samples.json").read_text()) for name in ("light", "trained"))
+    assert {**one, "seconds": 0, "device": ""} == {**many, "seconds": 0, "device": ""}
+
+
+@pytest.mark.parametrize("variable", ["LOCAL_RANK", "WORLD_SIZE", "SLURM_NTASKS"])
+def test_one_of_several_processes_does_not_take_itself_for_all(monkeypatch, variable):
+    for name in one_device.LAUNCHED:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert one_device.is_alone()
+    with monkeypatch.context() as patched:
+        patched.setenv(variable, "0")
+        assert not one_device.is_alone()
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert not one_device.is_alone()
+
+
+def test_a_trainer_in_a_config_is_obeyed(tmp_path, monkeypatch):
+    (tmp_path / "c.yaml").write_text("num_images: 3\ntrainer:\n  devices: 1\n  accelerator: cpu\n")
+    made = []
+    monkeypatch.setattr(many_devices, "ManyDevices", lambda options: made.append(options) or OneDevice())
+    given = ["--config", str(tmp_path / "c.yaml"), "--sampler.steps", "1", "--out", str(tmp_path)]
+    assert main([*SAMPLE[:3], *given]) == 0
+    assert [options["accelerator"] for options in made] == ["cpu"]
+    assert main([*SAMPLE, "--out", str(tmp_path / "other")]) == 0 and len(made) == 1
+
+
+def test_loading_draws_nothing_and_moves_no_generator():
+    state = torch.get_rng_state()
+    loaded = lightgen.load(PRIOR)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(7)
+    assert lightgen.checkpoint.fingerprint(lightgen.load(PRIOR)) == lightgen.checkpoint.fingerprint(loaded)
+
+
+def test_what_no_state_dict_has_is_right_in_what_is_loaded():
+    for name in lightgen.zoo():
+        loaded = lightgen.load(name)
+        again = lightgen.registry.build(lightgen.registry.describe(loaded), loaded.kind)
+        saved = loaded.state_dict().keys()
+        buffers = {name: b for name, b in loaded.named_buffers() if name not in saved}
+        for key, value in again.named_buffers():
+            assert key in saved or torch.equal(buffers.pop(key), value)
+        assert not buffers
+
+
+def test_undrawn_weights_are_not_drawn_and_all_else_is_as_ever(monkeypatch):
+    interface = Interface(lightgen.layout.Layout((4, 4), 8), 9)
+    torch.manual_seed(0)
+    drawn = Transformer(interface, dim=16, depth=1, heads=2, dim_head=8)
+    state = torch.get_rng_state()
+    with undrawn():
+        filled = Transformer(interface, dim=16, depth=1, heads=2, dim_head=8)
+        # The memory has whatever it had, so that only the generator shows that nothing was drawn.
+        start = torch.get_rng_state()
+        nn.Linear(8, 8), nn.Conv2d(3, 3, 3), nn.Embedding(5, 3), torch.randn(3), torch.rand(2)
+        VQ(8, 4), ResidualVQ(8, 2, 4), nn.init.trunc_normal_(torch.empty(9)), nn.init.xavier_normal_(torch.empty(3, 3))
+        assert torch.equal(torch.get_rng_state(), start)
+    assert torch.equal(torch.get_rng_state(), state)
+    filled.load_state_dict(drawn.state_dict())
+    for (name, a), (other, b) in zip(drawn.named_buffers(), filled.named_buffers(), strict=True):
+        assert name == other and torch.equal(a, b)
+    assert all(p.requires_grad for p in filled.parameters())
+    assert torch.equal(torch.randn(2), torch.randn(2, generator=torch.Generator().set_state(state)))
