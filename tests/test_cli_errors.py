@@ -70,8 +70,9 @@ SAMPLE = ["sample", "--ckpt_path", "zoo:emoji64-sundae", "--out", "nowhere"]
         ([*SAMPLE, "--xyzzy"], "there is no option --xyzzy"),
         ([*SAMPLE, "--guidance", "3"], "must be the name of a class, not 3; did you mean --guidance.scale 3?"),
         ([*SAMPLE, "--sampler", "8"], "must be the name of a class, not 8; did you mean --sampler.steps 8?"),
-        ([*SAMPLE, "--sampler", "maskgit"], "--sampler cannot be 'maskgit'; did you mean 'MaskGIT'?"),
-        ([*SAMPLE, "--sampler", "DDIM"], "--sampler cannot be 'DDIM'; there are Ancestral, "),
+        ([*SAMPLE, "--sampler", "maskgit"], "no sampler is called 'maskgit'; did you mean 'MaskGIT'?"),
+        ([*SAMPLE, "--sampler", "DDIM"], "no sampler is called 'DDIM'; these fit a prior trained with uniform noise: "
+         "Ancestral, ArgmaxUnrolled, PredictorCorrector, Renoise, SUNDAE"),
         ([*SAMPLE, "--sampler.step", "8"], "--sampler.step is no option of SUNDAE; did you mean 'steps'?"),
         ([*SAMPLE, "--num_images"], "--num_images needs a value"),
         ([*TINY, "--max_steps", "100"], "there is no option --max_steps; did you mean --trainer.max_steps 100?"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ from lightgen.prior import Prior
 from lightgen.provenance import provenance
 from lightgen.recipe import Recipe
 from lightgen.registry import describe
-from lightgen.samplers.base import Sampler
+from lightgen.samplers.base import Sampler, sampler_called
 from lightgen.samplers.iteration import Iteration
 from lightgen.sampling import PictureFiles, Sampling
 from lightgen.types import Canvas, OnStep
@@ -105,7 +105,7 @@ def requested(parser: Callable[[bool], Parser], args: list[str], painting: bool 
     prior: Prior = load(parsed.ckpt_path, "prior")
     named = any(path.split(".")[0] == "guidance" for path, _ in overrides.changes)
     own = prior.recipe if named or not painting else prior.unguided
-    recipe = prior.chosen(changed(own, overrides, prior.classes))
+    recipe = prior.chosen(changed(own, overrides, prior))
     canvas = None if parsed.canvas is None else pair("canvas", parsed.canvas, "x")
     prior.layout(canvas)
     condition = prior.no_class(1) if painting and parsed.label is None else prior.condition(parsed.label, 1)
@@ -135,7 +135,7 @@ def understood(
     return parsed, devices
 
 
-def changed(recipe: Recipe, overrides: Overrides, classes: Sequence[str] | None) -> Recipe:
+def changed(recipe: Recipe, overrides: Overrides, prior: Prior) -> Recipe:
     """A recipe with what a command line changes of it.
 
     Raises:
@@ -146,9 +146,9 @@ def changed(recipe: Recipe, overrides: Overrides, classes: Sequence[str] | None)
     parts = overrides.applied(as_config(describe(recipe))["init_args"])
     if parts["sampler"] is None:
         raise ValueError("sampler must be one of those that `lightgen list sampler` names, not null")
-    guidance = parts["guidance"]
-    if isinstance(guidance, dict) and isinstance(guidance.get("init_args", {}).get("negative"), str):
-        guidance["init_args"]["negative"] = class_number(guidance["init_args"]["negative"], classes)
+    name = parts["sampler"].get("class_path") if isinstance(parts["sampler"], dict) else parts["sampler"]
+    if isinstance(name, str) and name.isidentifier():
+        sampler_called(name, prior.process.family, prior.others.keys())
     # There is one class of warps, so that their arguments stand alone.
     warps = parts["warps"] if isinstance(parts["warps"], dict) else {}
     objects = made.instantiate(made.parse_object({**parts, "warps": warps.get("init_args", {})}))
