@@ -15,8 +15,8 @@ Mode = Literal["auto", "off", "compile", "graph"]
 """`graph` records steps as CUDA graphs, `compile` compiles the networks besides (on a CPU, alone), `off` does neither;
 `auto` takes what pays.
 """
-Weights = Literal["auto", "float32", "bfloat16"]
-"""Of the networks and of the decoder; `auto` narrows them where steps are recorded."""
+Dtype = Literal["auto", "float32", "bfloat16"]
+"""Of the weights of networks and decoder; `auto` narrows them where steps are recorded."""
 COMPILE_FROM = 300_000
 """Evaluations of single pictures from which compiling is taken to pay: it takes about a minute, and saves about 0.2 ms
 an evaluation of a network of 700 million parameters."""
@@ -27,27 +27,28 @@ class Acceleration:
     """What is done to be fast, and why."""
 
     mode: Literal["off", "compile", "graph"]
-    weights: Literal["float32", "bfloat16"]
+    dtype: Literal["float32", "bfloat16"]
+    """Of the weights of networks and decoder."""
     why: str
     records: bool = False
     """Whether steps are recorded."""
 
     def __str__(self) -> str:
-        return f"accelerate {self.mode}, {self.weights} weights: {self.why}"
+        return f"accelerate {self.mode}, {self.dtype} weights: {self.why}"
 
 
-def chosen(mode: Mode, weights: Weights, device: torch.device, evaluations: int) -> Acceleration:
+def chosen(mode: Mode, dtype: Dtype, device: torch.device, evaluations: int) -> Acceleration:
     """What to do on a device.
 
     Args:
-        mode, weights: what is asked for.
+        mode, dtype: what is asked for.
         device: where the networks are.
         evaluations: how many are to be made, of single pictures.
 
     Raises:
         ValueError: if one is another word, or asks for what the device cannot do.
     """
-    for name, value, known in (("accelerate", mode, Mode), ("weights", weights, Weights)):
+    for name, value, known in (("accelerate", mode, Mode), ("dtype", dtype, Dtype)):
         if value not in get_args(known):
             raise ValueError(f"{name} must be one of {', '.join(get_args(known))}, not {value!r}")
     cuda = device.type == "cuda"
@@ -59,9 +60,10 @@ def chosen(mode: Mode, weights: Weights, device: torch.device, evaluations: int)
     elif mode == "auto":
         many = evaluations >= COMPILE_FROM
         mode, why = ("compile", "many pictures") if many else ("graph", "too few pictures to compile for")
-    if weights == "auto":
-        weights = "bfloat16" if cuda and mode != "off" else "float32"
-    return Acceleration(mode, weights, why, cuda and mode != "off")
+    records = cuda and mode != "off"
+    if dtype == "auto":
+        dtype = "bfloat16" if records else "float32"
+    return Acceleration(mode, dtype, why, records)
 
 
 def narrow(module: nn.Module | None) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from lightgen.acceleration import Acceleration, Mode, Weights, chosen, cuda_graph, narrow
+from lightgen.acceleration import Acceleration, Dtype, Mode, chosen, cuda_graph, narrow
 from lightgen.condition import Condition
 from lightgen.conditioners.base import Conditioner
 from lightgen.denoiser import Denoiser, NetworkLike
@@ -94,7 +94,7 @@ class Assembly(nn.Module):
         self.tokenizer.eval()
         return self
 
-    def accelerate(self, mode: Mode = "auto", weights: Weights = "auto", evaluations: int = 0) -> Acceleration:
+    def accelerate(self, mode: Mode = "auto", dtype: Dtype = "auto", evaluations: int = 0) -> Acceleration:
         """Be as fast as the device allows, from here on: move the prior to it first.
 
         Weights that were narrowed stay so; load the checkpoint again to have them back.
@@ -102,7 +102,8 @@ class Assembly(nn.Module):
         Args:
             mode: `graph` asks for each step at once, as a CUDA graph; `compile` compiles the networks besides; `off`
                 does neither; `auto` takes what pays.
-            weights: of networks and decoder: `float32`, `bfloat16`, or `auto`, which narrows them on a CUDA device.
+            dtype: of the weights of networks and decoder: `float32`, `bfloat16`, or `auto`, which narrows them on a
+                CUDA device.
             evaluations: how many are to come, of single pictures: whether compiling pays.
 
         Returns:
@@ -115,16 +116,20 @@ class Assembly(nn.Module):
         >>> print(prior.accelerate("off"))
         accelerate off, float32 weights: as asked for
         """
-        found = chosen(mode, weights, self.device, evaluations)
+        found = chosen(mode, dtype, self.device, evaluations)
+        self.adopt(found)
+        return found
+
+    def adopt(self, acceleration: Acceleration) -> None:
+        """Do what was chosen for the device that the prior is on."""
         networks = (self.network, *self.others.values())
-        if found.weights == "bfloat16":
+        if acceleration.dtype == "bfloat16":
             for module in (*networks, self.tokenizer.decoding):
                 narrow(module)
-        if found.mode == "compile":
+        if acceleration.mode == "compile":
             for network in networks:
                 network.compile(dynamic=False)
-        self.player = Player(cuda_graph) if found.records else None
-        return found
+        self.player = Player(cuda_graph) if acceleration.records else None
 
     @property
     def device(self) -> torch.device:

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from lightgen.acceleration import Acceleration
 from lightgen.condition import Condition
 from lightgen.figures import save_png
 from lightgen.functional.random import Noise
@@ -48,6 +49,7 @@ class Sampling:
         canvas: rows and columns in windows, for larger pictures; a known region brings its own.
         known: what of every picture is known.
         composite: whether to put the known pixels back.
+        acceleration: what makes it fast; None does nothing.
     """
 
     prior: Prior
@@ -58,6 +60,12 @@ class Sampling:
     canvas: Canvas | None = None
     known: KnownRegion | None = None
     composite: bool = False
+    acceleration: Acceleration | None = None
+
+    def begin(self) -> None:
+        """What is done once, when the prior is on its device."""
+        if self.acceleration is not None:
+            self.prior.adopt(self.acceleration)
 
     def __call__(self, index: Tensor) -> SampledPictures:
         device, known = self.prior.device, self.known

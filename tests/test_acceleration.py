@@ -16,7 +16,7 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 
 @pytest.mark.parametrize(
-    ("mode", "weights", "device", "evaluations", "expected"),
+    ("mode", "dtype", "device", "evaluations", "expected"),
     [
         ("auto", "auto", CPU, 10**9, ("off", "float32", False)),
         ("compile", "auto", CPU, 0, ("compile", "float32", False)),
@@ -27,28 +27,28 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
         ("off", "auto", CUDA, COMPILE_FROM, ("off", "float32", False)),
     ],
 )
-def test_what_is_chosen(mode, weights, device, evaluations, expected):
-    found = chosen(mode, weights, device, evaluations)
-    assert (found.mode, found.weights, found.records) == expected
+def test_what_is_chosen(mode, dtype, device, evaluations, expected):
+    found = chosen(mode, dtype, device, evaluations)
+    assert (found.mode, found.dtype, found.records) == expected
 
 
 @pytest.mark.parametrize(
-    ("mode", "weights", "message"),
+    ("mode", "dtype", "message"),
     [
         ("graph", "auto", "accelerate graph needs a CUDA device, and this is cpu"),
         ("fast", "auto", "accelerate must be one of auto, off, compile, graph, not 'fast'"),
-        ("off", "int8", "weights must be one of auto, float32, bfloat16, not 'int8'"),
+        ("off", "int8", "dtype must be one of auto, float32, bfloat16, not 'int8'"),
     ],
 )
-def test_what_cannot_be_is_refused(mode, weights, message):
+def test_what_cannot_be_is_refused(mode, dtype, message):
     with pytest.raises(ValueError, match=message):
-        lightgen.load("zoo:emoji64-sundae").accelerate(mode, weights)
+        lightgen.load("zoo:emoji64-sundae").accelerate(mode, dtype)
 
 
 @pytest.mark.parametrize("name", ["sundae", "uniform", "causal"])
 def test_narrow_weights_change_logits_by_their_rounding_and_no_table(name):
     wide, prior = (lightgen.load(f"zoo:emoji64-{name}") for _ in range(2))
-    assert prior.accelerate("off", "bfloat16").weights == "bfloat16"
+    assert prior.accelerate("off", "bfloat16").dtype == "bfloat16"
     assert {p.dtype for p in prior.network.parameters()} == {torch.bfloat16}
     assert all(torch.equal(*pair) for pair in zip(wide.buffers(), prior.buffers(), strict=True))
     assert wide.sample(2, steps=None if name == "causal" else 4).shape == prior.sample(2).shape

@@ -64,7 +64,7 @@ def evaluation_flops(prior: Prior) -> int:
 def from_command_line(checkpoint: Path, mode: str, folder: Path) -> float:
     """Seconds that `lightgen sample` takes for one picture, by its own count."""
     command = [sys.executable, "-m", "lightgen", "sample", "--ckpt_path", str(checkpoint), "--num_images", "1",
-               "--out", str(folder)]  # fmt: skip
+               "--accelerate", mode, "--out", str(folder)]  # fmt: skip
     done = subprocess.run(command, capture_output=True, encoding="utf-8")
     if done.returncode:
         raise RuntimeError(done.stderr.strip().splitlines()[-1])

@@ -7,12 +7,13 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from lightgen.acceleration import Acceleration, Dtype, Mode, chosen
 from lightgen.checkpoint import fingerprint, load
 from lightgen.cli import one_device, picture_folder
 from lightgen.cli.configs import with_located_configs
@@ -54,6 +55,7 @@ class Request:
     """Of one row."""
     canvas: Canvas | None
     devices: OneDevice | ManyDevices
+    acceleration: Acceleration
     parsed: Any
     """All options, as the parser gave them."""
 
@@ -70,6 +72,11 @@ def add_options(made: Parser, num_images: int, out: str, files: str, open_label:
         "--label", type=int | str | None, default=None, help=f"class of every picture, by number or name; {open_label}"
     )
     made.add_argument("--canvas", type=str | None, default=None, help=CANVAS)
+    made.add_argument(
+        "--accelerate", type=Mode, default="auto",
+        help="graph: steps as CUDA graphs; compile: the networks compiled besides; off; auto takes what pays",
+    )  # fmt: skip
+    made.add_argument("--dtype", type=Dtype, default="auto", help="of the weights; auto narrows them on a CUDA device")
     add_recipe(made)
     if trainer:
         from lightgen.cli.many_devices import add_trainer
@@ -110,7 +117,11 @@ def requested(parser: Callable[[bool], Parser], args: list[str], painting: bool 
     prior.layout(canvas)
     condition = prior.no_class(1) if painting and parsed.label is None else prior.condition(parsed.label, 1)
     prior.completed(condition, Noise.of(0, 1))
-    return Request(prior, recipe, condition, canvas, devices(), parsed)
+    where, branches = devices(), 1 if recipe.guidance is None else len(recipe.guidance.branches)
+    each = recipe.sampler.num_evaluations(prior.layout(canvas).num_tokens, branches)
+    evaluations = parsed.num_images * each // where.world_size
+    acceleration = chosen(parsed.accelerate, parsed.dtype, where.device, evaluations)
+    return Request(prior, recipe, condition, canvas, where, acceleration, parsed)
 
 
 def understood(
@@ -193,6 +204,8 @@ def settings(request: Request, **more: Any) -> dict[str, Any]:
         "canvas": None if request.canvas is None else describe_canvas(prior, request.canvas),
         **describe(request.recipe)["arguments"],
         "precision": request.devices.precision,
+        # Pictures of before were all made with these.
+        **({} if request.acceleration.dtype == "float32" else {"dtype": request.acceleration.dtype}),
         **more,
     }
 
@@ -226,6 +239,8 @@ def run(
     parsed, devices = request.parsed, request.devices
     files = PictureFiles(parsed.out, parsed.num_images)
     num_batches = math.ceil(parsed.num_images / devices.world_size / parsed.batch_size)
+    if devices.is_first:
+        print(request.acceleration)
     start = time.perf_counter()
     with progress_bar(f"sampling {parsed.num_images} pictures", num_batches * num_steps(request), "steps") as advance:
 
@@ -240,7 +255,7 @@ def run(
             return on_step
 
         how = (request.recipe, request.condition, parsed.seed, stepping, request.canvas, known, composite)
-        devices.make(Sampling(request.prior, *how), files, parsed.batch_size)
+        devices.make(Sampling(request.prior, *how, request.acceleration), files, parsed.batch_size)
     if not devices.is_first:
         return None
     return {
@@ -248,6 +263,7 @@ def run(
         "num_images": parsed.num_images,
         "batch_size": parsed.batch_size,
         **decided,
+        "accelerate": asdict(request.acceleration),
         "evaluations": files.evaluations.tolist(),
         "seconds": round(time.perf_counter() - start, 3),
         **provenance(devices.device),

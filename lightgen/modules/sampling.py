@@ -21,6 +21,9 @@ class SamplingModule(LightningModule):
     def setup(self, stage: str) -> None:
         require_precision(self.trainer)
 
+    def on_predict_start(self) -> None:
+        self.sampling.begin()
+
     def predict_step(self, batch: Tensor, batch_idx: int) -> SampledPictures:
         return self.sampling(batch)
 
