@@ -32,6 +32,8 @@ class Peer:
     published: ClassVar[dict[str, tuple[dict[str, Any], float]]] = {}
     """By name: the sizes of a published model, which are attributes; and its parameters in millions."""
     file: ClassVar[str] = "weights.pt"
+    idle: int = 0
+    """How many numbers of the file nothing reads: rows of tables."""
 
     dim = 32
     depth = 2
