@@ -238,3 +238,29 @@ def test_published_sizes_have_the_published_number_of_parameters(name, model):
 
 def heads_in(network):
     return {module.style.heads for module in network.modules() if isinstance(module, StyledAttention)}
+
+
+def test_flax_files_are_read_and_run_nothing(tmp_path, tokenizers, imported, capsys):
+    msgpack = pytest.importorskip("msgpack")
+    reference = peer("MaskGITTransformer")
+    tree, path = {}, tmp_path / "maskgit_imagenet256_checkpoint"
+    for name, tensor in reference.tensors.items():
+        inner = tree
+        for part in name.split(".")[:-1]:
+            inner = inner.setdefault(part, {})
+        array = msgpack.packb((list(tensor.shape), "float32", tensor.numpy().tobytes()))
+        inner[name.split(".")[-1]] = msgpack.ExtType(1, array)
+    contents = msgpack.packb({"params": tree, "step": msgpack.ExtType(3, b"anything"), "note": "text"})
+    path.write_bytes(contents)
+    given = ["import", "--kind", reference.kind, "--num_classes", "7", "--out", str(tmp_path / "prior.ckpt")]
+    given += ["--tokenizer", str(tokenizers(reference.vocab_size, reference.grid)), "--weights"]
+    assert main([*given, str(path)]) == 0
+    expected = lightgen.load(imported("MaskGITTransformer")).state_dict()
+    assert all(
+        torch.equal(tensor, expected[k]) for k, tensor in lightgen.load(tmp_path / "prior.ckpt").state_dict().items()
+    )
+    for length in (1, 40, len(contents) // 2, len(contents) - 1):
+        path.write_bytes(contents[:length])
+        assert "is no file of flax, or is damaged" in mistake(capsys, [*given, str(path)])
+    path.write_bytes(b"\x81\xa1a\xdd\xff\xff\xff\xff")  # A list that says it has four billion items.
+    assert "is no file of flax, or is damaged" in mistake(capsys, [*given, str(path)])
