@@ -44,7 +44,7 @@ class MaskGITVQGAN(QuantizedAutoencoder):
         shape = (channels, [width * multiplier for multiplier in multipliers], num_res_blocks, quantizer.dim)
         factor = 2 ** (len(multipliers) - 1)
         super().__init__(
-            quantizer, _encoder(width, *shape), _decoder(*shape), image_size, channels, factor, pixel_range
+            quantizer, _encoder(width, *shape), decoder_of(*shape), image_size, channels, factor, pixel_range
         )
 
     @property
@@ -86,7 +86,8 @@ def _encoder(width: int, channels: int, widths: Sequence[int], num_res_blocks: i
     return nn.Sequential(*parts, norm(current), nn.SiLU(inplace=True), nn.Conv2d(current, dim, 1))
 
 
-def _decoder(channels: int, widths: Sequence[int], num_res_blocks: int, dim: int) -> nn.Sequential:
+def decoder_of(channels: int, widths: Sequence[int], num_res_blocks: int, dim: int) -> nn.Sequential:
+    """(B, dim, h, w) to (B, C, H, W), with so many channels at each level."""
     current = widths[-1]
     parts: list[nn.Module] = [conv3(dim, current), *_blocks(current, current, num_res_blocks)]
     for level in reversed(range(len(widths))):
