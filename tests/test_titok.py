@@ -1,5 +1,7 @@
 """TiTok's tokenizer, whose tokens stand nowhere in the picture: ids and pixels are those of the original."""
 
+from typing import ClassVar
+
 import pytest
 import torch
 from peers.base import Peer, attend
@@ -18,7 +20,7 @@ class _Tokenizer(Peer):
     """Under the published names. Pictures of 16x16, patches of 4x4, six tokens."""
 
     patch, side, num, code = 4, 4, 6, 5
-    widths = {"encoder": 64, "decoder": 128}
+    widths: ClassVar = {"encoder": 64, "decoder": 128}
 
     def __init__(self):
         self.pixels = MaskGIT(dim=12)

@@ -35,11 +35,7 @@ def new_tokenizer(tensors: Mapping[str, Tensor], heads: int | None = None) -> Ti
     patch_size = size(tensors, "encoder.patch_embed.weight", 2)
     side = math.isqrt(size(tensors, "encoder.positional_embedding", 0) - 1)
     sizes = painter_sizes(tensors)
-    widths = {half: size(tensors, f"{half}.positional_embedding", 1) for half in ("encoder", "decoder")}
-    encoder, decoder = (
-        (width, depth_of(tensors, f"{half}.transformer.{{i}}."), heads_in(width, heads))
-        for half, width in widths.items()
-    )
+    encoder, decoder = (_transformer(tensors, half, heads) for half in ("encoder", "decoder"))
     pixel_codes = [size(tensors, PIXEL_CODES, axis) for axis in (0, 1)]
     with torch.device("meta"):
         tokenizer = TiTok(
@@ -50,15 +46,12 @@ def new_tokenizer(tensors: Mapping[str, Tensor], heads: int | None = None) -> Ti
     return tokenizer.eval()
 
 
-def heads_in(width: int, heads: int | None) -> int:
-    """How many there are in a width.
-
-    Raises:
-        ValueError: in one line, if they do not divide it.
-    """
-    if (heads := heads or width // 64) < 1 or width % heads:
-        raise ValueError(f"{heads} heads do not divide the width of the attention, {width}: give --heads")
-    return heads
+def _transformer(tensors: Mapping[str, Tensor], half: str, heads: int | None) -> tuple[int, int, int]:
+    """(D, depth, heads)."""
+    dim = size(tensors, f"{half}.positional_embedding", 1)
+    if (heads := heads or dim // 64) < 1 or dim % heads:
+        raise ValueError(f"{heads} heads do not divide the width of the attention, {dim}: give --heads")
+    return dim, depth_of(tensors, f"{half}.transformer.{{i}}."), heads
 
 
 def painter_sizes(tensors: Mapping[str, Tensor]) -> Architecture:

@@ -12,7 +12,7 @@ _BLOCK = {
     "feed_forward.0": "mlp.fc1",
     "feed_forward.2": "mlp.fc2",
 }
-_PLACES = {"in_blocks.{i}": "in_blocks.{i}", "middle": "mid_block", "out_blocks.{i}": "out_blocks.{i}"}
+_PLACES = {"in_blocks.{i}": "in_blocks.{i}", "middle": "mid_block", "out_blocks.{i}.block": "out_blocks.{i}"}
 
 UVIT_NAMES: Names = {
     **{f"{own}.{part}": f"{place}.{name}" for own, place in _PLACES.items() for part, name in _BLOCK.items()},

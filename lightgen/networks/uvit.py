@@ -61,19 +61,20 @@ class UViT(InContext):
             given.append(x)
         x = self.middle(x)
         for block in self.out_blocks:
-            x = block.joined(x, given.pop())
+            x = block(x, given.pop())
         normed: Tensor = self.last_norm(x[:, 1:])
         return normed
 
 
-class JoiningBlock(StyledBlock):
+class JoiningBlock(nn.Module):
     """A block that first joins two vectors of each place to one."""
 
     def __init__(self, style: Style) -> None:
-        super().__init__(style)
+        super().__init__()
         self.join = nn.Linear(2 * style.dim, style.dim)
+        self.block = StyledBlock(style)
 
-    def joined(self, x: Tensor, earlier: Tensor) -> Tensor:
+    def forward(self, x: Tensor, earlier: Tensor) -> Tensor:
         """(B, n, D) each to (B, n, D)."""
-        out: Tensor = self(self.join(torch.cat([x, earlier], -1)))
+        out: Tensor = self.block(self.join(torch.cat([x, earlier], -1)))
         return out

@@ -28,8 +28,8 @@ class MaskGIT(Unmasking):
         choice_temperature: tau, at least 0; step t of S has (1 - t / S) of it, so that the last has none.
         schedule: share still masked; None is the cosine.
         confidence: whose p(x) it is, the network's own or the warped one.
-        annealed: draw x by the same falling temperature too, from softmax(l / (tau (1 - t / S))) of the warped logits,
-            and take the logit l(x) for log p(x) (code of MUSE-Pytorch; and of TiTok, Yu et al., 2024, arXiv 2406.07550).
+        annealed: draw x by the same falling temperature too, from softmax(l / (tau (1 - t / S))) of warped logits l;
+            and l(x) stands for log p(x) (code of MUSE-Pytorch; and of TiTok, Yu et al., 2024, arXiv 2406.07550).
 
     Raises:
         ValueError: if the temperature is below 0.

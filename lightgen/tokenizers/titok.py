@@ -57,9 +57,10 @@ class TiTok(Tokenizer):
         num_res_blocks: int = 2,
     ) -> None:
         super().__init__()
-        if patch_size != 2 ** (len(multipliers) - 1) or image_size % patch_size:
-            raise ValueError(f"patch_size must be 2^(levels - 1) of the multipliers, {2 ** (len(multipliers) - 1)}, and "
-                             f"divide image_size, {image_size}, and not {patch_size}")  # fmt: skip
+        factor = 2 ** (len(multipliers) - 1)
+        if patch_size != factor or image_size % factor:
+            raise ValueError(f"patch_size must be {factor}, what the decoder makes of a cell, and divide image_size, "
+                             f"{image_size}; it is {patch_size}")  # fmt: skip
         self.image_size, self.side = (image_size, image_size), image_size // patch_size
         self.layout = Layout((num_tokens,), quantizer.vocab_size)
         self.quantizer = quantizer
