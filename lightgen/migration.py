@@ -20,7 +20,7 @@ ADDED: dict[tuple[str, str], Description] = {
     ("sampler", "Ancestral"): {"leave_one_out": False},
     ("sampler", "ArgmaxUnrolled"): {"confidence": "warped", "certainty": "current"},
     ("sampler", "Halton"): {"floor": "masked"},
-    ("sampler", "MaskGIT"): {"confidence": "warped"},
+    ("sampler", "MaskGIT"): {"confidence": "warped", "annealed": False},
     ("sampler", "PredictorCorrector"): {"leave_one_out": False},
     ("sampler", "Purity"): {"confidence": "warped"},
     ("sampler", "SUNDAE"): {"unchanged": "proposal"},

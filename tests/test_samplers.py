@@ -2,15 +2,18 @@
 
 import inspect
 import itertools
+import math
 
 import pytest
 import torch
 from stubs import TableNetwork, denoiser
 
 from lightgen.bench.joint import Joint
+from lightgen.clock import Clock
 from lightgen.functional.categorical import log_probability
 from lightgen.functional.low_discrepancy import halton_rank
 from lightgen.functional.random import Noise
+from lightgen.prediction import Prediction
 from lightgen.processes import SUNDAE as SUNDAEProcess
 from lightgen.processes import Absorbing, MaskReplace, Uniform
 from lightgen.processes.base import Process
@@ -165,6 +168,16 @@ def test_maskgit_without_noise_writes_what_it_is_surest_of():
     sampled(MaskGIT(N, choice_temperature=0.0, schedule=Power()), Absorbing, Confident(), 1,
             on_step=lambda step, ids: written.append((ids[0] != V).nonzero().flatten().tolist()))  # fmt: skip
     assert written[0] == [N - 1] and written[3] == list(range(N - 4, N))
+
+
+def test_annealed_maskgit_draws_by_the_temperature_of_the_choice_and_ranks_by_logit():
+    sampler, logits = MaskGIT(2, choice_temperature=4.0, annealed=True), torch.tensor([1.0, 0.0]).expand(1, 4000, 2)
+    uniform = Noise.of(0, 1).uniform(0, 0, 4000)
+    ids, confidence = sampler.propose(Prediction(logits, logits), uniform, Clock.even(0, torch.nan, 0.0, logits))
+    assert (ids == 0).float().mean() == pytest.approx(1 / (1 + math.exp(-1 / 2)), abs=0.01)
+    assert torch.equal(confidence, (ids == 0).float())
+    ids, _ = sampler.propose(Prediction(logits, logits), uniform, Clock.even(1, torch.nan, 1.0, logits))
+    assert not ids.any(), "the last step has no temperature, and takes the most likely one"
 
 
 @pytest.mark.parametrize("num", [7, 10, 49, 100, 196, 784])

@@ -69,7 +69,7 @@ def kind_of(keys: Collection[str], base: type[Importer] = Importer) -> tuple[str
 def another_kind(importer: type[Importer], keys: Collection[str]) -> str:
     """What is said of a file that is of another kind than it was taken for."""
     found = kind_of(keys)
-    if found is None or not importer.marks or any(mark in keys for mark in importer.marks):
+    if found is None or not importer.marks or found[0] == importer.name:
         return ""
     return f"; it has {found[1]}, as files of --kind {found[0]} do"
 

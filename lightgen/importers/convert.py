@@ -32,9 +32,8 @@ def fill(
         ValueError: in one line that names the tensors that are missing, left over, or of another shape.
     """
     sources: dict[str, tuple[str, ...]] = {f"quantizer.{own}": (name,) for own, name in quantizer.items()}
-    for (prefix, part), name in zip(_weighted_parts(tokenizer), parts, strict=True):
-        for own in part.state_dict():
-            sources[prefix + own] = tuple(_names(part, own, name, inner))
+    weighted = (*weighted_parts(tokenizer.encoder, "encoder."), *weighted_parts(tokenizer.decoder, "decoder."))
+    sources |= names_of(weighted, parts, inner)
     wanted = {name: own for own, names in sources.items() for name in names}
     missing = [name for name in wanted if name not in tensors]
     surplus = [name for name in tensors if name not in wanted]
@@ -52,18 +51,24 @@ def fill(
     tokenizer.load_state_dict({own: tensor.reshape(shapes[own]) for own, tensor in state.items()})
 
 
-def _weighted_parts(tokenizer: QuantizedAutoencoder) -> Iterator[tuple[str, nn.Module]]:
-    """Parts of encoder and decoder that have weights, with their prefix in the tokenizer's state, in order of use."""
+def names_of(
+    weighted: Iterable[tuple[str, nn.Module]], parts: Iterable[str], inner: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    """The checkpoint's names of the tensors of parts, each with its prefix, by lightgen's; `parts`, `inner`: `fill`."""
+    return {
+        prefix + own: tuple(_names(part, own, name, inner))
+        for (prefix, part), name in zip(weighted, parts, strict=True)
+        for own in part.state_dict()
+    }
 
-    def walk(sequence: nn.Module, prefix: str) -> Iterator[tuple[str, nn.Module]]:
-        for name, part in sequence.named_children():
-            if type(part) is nn.Sequential:
-                yield from walk(part, f"{prefix}{name}.")
-            elif part.state_dict():
-                yield f"{prefix}{name}.", part
 
-    yield from walk(tokenizer.encoder, "encoder.")
-    yield from walk(tokenizer.decoder, "decoder.")
+def weighted_parts(sequence: nn.Module, prefix: str) -> Iterator[tuple[str, nn.Module]]:
+    """Parts of a sequence that have weights, in order of use, each with its own prefix, which begins with the given."""
+    for name, part in sequence.named_children():
+        if type(part) is nn.Sequential:
+            yield from weighted_parts(part, f"{prefix}{name}.")
+        elif part.state_dict():
+            yield f"{prefix}{name}.", part
 
 
 def _names(part: nn.Module, own: str, name: str, inner: Mapping[str, tuple[str, ...]]) -> Iterator[str]:

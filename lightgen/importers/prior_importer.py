@@ -78,7 +78,7 @@ class PriorImporter(Importer):
         """
 
     def __call__(self, weights: Path) -> Imported:
-        tensors = read_tensors(weights)
+        tensors = read_tensors(self.file(weights))
         try:
             if not any(mark in tensors for mark in self.marks):
                 raise ValueError(f"missing: {' or '.join(self.marks)}")
@@ -95,6 +95,10 @@ class PriorImporter(Importer):
         if getattr(network.conditioner, "num_classes", 0) == 1000:
             prior.classes = class_names()
         return Imported(prior.eval(), (f"licence of published weights: {self.licence}", *plan.notes))
+
+    def file(self, weights: Path) -> Path:
+        """The file of the tensors, where the user may have named a folder."""
+        return weights
 
     def stage_one(self, weights: Path, plan: Plan) -> Tokenizer:
         """The tokenizer that the user names, for pictures of the size that the prior was trained on.

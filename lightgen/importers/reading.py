@@ -15,19 +15,21 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from lightgen.importers.flax import is_msgpack, read_msgpack
+
 HOLDERS = ("ema", "model_state_dict", "model", "state_dict", "net", "module")
 """Where checkpoints keep their tensors, if not at the top; averaged ones first."""
 
-WRAPPERS = ("module.", "_orig_mod.")
-"""What training on several devices, and compiling, put before the names of all tensors."""
+WRAPPERS = ("module.", "_orig_mod.", "params.")
+"""What training on several devices, compiling, and flax put before the names of all tensors."""
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a checkpoint by name, on the CPU.
 
-    Safetensors and torch files; of Lightning's checkpoints those of the `state_dict`. A file that also holds objects
-    of foreign classes is read without importing the classes. Tensors stay in the file until they are used, so that
-    what is beside them, the state of an optimizer say, takes no memory.
+    Safetensors, torch and flax files; of Lightning's checkpoints those of the `state_dict`. A file that also holds
+    objects of foreign classes is read without importing the classes. Tensors stay in the file until they are used, so
+    that what is beside them, the state of an optimizer say, takes no memory.
 
     Raises:
         ValueError: in one line, if the file is missing, is no checkpoint, or holds no named tensors.
@@ -56,7 +58,8 @@ def read_tensor(path: Path) -> Tensor:
 def _contents(path: Path) -> Any:
     if not path.is_file():
         raise ValueError(f"there is no weights file {path}")
-    return _safetensors(path) if path.suffix == ".safetensors" else _torch(path)
+    read = _safetensors if path.suffix == ".safetensors" else read_msgpack if is_msgpack(path) else _torch
+    return read(path)
 
 
 def _held(contents: Any) -> Any:
@@ -70,7 +73,8 @@ def _held(contents: Any) -> Any:
 
 
 def _unwrapped(name: Any) -> str:
-    name = str(name)
+    # Flax joins names by slashes where it cannot nest them.
+    name = str(name).replace("/", ".")
     while name.startswith(WRAPPERS):
         name = name.partition(".")[2]
     return name

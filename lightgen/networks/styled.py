@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -67,6 +67,21 @@ class Style:
         """A norm of D channels, or of another number."""
         made = nn.RMSNorm if self.norm == "rms" else nn.LayerNorm
         return made(dim or self.dim, eps=self.eps, elementwise_affine=self.affine)
+
+    def new_gelu(self) -> nn.Module:
+        """The GELU of the feed-forward layers."""
+        return nn.GELU("tanh" if self.feed_forward == "gelu_tanh" else "none")
+
+
+def style_of(dim: int, heads: int, hidden: int | None = None, **switches: Any) -> Style:
+    """The style of blocks of so many heads, which fill D, and a feed-forward width of 4 D where none is given.
+
+    Raises:
+        ValueError: if the heads do not divide D, or a size is not at least 1.
+    """
+    if heads < 1 or dim % heads:
+        raise ValueError(f"heads must divide dim, {dim}, and {heads} does not")
+    return Style(dim, heads, dim // heads, 4 * dim if hidden is None else hidden, **switches)
 
 
 class KeyValues:
@@ -140,7 +155,7 @@ class FeedForward(nn.Sequential):
     def __init__(self, style: Style) -> None:
         super().__init__(
             nn.Linear(style.dim, style.hidden, bias=style.bias),
-            nn.GELU("tanh" if style.feed_forward == "gelu_tanh" else "none"),
+            style.new_gelu(),
             nn.Linear(style.hidden, style.dim, bias=style.bias),
         )
 

@@ -57,5 +57,5 @@ class Halton(Unmasking):
             rank = (rank + state.noise.integers(0, Stream.ORDER, 1, num)) % num
         return super().start(state, denoise).remember(rank=rank)
 
-    def score(self, state: State, denoise: Denoiser, clock: Clock, log_probability: Tensor) -> Tensor:
+    def score(self, state: State, denoise: Denoiser, clock: Clock, confidence: Tensor) -> Tensor:
         return -state.memory["rank"].double()

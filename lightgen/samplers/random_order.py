@@ -35,5 +35,5 @@ class RandomOrder(Unmasking):
         order = state.noise.uniform(0, Stream.ORDER, state.ids.shape[1])
         return super().start(state, denoise).remember(order=order)
 
-    def score(self, state: State, denoise: Denoiser, clock: Clock, log_probability: Tensor) -> Tensor:
+    def score(self, state: State, denoise: Denoiser, clock: Clock, confidence: Tensor) -> Tensor:
         return state.memory["order"]

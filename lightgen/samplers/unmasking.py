@@ -12,7 +12,7 @@ from lightgen.clock import Clock
 from lightgen.denoiser import Denoiser
 from lightgen.functional.categorical import ranks
 from lightgen.functional.random import Stream
-from lightgen.prediction import Confidence
+from lightgen.prediction import Confidence, Prediction
 from lightgen.samplers.base import Sampler
 from lightgen.samplers.state import State
 from lightgen.schedules import Schedule, count
@@ -44,15 +44,19 @@ class Unmasking(Sampler):
     revises: ClassVar[str] = "no"
     exact: ClassVar[str] = "one token a step"
     confidence: Confidence = "warped"
-    """Whose log-probability of a proposed token `score` is given."""
+    """Whose log-probability of a proposed token says how sure it is."""
 
     def __init__(self, steps: int, schedule: Schedule) -> None:
         super().__init__(steps)
         self.schedule = schedule
 
+    def propose(self, prediction: Prediction, uniform: Tensor, clock: Clock) -> tuple[Tensor, Tensor]:
+        """Ids (A, N) by one uniform each, and how sure they are, (A, N): their log-probability."""
+        return prediction.draw_scored(uniform, self.confidence)
+
     @abstractmethod
-    def score(self, state: State, denoise: Denoiser, clock: Clock, log_probability: Tensor) -> Tensor:
-        """(A, N) the higher, the sooner a proposed token is written, whose log-probability (A, N) is given."""
+    def score(self, state: State, denoise: Denoiser, clock: Clock, confidence: Tensor) -> Tensor:
+        """(A, N) the higher, the sooner a proposed token is written, of which is given how sure it is, (A, N)."""
 
     def left(self, total: Tensor, share: Tensor) -> Tensor:
         """How many of so many tokens (A,) are masked still, where a share () is."""
@@ -65,10 +69,10 @@ class Unmasking(Sampler):
         prediction = denoise(state.ids, clock)
         masked = state.ids == denoise.layout.mask
         uniform = state.noise.uniform(clock.step, Stream.TOKEN, state.ids.shape[1])
-        proposal, log_probability = prediction.draw_scored(uniform, self.confidence)
+        proposal, confidence = self.propose(prediction, uniform, clock)
         left = masked.sum(1)
         share = self.schedule(clock.done(self.steps))
         target = torch.minimum(self.left(state.memory["total"], share), left - 1).clamp_min(0)
-        score = self.score(state, denoise, clock, log_probability).masked_fill(~masked, -torch.inf)
+        score = self.score(state, denoise, clock, confidence).masked_fill(~masked, -torch.inf)
         written = masked & (ranks(score, descending=True) < (left - target)[:, None])
         return torch.where(written, proposal, state.ids), target == 0

@@ -52,7 +52,7 @@ class MaskGITVQGAN(QuantizedAutoencoder):
         super().__init__(
             quantizer,
             _encoder(downsample == "convolution", width, *shape),
-            _decoder(*shape),
+            decoder_of(*shape),
             image_size,
             channels,
             factor,
@@ -100,7 +100,8 @@ def _encoder(
     return nn.Sequential(*parts, norm(current), nn.SiLU(inplace=True), nn.Conv2d(current, dim, 1))
 
 
-def _decoder(channels: int, widths: Sequence[int], num_res_blocks: int, dim: int) -> nn.Sequential:
+def decoder_of(channels: int, widths: Sequence[int], num_res_blocks: int, dim: int) -> nn.Sequential:
+    """(B, dim, h, w) to (B, C, H, W), with so many channels at each level."""
     current = widths[-1]
     parts: list[nn.Module] = [conv3(dim, current), *_blocks(current, current, num_res_blocks)]
     for level in reversed(range(len(widths))):
