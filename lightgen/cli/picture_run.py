@@ -141,6 +141,8 @@ def changed(recipe: Recipe, overrides: Overrides, classes: Sequence[str] | None)
     Raises:
         ValueError: in one line, if a class or an argument is not there, or a value is out of range.
     """
+    if not overrides.changes:
+        return recipe
     made = Parser()
     add_recipe(made)
     parts = overrides.applied(as_config(describe(recipe))["init_args"])
