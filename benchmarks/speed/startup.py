@@ -1,7 +1,8 @@
 """What each command costs before it does anything, over `import torch`.
 
 CPU seconds (user and system) of fresh processes, which take turns; the smallest of each counts. A first step is where
-the process ends, before the network's first evaluation:
+the process ends, before the network's first evaluation; every process, that of `import torch` too, ends as Python does,
+which takes its time once torch is there:
 
     python benchmarks/speed/startup.py --rounds 3
 """
@@ -21,9 +22,9 @@ from lightgen.cli.commands import COMMANDS
 PRIOR = "zoo:emoji64-sundae"
 PYTHON = sys.executable
 TO_THE_FIRST_STEP = """
-import os, sys
+import sys
 from lightgen.samplers.iteration import Iteration
-Iteration.run = lambda *args: os._exit(0)
+Iteration.run = lambda *args: sys.exit(0)
 from lightgen.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """

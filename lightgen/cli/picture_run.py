@@ -152,6 +152,8 @@ def changed(recipe: Recipe, overrides: Overrides, prior: Prior) -> Recipe:
     Raises:
         ValueError: in one line, if a class or an argument is not there, or a value is out of range.
     """
+    if not overrides.changes:
+        return recipe
     made = Parser()
     add_recipe(made)
     parts = overrides.applied(as_config(describe(recipe))["init_args"])
