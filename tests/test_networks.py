@@ -7,7 +7,7 @@ from stubs import interface
 
 from lightgen.cli.configs import shipped
 from lightgen.condition import Condition, Context
-from lightgen.networks import Hourglass, Transformer
+from lightgen.networks import BERT, Hourglass, Transformer, UViT
 from lightgen.networks.resamplers import AttentionResampler, LinearResampler, NaiveResampler
 from lightgen.networks.rotary import Rotary
 
@@ -24,6 +24,10 @@ NETWORKS = {
     ),
     "learned": lambda: Hourglass(interface(K, V, GRID, 3), depth=(1, 2, 1), positions="learned", **SMALL),
     "nested": lambda: Hourglass(interface(K, V, GRID, 3), depth=(1, (1, 2, 1), 1), factors=((2, 2), (1, 2)), **SMALL),
+    "BERT": lambda: BERT(interface(K, V, GRID, 3), 16, depth=2, heads=2),
+    "BERT with a linear head": lambda: BERT(interface(K, V, GRID, 3), 16, depth=2, heads=2, tied=False),
+    "U-ViT": lambda: UViT(interface(K, V, GRID, 3), 16, depth=3, heads=2),
+    "U-ViT with BERT's head": lambda: UViT(interface(K, V, GRID, 3), 16, depth=3, heads=2, tied=True),
 }
 
 
@@ -128,6 +132,20 @@ def test_the_valley_is_coarse():
 def test_bad_shapes(arguments, message):
     with pytest.raises(ValueError, match=message):
         Hourglass(interface(K, V, GRID, 0), dim=16, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("network", "arguments", "message"),
+    [
+        (UViT, {"depth": 4}, "depth must be an odd number, not 4"),
+        (UViT, {"heads": 3}, "heads must divide dim, 16, and 3 does not"),
+        (BERT, {"heads": 0}, "heads must divide dim, 16, and 0 does not"),
+        (BERT, {"heads": 2, "hidden": 0}, "hidden must be at least 1, not 0"),
+    ],
+)
+def test_sizes_that_do_not_fit(network, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        network(interface(K, V, GRID, 0), dim=16, **arguments)
 
 
 def test_rotary_turns_every_head_and_keeps_lengths():

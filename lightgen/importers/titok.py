@@ -74,20 +74,20 @@ class TiTok(PriorImporter):
         return weights / "model.safetensors" if weights.is_dir() else weights
 
     def __call__(self, weights: Path) -> Imported:
-        tensors = read_tensors(self.file(weights))
-        return Imported(self._tokenizer(tensors, weights)) if MARK in tensors else super().__call__(weights)
+        if MARK not in read_tensors(self.file(weights)):
+            return super().__call__(weights)
+        try:
+            return Imported(new_tokenizer(read_tensors(self.file(weights)), self.heads))
+        except ValueError as error:
+            raise ValueError(f"{weights} cannot be imported as {self.name}: {error}") from None
 
     def stage_one(self, weights: Path, plan: Plan) -> Tokenizer:
         path = self.file(located(self.tokenizer)) if self.tokenizer else weights
-        if path.is_file() and MARK in (tensors := read_tensors(path)):
-            return TiTok()._tokenizer(tensors, path)
+        if path.is_file() and MARK in read_tensors(path):
+            tokenizer = TiTok()(path).component
+            assert isinstance(tokenizer, Tokenizer)
+            return tokenizer
         return super().stage_one(weights, plan)
-
-    def _tokenizer(self, tensors: Mapping[str, Tensor], weights: Path) -> Tokenizer:
-        try:
-            return new_tokenizer(tensors, self.heads)
-        except ValueError as error:
-            raise ValueError(f"{weights} cannot be imported as {self.name}: {error}") from None
 
     def plan(self, tensors: Mapping[str, Tensor], weights: Path) -> Plan:
         return self._bert(tensors) if HEAD in tensors else self._uvit(tensors)
