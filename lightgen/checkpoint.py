@@ -226,7 +226,7 @@ def _assemble(contents: dict[str, Any], path: str | Path) -> Any:
 
 
 def load_tokenizer(path: str) -> Any:
-    """The tokenizer in a checkpoint of stage one, imported or exported.
+    """The tokenizer in a checkpoint of either stage, trained, imported or exported.
 
     Raises:
         ValueError: as `load`; for a missing file it says how to train one.
@@ -239,7 +239,17 @@ def load_tokenizer(path: str) -> Any:
             f"no tokenizer at {path}; train one, e.g. `lightgen fit --config {config}.yaml`, "
             "and give its checkpoint with --model.tokenizer"
         )
-    return load(path, "tokenizer")
+    return tokenizer_in(path)
+
+
+def tokenizer_in(path: str | Path) -> Any:
+    """The tokenizer of a checkpoint of either stage.
+
+    Raises:
+        ValueError: as `load`.
+    """
+    component = load(path)
+    return getattr(component, "tokenizer", component)
 
 
 def fingerprint(module: nn.Module) -> str:

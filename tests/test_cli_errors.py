@@ -287,8 +287,6 @@ def test_checkpoints_of_others_and_of_the_other_stage(capsys, tmp_path, tokenize
     assert "not a checkpoint that lightgen wrote" in mistake(capsys, ["sample", "--ckpt_path", str(path), *out])
     line = mistake(capsys, ["sample", "--ckpt_path", str(tokenizer_checkpoint), *out])
     assert "holds a tokenizer, where a prior is needed" in line
-    line = mistake(capsys, [*PRIOR, "--model.tokenizer", str(prior_checkpoint)])
-    assert "holds a prior, where a tokenizer is needed" in line
 
 
 def test_missing_checkpoint(capsys, tmp_path):

@@ -26,7 +26,7 @@ from lightgen.networks.styled import StyledAttention
 from lightgen.quantizers import Codebook, ProductVQ
 from lightgen.registry import changed
 from lightgen.tokenizers import VQGAN
-from lightgen.types import NoiseFamily
+from lightgen.types import NoiseFamily, to_uint8
 
 SAMPLERS = {
     NoiseFamily.ABSORBING: ("MaskGIT", "Halton", "Ancestral"),
@@ -498,3 +498,23 @@ def test_flax_files_are_read_and_run_nothing(tmp_path, tokenizers, imported, cap
         assert "is no file of flax, or is damaged" in mistake(capsys, [*given, str(path)])
     path.write_bytes(b"\x81\xa1a\xdd\xff\xff\xff\xff")  # A list that says it has four billion items.
     assert "is no file of flax, or is damaged" in mistake(capsys, [*given, str(path)])
+
+
+@pytest.mark.parametrize("name", ["HaltonMaskGIT", "RAR", "TamingByClass", "VQDiffusionLearnedNull"])
+def test_a_published_prior_is_trained_on(name, imported, tmp_path):
+    """A step with a learning rate of 0 on pictures without classes leaves all weights but those of the classes."""
+    before = lightgen.load(imported(name))
+    height, width = before.tokenizer.image_size
+    data = ["--data", "ImageFolder", "--data.root", str(tmp_path / "pictures"), "--data.batch_size", "4"]
+    (tmp_path / "pictures").mkdir()
+    for i, picture in enumerate(published.pictures()):
+        for j in range(4):
+            image = lightgen.to_pil(to_uint8(picture[None]))[0].rotate(90 * j).resize((width, height))
+            image.save(tmp_path / "pictures" / f"{i}-{j}.png")
+    args = ["fit", "--init_from", str(imported(name)), *data, "--data.image_size", f"[{height},{width}]"]
+    args += ["--model.optimizer.lr", "0", "--trainer.max_steps", "1", "--trainer.limit_val_batches", "0"]
+    assert main([*args, "--trainer.default_root_dir", str(tmp_path), "--trainer.enable_progress_bar", "false"]) == 0
+    after = lightgen.load(tmp_path / "last.ckpt").network.state_dict()
+    own = before.network.state_dict()
+    kept = [key for key in own if "conditioner" not in key]
+    assert kept and all(torch.equal(after[key], own[key]) for key in kept)

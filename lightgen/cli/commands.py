@@ -25,6 +25,7 @@ EXAMPLES = {
         "lightgen fit --config emoji64-tokenizer.yaml",
         "lightgen fit --config emoji64.yaml --model.tokenizer runs/emoji64-tokenizer/last.ckpt",
         "lightgen fit --config emoji64.yaml --ckpt_path runs/emoji64/last.ckpt    # goes on with a run",
+        "lightgen fit --init_from P --data ImageFolder --data.root FOLDER    # trains a prior or a tokenizer on",
     ),
     "validate": ("lightgen validate --config emoji64.yaml --ckpt_path runs/emoji64/last.ckpt",),
     "test": ("lightgen test --config emoji64.yaml --ckpt_path runs/emoji64/last.ckpt",),

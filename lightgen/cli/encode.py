@@ -8,11 +8,12 @@ from pathlib import Path
 
 import torch
 
+from lightgen.checkpoint import tokenizer_in
 from lightgen.cli.configs import with_located_configs
 from lightgen.cli.overrides import Overrides
 from lightgen.cli.parser import Parser
 from lightgen.cli.progress import progress_bar
-from lightgen.cli.reconstruct import made_data, tokenizer_in
+from lightgen.cli.reconstruct import made_data
 from lightgen.data.base import ImageData
 from lightgen.data.encode import encode
 

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 def fill_in(model: Any, data: Any) -> None:
     """Put the tokenizer's `image_size` in place of one of 0, and the data's `num_classes` likewise.
 
-    Data without labels take a conditioner of 0 classes away.
+    Data without labels take a conditioner of 0 classes away, and the guidance towards them.
 
     Args:
         model, data: sections of a parsed config, which are changed.
@@ -43,6 +43,8 @@ def fill_in(model: Any, data: Any) -> None:
             log.info(f"{len(names)} classes: {', '.join(names)}")
         else:
             of_model["conditioner"] = None
+            if of_model.get("recipe"):
+                of_model["recipe"]["init_args"]["guidance"] = None
 
 
 def _warn_of_another_split(tokenizer: str, pictures: Any) -> None:

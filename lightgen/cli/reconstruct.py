@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from lightgen.checkpoint import KEY, fingerprint, load, read
+from lightgen.checkpoint import fingerprint, tokenizer_in
 from lightgen.cli import picture_folder
 from lightgen.cli.configs import with_located_configs
 from lightgen.cli.overrides import Overrides
@@ -69,13 +69,6 @@ def made_data(checkpoint: str, overrides: Overrides) -> ImageData:
     made.add_subclass_arguments(ImageData, "data")
     data: ImageData = made.instantiate(made.parse_object(parts)).data
     return data
-
-
-def tokenizer_in(path: str) -> Tokenizer:
-    """The tokenizer of a checkpoint of either stage."""
-    kind = read(path)[KEY]["component"]["kind"]
-    tokenizer: Tokenizer = load(path, "prior").tokenizer if kind == "prior" else load(path, "tokenizer")
-    return tokenizer
 
 
 @torch.no_grad()

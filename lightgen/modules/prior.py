@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import logging
 import math
 from collections.abc import Iterable
 from typing import Any, ClassVar
@@ -12,11 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from lightgen.assembly import no_role
-from lightgen.checkpoint import load_tokenizer
+from lightgen.checkpoint import load, load_tokenizer
 from lightgen.condition import Condition
 from lightgen.conditioners.base import Conditioner
 from lightgen.functional.random import Noise
 from lightgen.modules.base import TrainingModule
+from lightgen.modules.initial import take
 from lightgen.modules.optim import OptimizerFactory, SchedulerFactory
 from lightgen.networks.activation_checkpointing import checkpoint_activations
 from lightgen.networks.base import Network, NetworkFactory
@@ -26,6 +28,8 @@ from lightgen.processes.likelihood import estimate
 from lightgen.recipe import Recipe
 from lightgen.tokenizers.base import Tokenizer
 from lightgen.types import Batch, Denoise
+
+log = logging.getLogger(__name__)
 
 OBSERVED_BATCHES = 200
 """Batches of training data that an informed process looks at."""
@@ -48,6 +52,7 @@ class PriorModule(TrainingModule):
         compile: whether to compile the networks; None does on a CUDA device.
         activation_checkpointing: whether to work out the activations in a block again where its gradient needs them,
             which takes one forward pass more, and memory for one block in place of all.
+        init_from: a prior's checkpoint; weights of the same name and shape begin as they are there.
 
     Raises:
         ValueError: if the tokenizer's checkpoint cannot be read, or parts do not fit each other.
@@ -71,6 +76,7 @@ class PriorModule(TrainingModule):
         max_skipped: int = 20,
         compile: bool | None = None,
         activation_checkpointing: bool = False,
+        init_from: str | None = None,
     ) -> None:
         super().__init__(optimizer, scheduler, max_skipped, compile)
         coder: Tokenizer = load_tokenizer(tokenizer) if isinstance(tokenizer, str) else tokenizer
@@ -88,6 +94,13 @@ class PriorModule(TrainingModule):
             {role: make(made.interface(coder.layout, conditioners[role], role)) for role, make in others.items()},
         )
         self.seed = seed
+        if init_from is not None:
+            before: Prior = load(init_from, "prior")
+            for line in take(self.prior.network, before.network):
+                log.info(line)
+            for role, network_of_role in self.prior.others.items():
+                if role in before.others:
+                    take(network_of_role, before.others[role])
         if activation_checkpointing:
             for part in self.compiled_parts():
                 checkpoint_activations(part)
