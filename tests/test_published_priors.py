@@ -516,5 +516,6 @@ def test_a_published_prior_is_trained_on(name, imported, tmp_path):
     assert main([*args, "--trainer.default_root_dir", str(tmp_path), "--trainer.enable_progress_bar", "false"]) == 0
     after = lightgen.load(tmp_path / "last.ckpt").network.state_dict()
     own = before.network.state_dict()
-    kept = [key for key in own if "conditioner" not in key]
-    assert kept and all(torch.equal(after[key], own[key]) for key in kept)
+    # Without classes, VQ-Diffusion has plain norms in place of modulated ones.
+    kept = [key for key in own if key in after and "conditioner" not in key]
+    assert len(kept) > len(own) / 2 and all(torch.equal(after[key], own[key]) for key in kept)
