@@ -20,6 +20,7 @@ from lightgen.clock import Clock
 from lightgen.denoiser import Denoiser
 from lightgen.registry import describe
 from lightgen.samplers.state import State
+from lightgen.types import Reader
 
 FEWEST = 4
 """Steps that must be left: to record one takes about as long as two."""
@@ -70,11 +71,19 @@ class Recording:
         """Network evaluations of a step."""
         self.play = recorder(program)
 
+    @property
+    def reader(self) -> Reader | None:
+        """Of a causal network: what all steps read and write, which a batch that is played reads from then on."""
+        return self.denoise.reader
+
     def __call__(self, state: State, denoise: Denoiser, clock: Clock) -> Outcome:
         """The outcome for as many pictures, or for fewer, whose rows come first in it."""
         num = len(state.ids)
+        if denoise.reader is not self.reader:
+            self._take_over(denoise)
         if denoise is not self.source:
-            told = denoise.select(self.denoise.rows.clamp_max(num - 1)).told
+            rows = self.denoise.rows
+            told = (denoise if num == len(rows) else denoise.select(rows.clamp_max(num - 1))).told
             for name, tensor in self.denoise.told.items():
                 tensor.copy_(told[name])
             self.source = denoise
@@ -84,12 +93,23 @@ class Recording:
             self.inputs[name][:num].copy_(tensor)
         return self.play()
 
+    def _take_over(self, denoise: Denoiser) -> None:
+        """Go on where the reader of a batch stands, whose place that of the recording takes from now on."""
+        own, theirs = (reader and reader.held for reader in (self.reader, denoise.reader))
+        assert own is not None and theirs is not None
+        if self.source.reader is self.reader:
+            # If that batch goes on, it reads its ids again.
+            self.source.reader = None
+        for mine, other in zip(own, theirs, strict=True):
+            mine.copy_(other)
+
 
 class Player:
     """Makes steps by recordings, one for each sampler, size of batch, and whatever else a step depends on.
 
     Batches have the size that they begin with, or a half of it, a quarter, and so on: pictures that are finished leave
-    room that is worked on for nothing, so that no recording is made for each number that is left.
+    room that is worked on for nothing, so that no recording is made for each number that is left. What a reader holds is
+    not moved at each step: its batches are made as they are while they leave room.
 
     Args:
         recorder: see `Recorder`.
@@ -113,7 +133,7 @@ class Player:
         num, size = len(state.ids), len(denoise.evaluations)
         while (half := (size + 1) // 2) >= num and half < size:
             size = half
-        if state.step == 0 or state.is_last:
+        if state.step == 0 or state.is_last or not denoise.replayable or (denoise.reader is not None and num < size):
             return step(state, denoise, clock)
         key = (size, fixed, *signature(state, denoise, clock))
         recording = self.recordings.pop(key, None)
@@ -129,7 +149,7 @@ class Player:
         outcome = recording(state, denoise, clock)
         state.memory = {name: tensor[:num] for name, tensor in outcome.memory.items()}
         denoise.count(recording.cost)
-        denoise.keep({name: tensor[:num] for name, tensor in outcome.kept.items()})
+        denoise.keep({name: tensor[:num] for name, tensor in outcome.kept.items()}, recording.reader, state.step)
         return outcome.ids[:num].clone(), None if outcome.done is None else outcome.done[:num]
 
 
