@@ -147,10 +147,14 @@ class Player:
             recording = Recording(step, *some, self.recorder)
         self.recordings = dict([*self.recordings.items(), (key, recording)][-MOST:])
         outcome = recording(state, denoise, clock)
-        state.memory = {name: tensor[:num] for name, tensor in outcome.memory.items()}
+        # Copies, for another batch may be played before the next step of this one.
+        ids, done = outcome.ids[:num].clone(), None if outcome.done is None else outcome.done[:num].clone()
+        state.memory, kept = (
+            {name: tensor[:num].clone() for name, tensor in part.items()} for part in (outcome.memory, outcome.kept)
+        )
         denoise.count(recording.cost)
-        denoise.keep({name: tensor[:num] for name, tensor in outcome.kept.items()}, recording.reader, state.step)
-        return outcome.ids[:num].clone(), None if outcome.done is None else outcome.done[:num]
+        denoise.keep(kept, recording.reader, state.step)
+        return ids, done
 
 
 def tensors(state: State, denoise: Denoiser, clock: Clock) -> dict[str, Tensor]:
