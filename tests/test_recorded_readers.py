@@ -1,4 +1,4 @@
-"""Steps of causal networks that are recorded: one token at a time, with keys and values in a memory that stays in place."""
+"""Steps of causal networks that are recorded: token by token, with keys and values in a memory that stays in place."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from test_conditions import GRID as SMALL_GRID
 from test_conditions import SMALL, Places, Words, ids_of, words_of
 from test_iteration import NoSync, setting
 from test_recorded import Recorder
-from test_styled_networks import CLASSES, CAUSAL
+from test_styled_networks import CLASSES
 from test_styled_networks import network as styled
 
 from lightgen.condition import Condition

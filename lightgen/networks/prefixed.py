@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from lightgen.condition import Condition, Context
+from lightgen.functional.lookup import Place
 from lightgen.networks.base import Interface, Network
 from lightgen.networks.embedding import TokenNetwork
-from lightgen.functional.lookup import Place
 from lightgen.networks.styled import KeyValues, Places, fixed
 
 Memory = Sequence[KeyValues | None]
