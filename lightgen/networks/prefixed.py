@@ -102,14 +102,14 @@ class PrefixedReader:
         return (*(layer.memory for layer in self.memory if layer.memory is not None), *self.context.parts)
 
     def __call__(self, ids_BN: Tensor, step: Place) -> Tensor:
-        network, place = self.network, self.network.num_prefix - 1 + step
-        if isinstance(place, Tensor):
-            x, where = network.embed(ids_BN.index_select(1, step - 1)), place.view(1)
+        network, before = self.network, self.network.num_prefix - 1
+        if isinstance(step, Tensor):
+            x, where = network.embed(ids_BN.index_select(1, step - 1)), step.view(1) + before
             places = Places(where, (self.all_places <= where)[None])
         elif step == 0:
-            x, places = network.prefix(self.context, len(ids_BN)), Places(slice(0, network.num_prefix))
+            x, places = network.prefix(self.context, len(ids_BN)), Places(slice(0, before + 1))
         else:
-            x, places = network.embed(ids_BN[:, step - 1 : step]), Places(slice(place, place + 1))
+            x, places = network.embed(ids_BN[:, step - 1 : step]), Places(slice(before + step, before + step + 1))
         for layer in self.memory:
             layer.places = places
         return network.logits(network.enter(x, places.where, self.context, self.memory)[:, -1:])[:, 0]

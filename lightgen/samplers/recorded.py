@@ -95,21 +95,20 @@ class Recording:
 
     def _take_over(self, denoise: Denoiser) -> None:
         """Go on where the reader of a batch stands, whose place that of the recording takes from now on."""
-        own, theirs = (reader and reader.held for reader in (self.reader, denoise.reader))
-        assert own is not None and theirs is not None
+        held = [reader.held for reader in (self.reader, denoise.reader) if reader is not None]
         if self.source.reader is self.reader:
             # If that batch goes on, it reads its ids again.
             self.source.reader = None
-        for mine, other in zip(own, theirs, strict=True):
-            mine.copy_(other)
+        for mine, theirs in zip(*(parts or () for parts in held), strict=True):
+            mine.copy_(theirs)
 
 
 class Player:
     """Makes steps by recordings, one for each sampler, size of batch, and whatever else a step depends on.
 
     Batches have the size that they begin with, or a half of it, a quarter, and so on: pictures that are finished leave
-    room that is worked on for nothing, so that no recording is made for each number that is left. What a reader holds is
-    not moved at each step: its batches are made as they are while they leave room.
+    room that is worked on for nothing, so that no recording is made for each number that is left. Where a reader keeps
+    keys and values, which are too many to be moved at each step, steps are made as they are while there is such room.
 
     Args:
         recorder: see `Recorder`.
