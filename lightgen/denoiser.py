@@ -41,7 +41,8 @@ class Denoiser:
     evaluations: Tensor
     """(B,) network evaluations of each row so far, once `bind` was called."""
     position: Place | None = None
-    """The last that a causal network was asked for."""
+    """The last that a causal network was asked for; None before it is asked."""
+    _order: Lookup
     rows: Tensor
     """(A,) where the rows that are still sampled stand in the batch."""
 

@@ -58,7 +58,7 @@ class At(NamedTuple):
     """Where a step stands, for all layers."""
 
     rotation: Tensor
-    """(2 heads, d / 2) or (1, 2 heads, d / 2) complex."""
+    """(2 heads, d / 2) complex, of queries and keys."""
     step: Place
     seen: Tensor | None
     """(1, N) True up to this place, where keys and values of all are read."""
