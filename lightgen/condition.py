@@ -105,6 +105,11 @@ class Context(NamedTuple):
         """All rows, so many times over."""
         return self._each(lambda part: part.repeat(times, *(1,) * (part.ndim - 1)))
 
+    @property
+    def parts(self) -> tuple[Tensor, ...]:
+        """The tensors that are there."""
+        return tuple(part for part in (*self[:4], *self.memory) if part is not None)
+
     def _each(self, change: Callable[[Tensor], Tensor]) -> Context:
         vector, tokens, bias, cells = (None if part is None else change(part) for part in self[:4])
         return Context(vector, tokens, bias, cells, tuple(change(layer) for layer in self.memory))

@@ -11,6 +11,7 @@ from torch import Tensor
 from lightgen.clock import Clock
 from lightgen.condition import Condition, Context
 from lightgen.functional import warping
+from lightgen.functional.lookup import Lookup, Place, pick
 from lightgen.guidance.base import TOWARDS, Branch, Guidance, Unguided
 from lightgen.layout import Layout
 from lightgen.prediction import Prediction
@@ -39,8 +40,9 @@ class Denoiser:
 
     evaluations: Tensor
     """(B,) network evaluations of each row so far, once `bind` was called."""
-    position: int
-    """The last that a causal network was asked for."""
+    position: Place | None = None
+    """The last that a causal network was asked for; None before it is asked."""
+    _order: Lookup
     rows: Tensor
     """(A,) where the rows that are still sampled stand in the batch."""
 
@@ -83,6 +85,7 @@ class Denoiser:
         bound._context = self._seen(self.network, self.branches, len(rows))
         bound._critics = None if self.critic is None else self._seen(self.critic, (TOWARDS,), len(rows))
         bound.keeps, bound._confidence, bound._given = keeps, None, given_BN
+        bound.position = None
         bound.forget()
         return bound
 
@@ -93,7 +96,8 @@ class Denoiser:
         self._read: Tensor | None = None
         self._awaited: Tensor | None = None
         self._stale: tuple[Tensor, Denoiser] | None = None
-        self._reader: Reader | None = None
+        self.reader: Reader | None = None
+        """Of a causal network, on its way."""
 
     def edited(self, known_AN: Tensor) -> None:
         """Ids were changed from outside, or which of them are known: (A, N)."""
@@ -112,7 +116,7 @@ class Denoiser:
         kept = (self.own, self._read, self._confidence, self._given)
         some.own, some._read, some._confidence, some._given = (None if x is None else x[rows] for x in kept)
         some._awaited = some._stale = None
-        some._reader = None if self._reader is None else self._reader.select(several)
+        some.reader = None if self.reader is None else self.reader.select(several)
         return some
 
     def fork(self) -> Denoiser:
@@ -145,9 +149,16 @@ class Denoiser:
         parts = {"confidence": self._confidence, "own": self.own}
         return {name: tensor for name, tensor in parts.items() if tensor is not None}
 
-    def keep(self, kept: dict[str, Tensor]) -> None:
-        """Take what an evaluation left that was made elsewhere."""
+    def keep(self, kept: dict[str, Tensor], reader: Reader | None, step: int) -> None:
+        """Take what the evaluation of a step left that was made elsewhere, and the reader that made it."""
         self._confidence, self.own, self._read = kept.get("confidence"), kept.get("own"), None
+        if reader is not None:
+            self.reader, self.position = reader, self._order[step]
+
+    @property
+    def replayable(self) -> bool:
+        """Whether an evaluation can be recorded: no reader is in use, or there is one that can."""
+        return self.position is None if self.reader is None else self.reader.held is not None
 
     @property
     def steady(self) -> bool:
@@ -200,31 +211,31 @@ class Denoiser:
         self.count(1)
         return self.critic(ids_AN, None, self._critics).squeeze(-1).float()
 
-    def at(self, step: int, ids_AN: Tensor, clock: Clock) -> tuple[int, Prediction]:
+    def at(self, step: Place, ids_AN: Tensor, clock: Clock) -> tuple[Place, Prediction]:
         """The position that comes at a step in the order of a causal network, and the logits (A, V) there.
 
         Args:
-            step: place in the order.
+            step: place in the order; see `Reader`.
             ids_AN: (A, N), of which the ids at the positions before count.
             clock: where sampling stands.
         """
         several = ids_AN.repeat(len(self.branches), 1) if len(self.branches) > 1 else ids_AN
-        if self._reader is None:
-            self._reader = self._begin(len(ids_AN))
-            for earlier in range(step):
-                self._reader(several, earlier)
+        if self.reader is None:
+            self.reader = self._begin(several)
+            for earlier in range(int(step)):
+                self.reader(several, earlier)
         self.count(len(self.branches))
-        own = self._mixed(self._reader(several, step), ids_AN, clock)
-        self.position = self._reader.positions[step]
+        own = self._mixed(self.reader(several, step), ids_AN, clock)
+        self.position = position = self._order[step]
         self.own = own if self.keeps else None
-        return self.position, Prediction(self.warps(own, clock.progress), own, self.warps.greedy)
+        return position, Prediction(self.warps(own, clock.progress), own, self.warps.greedy)
 
-    def _begin(self, num_rows: int) -> Reader:
-        network = self.network
+    def _begin(self, ids_BN: Tensor) -> Reader:
+        network, in_order = self.network, torch.arange(self.layout.num_tokens, device=ids_BN.device)
+        self._order = Lookup(network.causal_order if isinstance(network, Ordered) else in_order)
         if isinstance(network, Incremental):
-            return network.reader(len(self.branches) * num_rows, self._context)
-        order = network.causal_order if isinstance(network, Ordered) else torch.arange(self.layout.num_tokens)
-        return Recomputing(network, self._context, order.tolist())
+            return network.reader(len(ids_BN), self._context)
+        return Recomputing(network, self._context, self._order)
 
     def _renewed(self, own: Tensor, where: Tensor, some: Denoiser, ids_AN: Tensor, clock: Clock) -> Tensor:
         """The last logits, evaluated anew in the rows that have changed."""
@@ -273,14 +284,19 @@ class Denoiser:
 class Recomputing:
     """A reader of a causal network that keeps nothing: every step evaluates all positions."""
 
-    def __init__(self, network: NetworkLike, context: Context | None, positions: list[int]) -> None:
-        self.network, self.context, self.positions = network, context, positions
+    def __init__(self, network: NetworkLike, context: Context | None, order: Lookup) -> None:
+        self.network, self.context, self.order = network, context, order
 
-    def __call__(self, ids_BN: Tensor, step: int) -> Tensor:
+    @property
+    def held(self) -> tuple[Tensor, ...]:
+        """What the network sees of the condition."""
+        return () if self.context is None else self.context.parts
+
+    def __call__(self, ids_BN: Tensor, step: Place) -> Tensor:
         """Logits (B, V) of the position that comes at a step."""
-        return self.network(ids_BN, None, self.context)[:, self.positions[step]]
+        return pick(self.network(ids_BN, None, self.context), 1, self.order[step])
 
     def select(self, rows: Tensor) -> Recomputing:
         """A reader of some rows."""
         context = None if self.context is None else self.context.select(rows)
-        return Recomputing(self.network, context, self.positions)
+        return Recomputing(self.network, context, self.order)

@@ -73,15 +73,25 @@ class Ordered(Protocol):
 class Reader(Protocol):
     """A causal network on its way through a batch of sequences."""
 
-    positions: list[int]
-    """(N,) in its order."""
+    @property
+    def held(self) -> tuple[Tensor, ...] | None:
+        """What it knows of the sequences: another reader of as many goes on in its place once these are copied into it.
 
-    def __call__(self, ids_BN: Tensor, step: int) -> Tensor:
-        """Logits (B, V) of the position that comes at a step. Steps go from 0 on, one by one."""
+        None where steps can only be numbers, so that none can be recorded.
+        """
+        ...
+
+    def __call__(self, ids_BN: Tensor, step: int | Tensor) -> Tensor:
+        """Logits (B, V) of the position that comes at a step. Steps go from 0 on, one by one.
+
+        Args:
+            ids_BN: of which those at the positions before count.
+            step: a number; from the second on it may be a tensor () int64, if `held` is not None.
+        """
         ...
 
     def select(self, rows: Tensor) -> Reader:
-        """A reader that goes on with some of the sequences."""
+        """A reader that goes on with some of the sequences, in memory of its own."""
         ...
 
 

@@ -146,10 +146,13 @@ class SlidingReader:
 
     def __init__(self, network: Sliding, context: Context | None) -> None:
         self.network, self.context = network, context
-        self.positions = network.causal_order.tolist()
 
-    def __call__(self, ids_BN: Tensor, step: int) -> Tensor:
-        return self.network.at(ids_BN, step, self.context)
+    @property
+    def held(self) -> None:
+        """Where a window stands is worked out from numbers."""
+
+    def __call__(self, ids_BN: Tensor, step: int | Tensor) -> Tensor:
+        return self.network.at(ids_BN, int(step), self.context)
 
     def select(self, rows: Tensor) -> SlidingReader:
         return SlidingReader(self.network, None if self.context is None else self.context.select(rows))

@@ -8,6 +8,7 @@ from stubs import denoiser, interface
 
 from lightgen.condition import Condition
 from lightgen.denoiser import Recomputing
+from lightgen.functional.lookup import Lookup
 from lightgen.functional.random import Noise
 from lightgen.guidance import ConstantGuidance, LinearGuidance
 from lightgen.networks import CausalTransformer, Hourglass
@@ -143,7 +144,7 @@ def test_a_reader_of_some_rows_goes_on_as_one_of_those_rows_alone(rows, adaptive
     whole, alone = made.context(asked, 5), made.context(asked.select(rows), len(ids[rows]))
     readers = [
         (made.reader(5, whole), made.reader(len(ids[rows]), alone)),
-        (Recomputing(made, whole, made.causal_order.tolist()), Recomputing(made, alone, made.causal_order.tolist())),
+        (Recomputing(made, whole, Lookup(made.causal_order)), Recomputing(made, alone, Lookup(made.causal_order))),
     ]
     for every, few in readers:
         for step in range(24):

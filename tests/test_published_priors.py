@@ -16,6 +16,7 @@ from lightgen.checkpoint import fingerprint, save
 from lightgen.cli.main import main
 from lightgen.condition import Condition
 from lightgen.denoiser import Recomputing
+from lightgen.functional.lookup import Lookup
 from lightgen.functional.random import Noise, Stream
 from lightgen.guidance import ConstantGuidance
 from lightgen.importers.base import importers, kind_of
@@ -158,7 +159,7 @@ def test_cache_equals_no_cache(name, imported):
     reference, network = peer(name), lightgen.load(imported(name)).network
     ids, label = questions(reference)
     context = told(network, reference, label)
-    reader, plain = network.reader(len(ids), context), Recomputing(network, context, list(range(reference.num_tokens)))
+    reader, plain = network.reader(len(ids), context), Recomputing(network, context, Lookup(network.causal_order))
     kept = torch.tensor([True, False] * 3)
     for step in range(reference.num_tokens):
         if step == reference.num_tokens // 2:

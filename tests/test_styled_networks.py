@@ -12,7 +12,16 @@ from lightgen.functional.random import Noise
 from lightgen.layout import Layout
 from lightgen.networks import BidirectionalMinGPT, HaltonMaskGIT, Llama, MinGPT
 from lightgen.networks.base import Interface
-from lightgen.networks.styled import FeedForward, KeyValues, Style, StyledAttention, StyledBlock, fixed, multiple_of_256
+from lightgen.networks.styled import (
+    FeedForward,
+    KeyValues,
+    Places,
+    Style,
+    StyledAttention,
+    StyledBlock,
+    fixed,
+    multiple_of_256,
+)
 from lightgen.processes import Absorbing, Causal, Uniform
 
 V, GRID, CLASSES = 11, (2, 4), 3
@@ -176,7 +185,10 @@ def test_modulation_may_differ_by_place():
     torch.nn.init.normal_(block.modulation[1].weight)
     x, told = torch.randn(2, 5, 16), torch.randn(2, 5, 16)
     whole, memory = block(x, told), KeyValues(5)
-    parts = [block(x[:, a:b], told[:, a:b], memory=memory) for a, b in ((0, 2), (2, 3), (3, 4), (4, 5))]
+    parts = []
+    for a, b in ((0, 2), (2, 3), (3, 4), (4, 5)):
+        memory.places = Places(slice(a, b))
+        parts.append(block(x[:, a:b], told[:, a:b], memory=memory))
     torch.testing.assert_close(torch.cat(parts, 1), whole)
     assert not torch.allclose(block(x, told[:, :1]), whole)
 

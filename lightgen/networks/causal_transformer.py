@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, linear
 
 from lightgen.condition import Condition, Context
+from lightgen.functional.lookup import Lookup, Place, pick
 from lightgen.networks.base import Interface
 from lightgen.networks.embedding import TokenNetwork
 from lightgen.networks.kv_cache import CachedBlocks, Norm
@@ -117,7 +118,7 @@ class CachedReader:
     """Reads one token at a step. See `lightgen.types.Reader`."""
 
     def __init__(self, network: CausalTransformer, num_rows: int, context: Context) -> None:
-        self.positions, self.offset = network.causal_order.tolist(), network.offset.tolist()
+        self.positions, self.offset = Lookup(network.causal_order), Lookup(network.offset)
         self.start_B = network.causal_order.new_full((num_rows,), network.layout.mask)
         added = network.token.weight.new_zeros(1, 1, network.dim)
         if context.vector is not None and not network.adaptive:
@@ -125,16 +126,25 @@ class CachedReader:
         if context.cells is not None:
             cells = network.causal_order.div(network.layout.num_codes, rounding_mode="floor")
             added = added + context.cells[:, cells]
-        self.added_BND = added.expand(num_rows, len(self.positions), -1)
+        self.added_BND = added.expand(num_rows, network.layout.num_tokens, -1)
         self.token, self.position = network.token.weight, network.position.weight
         self.blocks = CachedBlocks(network.blocks, network.rotary, num_rows, context)
         self.norm = Norm(network.to_logits.get_submodule("0"))
         self.heads = [network.head(code) for code in range(network.layout.num_codes)]
 
-    def __call__(self, ids_BN: Tensor, step: int) -> Tensor:
-        read_B = ids_BN.select(1, self.positions[step - 1]) + self.offset[step] if step else self.start_B
-        x = embedding(read_B, self.token) + (self.added_BND.select(1, step) + self.position[step])
-        return linear(self.norm(self.blocks(x, step)), *self.heads[step % len(self.heads)])
+    @property
+    def held(self) -> tuple[Tensor, ...] | None:
+        """None where the codes of a cell have heads of their own."""
+        return None if len(self.heads) > 1 else (self.added_BND, *self.blocks.held)
+
+    def __call__(self, ids_BN: Tensor, step: Place) -> Tensor:
+        if isinstance(step, int) and step == 0:
+            read_B = self.start_B
+        else:
+            read_B = pick(ids_BN, 1, self.positions[step - 1]) + self.offset[step]
+        x = embedding(read_B, self.token) + (pick(self.added_BND, 1, step) + pick(self.position, 0, step))
+        head = self.heads[int(step) % len(self.heads)] if len(self.heads) > 1 else self.heads[0]
+        return linear(self.norm(self.blocks(x, step)), *head)
 
     def select(self, rows: Tensor) -> CachedReader:
         some = copy(self)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from copy import copy
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, layer_norm, linear, scaled_dot_product_attention
 
 from lightgen.condition import Context
+from lightgen.functional.lookup import Place, pick, put
 from lightgen.networks.layers import Block
 from lightgen.networks.rotary import CausalRotary
 
@@ -32,12 +34,12 @@ class Norm:
 class Layer:
     """The weights of a block, and what a condition does in it, which is the same for every token."""
 
-    def __init__(self, block: nn.Module, context: Context) -> None:
+    def __init__(self, block: nn.Module, num_rows: int, context: Context) -> None:
         assert isinstance(block, Block)
         self.cross = block.cross
-        self.modulation = None
+        self.modulation: tuple[Tensor, ...] = ()
         if block.modulation is not None:
-            self.modulation = tuple(block.modulation(context.vector)[:, 0].chunk(6, -1))
+            self.modulation = block.modulation(context.vector)[:, 0].expand(num_rows, -1).chunk(6, -1)
         attention, feed_forward = block.attention, block.feed_forward
         self.norm = Norm(attention.norm)
         self.to_qkv = attention.to_qkv.weight
@@ -48,9 +50,18 @@ class Layer:
     def select(self, rows: Tensor) -> Layer:
         """The layer for some rows."""
         some = copy(self)
-        if self.modulation is not None and len(self.modulation[0]) > 1:
-            some.modulation = tuple(part[rows] for part in self.modulation)
+        some.modulation = tuple(part[rows] for part in self.modulation)
         return some
+
+
+class At(NamedTuple):
+    """Where a step stands, for all layers."""
+
+    rotation: Tensor
+    """(2 heads, d / 2) complex, of queries and keys."""
+    step: Place
+    seen: Tensor | None
+    """(1, N) True up to this place, where keys and values of all are read."""
 
 
 class CachedBlocks:
@@ -64,7 +75,7 @@ class CachedBlocks:
     """
 
     def __init__(self, blocks: Iterable[nn.Module], rotary: CausalRotary, num_rows: int, context: Context) -> None:
-        self.layers = [Layer(block, context) for block in blocks]
+        self.layers = [Layer(block, num_rows, context) for block in blocks]
         # What is left of it: vectors are in the layers, cells in what is read.
         self.context = Context(bias=context.bias, memory=context.memory)
         self.rotation = torch.view_as_complex(rotary.rotation.float())
@@ -73,7 +84,9 @@ class CachedBlocks:
         autocast = torch.is_autocast_enabled(device.type)
         self.dtype = torch.get_autocast_dtype(device.type) if autocast else self.layers[0].to_qkv.dtype
         size = (len(self.layers), 2, num_rows, heads, n, dim_head)
-        self._hold(torch.empty(size, dtype=self.dtype, device=device))
+        # Zeros, for what comes later is read too where the step is a tensor, and then multiplied by zero.
+        self._hold(torch.zeros(size, dtype=self.dtype, device=device))
+        self.places = torch.arange(n, device=device)
 
     def _hold(self, memory: Tensor) -> None:
         """Keep keys and values in a memory (layers, 2, B, heads, N, d)."""
@@ -94,30 +107,41 @@ class CachedBlocks:
         some._hold(self.memory[:, :, rows])
         return some
 
-    def __call__(self, x_BD: Tensor, step: int) -> Tensor:
+    @property
+    def held(self) -> tuple[Tensor, ...]:
+        """See `lightgen.types.Reader`."""
+        told = (part for layer in self.layers for part in layer.modulation)
+        return (self.memory, *told, *self.context.parts)
+
+    def __call__(self, x_BD: Tensor, step: Place) -> Tensor:
         """(B, D) to (B, D) at a step; those before it must have been taken, in order."""
-        slots = self.memory.select(4, step).unbind()
-        known = self.memory.narrow(4, 0, step + 1).flatten(0, 1).unbind()
-        rotation = self.rotation[step]
+        if isinstance(step, int):
+            slots, seen = self.memory.select(4, step).unbind(), None
+            known = self.memory.narrow(4, 0, step + 1).flatten(0, 1).unbind()
+        else:
+            slots, seen = self.memory.unbind(), (self.places <= step)[None]
+            known = self.memory.flatten(0, 1).unbind()
+        at = At(pick(self.rotation, 0, step), step, seen)
         x = x_BD
         for layer, slot, keys, values in zip(self.layers, slots, known[::2], known[1::2], strict=True):
-            if layer.modulation is None:
-                x = x + self._attended(layer, layer.norm(x), rotation, slot, keys, values)
+            if not layer.modulation:
+                x = x + self._attended(layer, layer.norm(x), at, slot, keys, values)
                 x = x if layer.cross is None else x + layer.cross(x.unsqueeze(1), self.context).squeeze(1)
                 x = x + linear(gelu(linear(layer.norm_2(x), *layer.up)), *layer.down)
                 continue
             shift, scale, gate, shift_2, scale_2, gate_2 = layer.modulation
-            x = x + gate * self._attended(layer, layer.norm(x) * (1 + scale) + shift, rotation, slot, keys, values)
+            x = x + gate * self._attended(layer, layer.norm(x) * (1 + scale) + shift, at, slot, keys, values)
             x = x if layer.cross is None else x + layer.cross(x.unsqueeze(1), self.context).squeeze(1)
             y = layer.norm_2(x) * (1 + scale_2) + shift_2
             x = x + gate_2 * linear(gelu(linear(y, *layer.up)), *layer.down)
         return x
 
-    def _attended(
-        self, layer: Layer, x: Tensor, rotation: Tensor, slot: Tensor, keys: Tensor, values: Tensor
-    ) -> Tensor:
+    def _attended(self, layer: Layer, x: Tensor, at: At, slot: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         self.read.copy_(linear(x, layer.to_qkv))
-        self.turning.mul_(rotation)
-        slot.copy_(self.key_and_value)
-        attended = scaled_dot_product_attention(self.query.to(self.dtype), keys, values)
+        self.turning.mul_(at.rotation)
+        if at.seen is None:
+            slot.copy_(self.key_and_value)
+        else:
+            put(slot, 3, at.step, self.key_and_value)
+        attended = scaled_dot_product_attention(self.query.to(self.dtype), keys, values, attn_mask=at.seen)
         return linear(attended.flatten(1), *layer.to_out)

@@ -54,9 +54,9 @@ class Llama(Prefixed):
     def ending(self) -> nn.Sequential:
         return nn.Sequential(self.style.new_norm(), nn.Linear(self.dim, self.num_outputs, bias=False))
 
-    def read(self, x_BnD: Tensor, first: int, context: Context, memory: Memory) -> Tensor:
+    def read(self, x_BnD: Tensor, where: slice | Tensor, context: Context, memory: Memory) -> Tensor:
         x = x_BnD
-        rotation = torch.view_as_complex(self.rotation.float())[first : first + x.shape[1]]
+        rotation = torch.view_as_complex(self.rotation.float())[where]
         for block, known in zip(self.blocks, memory, strict=True):
             x = block(x, rotation=rotation, memory=known)
         return x

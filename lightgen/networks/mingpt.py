@@ -43,8 +43,8 @@ class MinGPT(Prefixed):
     def ending(self) -> nn.Sequential:
         return nn.Sequential(nn.LayerNorm(self.dim), nn.Linear(self.dim, self.num_outputs, bias=False))
 
-    def read(self, x_BnD: Tensor, first: int, context: Context, memory: Memory) -> Tensor:
-        x = x_BnD + self.position[first : first + x_BnD.shape[1]]
+    def read(self, x_BnD: Tensor, where: slice | Tensor, context: Context, memory: Memory) -> Tensor:
+        x = x_BnD + self.position[where]
         for block, known in zip(self.blocks, memory, strict=True):
             x = block(x, memory=known)
         return x

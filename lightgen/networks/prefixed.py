@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from lightgen.condition import Condition, Context
+from lightgen.functional.lookup import Place
 from lightgen.networks.base import Interface, Network
 from lightgen.networks.embedding import TokenNetwork
-from lightgen.networks.styled import KeyValues, fixed
+from lightgen.networks.styled import KeyValues, Places, fixed
 
 Memory = Sequence[KeyValues | None]
 """Of each block."""
@@ -57,12 +58,12 @@ class Prefixed(TokenNetwork):
         return start.expand(num_rows, -1, -1)
 
     @abstractmethod
-    def read(self, x_BnD: Tensor, first: int, context: Context, memory: Memory) -> Tensor:
+    def read(self, x_BnD: Tensor, where: slice | Tensor, context: Context, memory: Memory) -> Tensor:
         """(B, n, D) to (B, n, D): positions are added, and the blocks run.
 
         Args:
             x_BnD: what stands at n places.
-            first: the first of them.
+            where: the places, as an index of tables: a slice, or (1,) int64 of one that is not the first.
             context: of the condition.
             memory: of the places before the first.
         """
@@ -73,14 +74,13 @@ class Prefixed(TokenNetwork):
         return self.logits(self.body(x, context)[:, self.num_prefix - 1 :])
 
     def body(self, x_BND: Tensor, context: Context) -> Tensor:
-        return self.enter(x_BND, 0, context, [None] * len(self.blocks))
+        return self.enter(x_BND, slice(0, x_BND.shape[1]), context, [None] * len(self.blocks))
 
-    def enter(self, x_BnD: Tensor, first: int, context: Context, memory: Memory) -> Tensor:
+    def enter(self, x_BnD: Tensor, where: slice | Tensor, context: Context, memory: Memory) -> Tensor:
         """The same as `read`, of what stands at n places before the vectors of the cells they answer for are added."""
         if context.cells is not None:
-            cells = pad(context.cells, (0, 0, self.num_prefix - 1, 0))
-            x_BnD = x_BnD + cells[:, first : first + x_BnD.shape[1]]
-        return self.read(x_BnD, first, context, memory)
+            x_BnD = x_BnD + pad(context.cells, (0, 0, self.num_prefix - 1, 0))[:, where]
+        return self.read(x_BnD, where, context, memory)
 
     def reader(self, num_rows: int, context: Context | None) -> PrefixedReader:
         """A reader that keeps the keys and values of all it has read, so that a token costs O(N) and not O(N^2)."""
@@ -93,16 +93,26 @@ class PrefixedReader:
 
     def __init__(self, network: Prefixed, context: Context) -> None:
         self.network, self.context = network, context
-        self.positions = network.causal_order.tolist()
         self.memory = [KeyValues(network.num_places) for _ in network.blocks]
+        self.all_places = torch.arange(network.num_places, device=network.causal_order.device)
 
-    def __call__(self, ids_BN: Tensor, step: int) -> Tensor:
-        network = self.network
-        if step == 0:
-            x, first = network.prefix(self.context, len(ids_BN)), 0
+    @property
+    def held(self) -> tuple[Tensor, ...]:
+        """See `lightgen.types.Reader`."""
+        return (*(layer.memory for layer in self.memory if layer.memory is not None), *self.context.parts)
+
+    def __call__(self, ids_BN: Tensor, step: Place) -> Tensor:
+        network, before = self.network, self.network.num_prefix - 1
+        if isinstance(step, Tensor):
+            x, where = network.embed(ids_BN.index_select(1, step - 1)), step.view(1) + before
+            places = Places(where, (self.all_places <= where)[None])
+        elif step == 0:
+            x, places = network.prefix(self.context, len(ids_BN)), Places(slice(0, before + 1))
         else:
-            x, first = network.embed(ids_BN[:, step - 1 : step]), network.num_prefix - 1 + step
-        return network.logits(network.enter(x, first, self.context, self.memory)[:, -1:])[:, 0]
+            x, places = network.embed(ids_BN[:, step - 1 : step]), Places(slice(before + step, before + step + 1))
+        for layer in self.memory:
+            layer.places = places
+        return network.logits(network.enter(x, places.where, self.context, self.memory)[:, -1:])[:, 0]
 
     def select(self, rows: Tensor) -> PrefixedReader:
         some = copy(self)

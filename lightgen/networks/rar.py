@@ -63,12 +63,11 @@ class RAR(Prefixed):
     def prefix(self, context: Context, num_rows: int) -> Tensor:
         return torch.cat([self.start.expand(num_rows, -1, -1), super().prefix(context, num_rows)], 1)
 
-    def read(self, x_BnD: Tensor, first: int, context: Context, memory: Memory) -> Tensor:
-        after = first + x_BnD.shape[1]
+    def read(self, x_BnD: Tensor, where: slice | Tensor, context: Context, memory: Memory) -> Tensor:
         # Before the start vector no cell is said to come next.
-        target = pad(self.target[max(first - 1, 0) : after - 1], (0, 0, int(first == 0), 0))
-        x = x_BnD + self.position[first:after] + target
-        told = super().prefix(context, len(x)) + self.place[first:after]
+        target = pad(self.target, (0, 0, 1, 0))
+        x = x_BnD + self.position[where] + target[where]
+        told = super().prefix(context, len(x)) + self.place[where]
         for block, known in zip(self.blocks, memory, strict=True):
             x = block(x, told, memory=known)
         scale, shift = self.last_modulation(told).chunk(2, -1)

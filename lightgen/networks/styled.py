@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -84,6 +84,15 @@ def style_of(dim: int, heads: int, hidden: int | None = None, **switches: Any) -
     return Style(dim, heads, dim // heads, 4 * dim if hidden is None else hidden, **switches)
 
 
+class Places(NamedTuple):
+    """Where what a causal network reads stands: an index of any table of places."""
+
+    where: slice | Tensor
+    """A slice; or (1,) int64, where one recorded step serves for all places."""
+    seen: Tensor | None = None
+    """(1, length) True up to there, beside a tensor."""
+
+
 class KeyValues:
     """Keys and values of what one causal layer has read so far, (B, heads, n, d) each.
 
@@ -91,19 +100,26 @@ class KeyValues:
         length: the most that it will read.
     """
 
+    places: Places
+    """Of what is read next."""
+
     def __init__(self, length: int) -> None:
-        self.length, self.count = length, 0
+        self.length = length
         self.memory: Tensor | None = None
 
-    def extend(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """All keys and values, with those of the next places behind the others."""
+    def extend(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """All keys and values, with those of `places` among them, and (1, length) which count; None is all."""
         if self.memory is None:
             batch, heads, _, dim_head = keys.shape
-            self.memory = keys.new_empty(2, batch, heads, self.length, dim_head)
-        start, self.count = self.count, self.count + keys.shape[2]
-        self.memory[0, :, :, start : self.count] = keys
-        self.memory[1, :, :, start : self.count] = values
-        return self.memory[0, :, :, : self.count], self.memory[1, :, :, : self.count]
+            # Zeros, for what comes later may be read too, and is then multiplied by zero.
+            self.memory = keys.new_zeros(2, batch, heads, self.length, dim_head)
+        where, seen = self.places
+        if isinstance(where, Tensor):
+            self.memory.index_copy_(3, where, torch.stack([keys, values]))
+            return self.memory[0], self.memory[1], seen
+        self.memory[0, :, :, where] = keys
+        self.memory[1, :, :, where] = values
+        return self.memory[0, :, :, : where.stop], self.memory[1, :, :, : where.stop], None
 
     def select(self, rows: Tensor) -> KeyValues:
         """Those of some rows."""
@@ -131,6 +147,7 @@ class StyledAttention(nn.Module):
             x: (B, n, D).
             rotation: (n, 1, d / 2) complex, which queries and keys are multiplied by, two channels at a time.
             memory: of the places before these n, which are added to it; one place at a time, but for the first ones.
+                It knows where they stand.
         """
         qkv = self.to_qkv(x).unflatten(-1, (3, self.inner))
         both, v = qkv[:, :, :2], qkv[:, :, 2].unflatten(-1, (self.style.heads, -1))
@@ -142,9 +159,10 @@ class StyledAttention(nn.Module):
         if rotation is not None:
             q, k = turn(q, rotation), turn(k, rotation)
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
+        seen = None
         if memory is not None:
-            k, v = memory.extend(k, v)
-        attended = scaled_dot_product_attention(q, k, v, is_causal=self.style.causal and q.shape[2] > 1)
+            k, v, seen = memory.extend(k, v)
+        attended = scaled_dot_product_attention(q, k, v, seen, is_causal=self.style.causal and q.shape[2] > 1)
         out: Tensor = self.to_out(attended.transpose(1, 2).flatten(2))
         return out
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lightgen.clock import Clock
 from lightgen.denoiser import Denoiser
+from lightgen.functional.lookup import pick, put
 from lightgen.functional.random import Stream
 from lightgen.samplers.base import Sampler
 from lightgen.samplers.state import State
@@ -26,7 +27,6 @@ class Autoregressive(Sampler):
     """
 
     accepts: ClassVar[frozenset[NoiseFamily]] = frozenset({NoiseFamily.CAUSAL})
-    replayable: ClassVar[bool] = False
     nfe: ClassVar[str] = "N"
     revises: ClassVar[str] = "no"
     exact: ClassVar[str] = "yes"
@@ -46,7 +46,7 @@ class Autoregressive(Sampler):
         return Clock.even(state.step, 1 - progress, progress, state.ids, state.num_steps)
 
     def step(self, state: State, denoise: Denoiser, clock: Clock) -> tuple[Tensor, Tensor | None]:
-        position, prediction = denoise.at(state.step, state.ids, clock)
+        position, prediction = denoise.at(clock.step, state.ids, clock)
         ids = state.ids.clone()
-        ids.select(1, position).copy_(prediction.draw(state.memory["uniform"].select(1, position)))
+        put(ids, 1, position, prediction.draw(pick(state.memory["uniform"], 1, position)))
         return ids, None

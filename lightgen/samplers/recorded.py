@@ -20,6 +20,7 @@ from lightgen.clock import Clock
 from lightgen.denoiser import Denoiser
 from lightgen.registry import describe
 from lightgen.samplers.state import State
+from lightgen.types import Reader
 
 FEWEST = 4
 """Steps that must be left: to record one takes about as long as two."""
@@ -70,11 +71,19 @@ class Recording:
         """Network evaluations of a step."""
         self.play = recorder(program)
 
+    @property
+    def reader(self) -> Reader | None:
+        """Of a causal network: what all steps read and write, which a batch that is played reads from then on."""
+        return self.denoise.reader
+
     def __call__(self, state: State, denoise: Denoiser, clock: Clock) -> Outcome:
         """The outcome for as many pictures, or for fewer, whose rows come first in it."""
         num = len(state.ids)
+        if denoise.reader is not self.reader:
+            self._take_over(denoise)
         if denoise is not self.source:
-            told = denoise.select(self.denoise.rows.clamp_max(num - 1)).told
+            rows = self.denoise.rows
+            told = (denoise if num == len(rows) else denoise.select(rows.clamp_max(num - 1))).told
             for name, tensor in self.denoise.told.items():
                 tensor.copy_(told[name])
             self.source = denoise
@@ -84,12 +93,22 @@ class Recording:
             self.inputs[name][:num].copy_(tensor)
         return self.play()
 
+    def _take_over(self, denoise: Denoiser) -> None:
+        """Go on where the reader of a batch stands, whose place that of the recording takes from now on."""
+        held = [reader.held for reader in (self.reader, denoise.reader) if reader is not None]
+        if self.source.reader is self.reader:
+            # If that batch goes on, it reads its ids again.
+            self.source.reader = None
+        for mine, theirs in zip(*(parts or () for parts in held), strict=True):
+            mine.copy_(theirs)
+
 
 class Player:
     """Makes steps by recordings, one for each sampler, size of batch, and whatever else a step depends on.
 
     Batches have the size that they begin with, or a half of it, a quarter, and so on: pictures that are finished leave
-    room that is worked on for nothing, so that no recording is made for each number that is left.
+    room that is worked on for nothing, so that no recording is made for each number that is left. Where a reader keeps
+    keys and values, which are too many to be moved at each step, steps are made as they are while there is such room.
 
     Args:
         recorder: see `Recorder`.
@@ -113,7 +132,7 @@ class Player:
         num, size = len(state.ids), len(denoise.evaluations)
         while (half := (size + 1) // 2) >= num and half < size:
             size = half
-        if state.step == 0 or state.is_last:
+        if state.step == 0 or state.is_last or not denoise.replayable or (denoise.reader is not None and num < size):
             return step(state, denoise, clock)
         key = (size, fixed, *signature(state, denoise, clock))
         recording = self.recordings.pop(key, None)
@@ -127,10 +146,14 @@ class Player:
             recording = Recording(step, *some, self.recorder)
         self.recordings = dict([*self.recordings.items(), (key, recording)][-MOST:])
         outcome = recording(state, denoise, clock)
-        state.memory = {name: tensor[:num] for name, tensor in outcome.memory.items()}
+        # Copies, for another batch may be played before the next step of this one.
+        ids, done = outcome.ids[:num].clone(), None if outcome.done is None else outcome.done[:num].clone()
+        state.memory, kept = (
+            {name: tensor[:num].clone() for name, tensor in part.items()} for part in (outcome.memory, outcome.kept)
+        )
         denoise.count(recording.cost)
-        denoise.keep({name: tensor[:num] for name, tensor in outcome.kept.items()})
-        return outcome.ids[:num].clone(), None if outcome.done is None else outcome.done[:num]
+        denoise.keep(kept, recording.reader, state.step)
+        return ids, done
 
 
 def tensors(state: State, denoise: Denoiser, clock: Clock) -> dict[str, Tensor]:
