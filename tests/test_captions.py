@@ -158,8 +158,8 @@ def test_what_is_missing_is_counted_and_hidden_and_broken_lines_are_passed_over(
     lines = [*rows[:50], "{no JSON", "", "[1]", '{"text": "of nothing"}', {"file_name": "gone.png", "text": "gone"}]
     write(root, lines)
     message = (
-        r"pictures: 3 lines are broken \(metadata.jsonl line 51, metadata.jsonl line 53, metadata.jsonl line 54\); "
-        r"1 lines name no picture \(metadata.jsonl line 55\); 11 of 60 pictures have no style and are left out; "
+        r"pictures: broken lines: 3 \(metadata.jsonl line 51, metadata.jsonl line 53, metadata.jsonl line 54\); "
+        r"lines of no picture: 1 \(metadata.jsonl line 55\); 11 of 60 pictures have no style and are left out; "
         r"2 of 49 pictures have no caption, which is hidden for them$"
     )
     with pytest.warns(UserWarning, match=message) as said:
@@ -185,7 +185,7 @@ def test_a_csv_with_broken_lines(root):
     first, second, *_ = names(root)
     (root / "metadata.csv").write_text(f"file_name,text\n{first},a fox\n{second},a,b\n{second}\n{second},\n", "utf-8")
     with pytest.warns(
-        UserWarning, match=r"2 lines are broken \(metadata.csv line 3, .* 59 of 60 pictures have no caption"
+        UserWarning, match=r"broken lines: 2 \(metadata.csv line 3, .* 59 of 60 pictures have no caption"
     ):
         texts = to_texts(made(root).collection.conditions["captions"][:2, 0])
     assert texts == ["a fox", ""]

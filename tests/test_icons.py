@@ -176,6 +176,8 @@ def test_mistakes_are_one_line(source, tmp_path, pen, monkeypatch, capsys):
 
     assert main(command(source, tmp_path / "out")) == 0
     capsys.readouterr()
+    assert main(["data", "icon", "--source", str(source), "--out", "x"]) == 2
+    assert "kind must be one of icons, not icon" in capsys.readouterr().err
     assert "holds icons of 64 pixels; name another folder" in said(source, tmp_path / "out", "--size", "32")
     assert "holds something else" in said(source, tmp_path)
     assert "size must be in [1, 4096], not 0" in said(source, tmp_path / "new", "--size", "0")

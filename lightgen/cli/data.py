@@ -18,7 +18,7 @@ def parser() -> PlainParser:
         description="Draw the free emoji sets of the npm package @iconify/json, with captions, into a folder to train "
         "on. Stopped, the same command goes on.",
     )
-    made.add_argument("what", choices=["icons"], help="emoji in eight styles, about 19,500 pictures")
+    made.add_argument("kind", choices=["icons"], help="emoji in eight styles, about 19,500 pictures")
     made.add_argument("--source", type=Path, required=True, help="the package, a .tgz: npm pack @iconify/json gets it")
     made.add_argument("--size", type=int, default=64, help="pixels of a side (default: 64)")
     made.add_argument("--share_alike", action="store_true", help="also the two sets under CC-BY-SA-4.0")

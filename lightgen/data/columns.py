@@ -59,8 +59,8 @@ def tell(
     """
     metadata = read_metadata(names, read, pictures)
     problems = [
-        f"{len(lines)} lines {what} ({', '.join(lines[:3])}{' ...' * (len(lines) > 3)})"
-        for what, lines in (("are broken", metadata.broken), ("name no picture", metadata.strangers))
+        f"{what} {len(lines)} ({', '.join(lines[:3])}{' ...' * (len(lines) > 3)})"
+        for what, lines in (("broken lines:", metadata.broken), ("lines of no picture:", metadata.strangers))
         if lines
     ]
     kept = list(pictures)
