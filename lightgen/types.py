@@ -45,7 +45,12 @@ class Batch(TypedDict, total=False):
     ids: Tensor
     """(B, h, w) int64 token ids from a cache, or (B, M, h, w) where M codes stand at a cell."""
     condition: dict[str, Tensor]
-    """What each picture is to be asked for by: named tensors with B rows, such as "label", (B,) int64 class ids."""
+    """What each picture is to be asked for by: named tensors with B rows, such as "label", (B,) int64 class ids, and
+    "caption", (B, L) uint8: see `lightgen.functional.text`."""
+    captions: Tensor
+    """(B, K, L) uint8, where there are some: all captions of each picture, of which the condition "caption" is one."""
+    hidden: dict[str, Tensor]
+    """(B,) True where a condition is not known of a picture: see `Condition.hidden`."""
     index: Tensor
     """(B,) int64, the position of each picture in its split: stable across runs and batch sizes."""
 

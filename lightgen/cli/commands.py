@@ -6,6 +6,7 @@ COMMANDS = {
     "fit": ("fit", "train a tokenizer or a prior from YAML; resumes with --ckpt_path"),
     "validate": ("validate", "score a checkpoint on the validation split"),
     "test": ("validate", "score a checkpoint on the test split"),
+    "data": ("data", "draw free emoji in eight styles, with captions, into a folder to train on; resumes"),
     "encode": ("encode", "the ids of pictures in a token cache, to train priors on; resumes, and shares the work"),
     "sample": ("sample", "make pictures from a prior's checkpoint, with any sampler that fits it"),
     "inpaint": ("inpaint", "fill the masked part of a picture, or continue it on a larger canvas"),

@@ -12,6 +12,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from lightgen.functional.random import Noise, Stream
+from lightgen.types import Batch
+
 Array = np.ndarray[Any, Any]
 
 
@@ -21,13 +24,16 @@ class Collection(ABC):
     `identities[i]` names what picture i shows: pictures of one identity never fall on two sides of a split.
     `conditions` are named columns of numbers with a row for each picture, such as "label" (n,) int64 or features
     (n, L, C). Only the rows of a batch are read, so columns may be memory-mapped.
-    `class_names` are those of the classes in the column "label".
+    `class_names` are those of the classes in the column "label", `words` those of other columns of class ids.
+    The column "captions", (n, K, L) uint8, has up to K texts of each picture, those that there are first (see
+    `lightgen.functional.text`).
     `fixed[i]`, where there is one, is a split that the data set's makers chose.
     """
 
     identities: Sequence[str]
     conditions: Mapping[str, Array] = MappingProxyType({})
     class_names: Sequence[str] = ()
+    words: Mapping[str, Sequence[str]] = MappingProxyType({})
     fixed: Sequence[str] | None = None
 
     def contents(self) -> str:
@@ -52,6 +58,26 @@ def take(columns: Mapping[str, Array], rows: list[int] | Array) -> dict[str, Ten
     return {name: torch.from_numpy(column[rows]) for name, column in columns.items()}
 
 
+def described(columns: Mapping[str, Array], rows: list[int] | Array) -> Batch:
+    """What a batch says of its pictures. Of several captions it takes the first; in training another may be drawn."""
+    condition = take(columns, rows)
+    captions = condition.pop("captions", None)
+    if captions is None:
+        return Batch(condition=condition)
+    first = captions[:, 0]
+    return Batch(condition={**condition, "caption": first}, captions=captions, hidden={"caption": first[:, 0] == 0})
+
+
+def draw_caption(batch: Batch, seed: int, epoch: int) -> None:
+    """Take one of the captions of each picture, another in each epoch."""
+    if "captions" in batch:
+        several = batch["captions"]
+        counts = (several[:, :, 0] != 0).sum(1)
+        chance = Noise(seed, batch["index"]).uniform(epoch, Stream.CAPTION, 1).squeeze(1)
+        drawn = (chance * counts).long()
+        batch["condition"]["caption"] = several[torch.arange(len(several)), drawn]
+
+
 def check_conditions(collection: Collection) -> None:
     """Refuse columns that batches and token caches cannot hold.
 
@@ -68,3 +94,5 @@ def check_conditions(collection: Collection) -> None:
             raise ValueError(f"condition {name} must be of native numbers, not {column.dtype}")
         if name == "label" and (column.ndim != 1 or column.dtype != np.int64):
             raise ValueError(f"condition label must be ({count},) int64, not {column.shape} {column.dtype}")
+        if name == "captions" and (column.ndim != 3 or 0 in column.shape[1:] or column.dtype != np.uint8):
+            raise ValueError(f"condition captions must be ({count}, K, L) uint8, not {column.shape} {column.dtype}")

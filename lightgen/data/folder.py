@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, ClassVar
@@ -14,7 +15,8 @@ import numpy as np
 from PIL import Image
 
 from lightgen.data.base import ImageData
-from lightgen.data.collection import Collection
+from lightgen.data.collection import Array, Collection
+from lightgen.data.columns import Columns, tell
 from lightgen.data.pictures import UNREADABLE, refuse_corrupt, warn_of_corrupt
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp"))
@@ -26,28 +28,45 @@ class ImageFolder(ImageData):
     Links are followed, but each folder is looked into once. The fingerprint knows names and sizes of the files, so that
     none of them has to be read for it.
 
+    `metadata.jsonl` or `metadata.csv`, in any folder, may have columns of pictures by their `file_name`, as Hugging
+    Face's imagefolder has them. Pictures that lack what `labels` or `columns` name are left out, and counted.
+
     Args:
         root: the folder or .zip.
-        labels: take the first subfolder's name as the class.
+        labels: the class: true takes the first subfolder's name, a name that column.
+        captions: a column of texts, one or a list of them; without one, each line of NAME.txt beside NAME.png is one.
+        identity: a column in place of the file's name; what has the same never falls on two sides of a split.
+        columns: others that batches shall have as conditions: of numbers, of rows of numbers, or of words.
         **kwargs: see `ImageData`.
 
     Raises:
-        ValueError: if there are no pictures, or more than 1 % of them are corrupt.
+        ValueError: if there are no pictures, more than 1 % of them are corrupt, or none has one of the columns.
     """
 
     source: ClassVar[str] = "your own pictures"
 
-    def __init__(self, root: str, labels: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        root: str,
+        labels: bool | str = False,
+        captions: str | None = None,
+        identity: str | None = None,
+        columns: Sequence[str] = (),
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.root = Path(root)
-        self.labels = labels
+        self.labels = labels is True
+        self.columns = Columns(labels if isinstance(labels, str) else None, captions, identity, tuple(columns))
+        if taken := {"label", "caption", "captions"} & {*columns}:
+            raise ValueError(f"columns cannot have {min(taken)}; labels and captions say which columns these are")
         if not self.root.exists():
             raise ValueError(f"no folder or .zip of pictures at {root}; put JPEG, PNG or WebP files there, "
                              "or say where they are with --data.root")  # fmt: skip
 
     def collect(self) -> Collection:
         files: _Files = _Zip(self.root) if self.root.is_file() else _Files(self.root)
-        return _Folder(files, self.labels)
+        return _Folder(files, self.labels, self.columns)
 
 
 class _Files:
@@ -114,9 +133,10 @@ class _Zip(_Files):
 
 
 class _Folder(Collection):
-    def __init__(self, files: _Files, labels: bool) -> None:
-        self.files = files
-        names = sorted(name for name in files.names() if _is_picture(PurePosixPath(name)))
+    def __init__(self, files: _Files, labels: bool, columns: Columns) -> None:
+        self.files, self.columns = files, columns
+        everything = files.names()
+        names = sorted(name for name in everything if _is_picture(PurePosixPath(name)))
         if not names:
             raise ValueError(f"no JPEG, PNG or WebP files in {files.root}")
         corrupt = {name: str(files.root / name) for name in names if not self._has_header(name)}
@@ -125,6 +145,11 @@ class _Folder(Collection):
             warn_of_corrupt(list(corrupt.values()), len(names))
         self.names = [name for name in names if name not in corrupt]
         self.identities = [str(PurePosixPath(name).with_suffix("")) for name in self.names]
+        self.conditions: dict[str, Array] = {}
+        if columns:
+            told = tell(files.root, everything, files.read, self.names, columns)
+            self.names, self.identities, self.conditions = told.pictures, told.identities, told.conditions
+            self.class_names, self.words = told.class_names, told.words
         if labels:
             classes = [PurePosixPath(name).parts[0] for name in self.names]
             if any(len(PurePosixPath(name).parts) < 2 for name in self.names):
@@ -132,11 +157,18 @@ class _Folder(Collection):
                     f"labels need a subfolder for each class in {files.root}, but some pictures are in none"
                 )
             self.class_names = sorted(set(classes))
-            self.conditions = {"label": np.array([self.class_names.index(c) for c in classes])}
+            self.conditions["label"] = np.array([self.class_names.index(c) for c in classes])
 
     def contents(self) -> str:
         sizes = [f"{name} {self.files.size(name)}" for name in self.names]
-        return hashlib.sha256("\n".join(sizes).encode(errors="surrogatepass")).hexdigest()
+        digest = hashlib.sha256("\n".join(sizes).encode(errors="surrogatepass"))
+        if self.columns:
+            # Subfolders' names, which are classes without them, are known already.
+            said = [self.identities, list(self.class_names), sorted(self.words.items())]
+            digest.update(json.dumps(said).encode())
+            for name, column in sorted(self.conditions.items()):
+                digest.update(f"{name} {column.dtype} {column.shape}".encode() + column.tobytes())
+        return digest.hexdigest()
 
     def name(self, i: int) -> str:
         return str(self.files.root / self.names[i])

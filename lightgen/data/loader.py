@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from lightgen.data.collection import draw_caption
 from lightgen.data.order import TrainOrder
 from lightgen.types import Batch
 
@@ -56,11 +57,12 @@ class TrainLoader(DataLoader[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         # A generator, so that the order is read when the epoch begins and not when the iterator is made.
-        self.taken = self.order.first_batch
+        self.taken, epoch = self.order.first_batch, self.order.epoch
         start = time.perf_counter()
         for batch in super().__iter__():
             self.waited += time.perf_counter() - start
             self.taken += 1
+            draw_caption(batch, self.order.seed, epoch)
             yield batch
             start = time.perf_counter()
 

@@ -6,13 +6,14 @@ import struct
 import warnings
 import zipfile
 import zlib
+from typing import cast
 
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from lightgen.data.collection import Collection, take
+from lightgen.data.collection import Collection, described
 from lightgen.functional.pictures import Filter, Window, to_tensor
 from lightgen.functional.splits import window
 from lightgen.types import Batch
@@ -50,8 +51,8 @@ class Pictures(Dataset[Batch]):
 
     def __getitem__(self, key: int | Key) -> Batch:
         batch = self.__getitems__([key])
-        condition = {name: tensor[0] for name, tensor in batch["condition"].items()}
-        return Batch(image=batch["image"][0], index=batch["index"][0], condition=condition)
+        parts = {n: {m: t[0] for m, t in p.items()} if isinstance(p, dict) else p[0] for n, p in batch.items()}  # type: ignore[index]
+        return cast(Batch, parts)
 
     def __getitems__(self, keys: list[int] | list[Key] | list[int | Key]) -> Batch:
         pairs = [key if isinstance(key, tuple) else (key, False) for key in keys]
@@ -59,7 +60,11 @@ class Pictures(Dataset[Batch]):
         images = torch.stack(
             [self._picture(number).flip(-1) if flip else self._picture(number) for number, flip in pairs]
         )
-        return Batch(image=images, index=numbers, condition=self.condition([number for number, _ in pairs]))
+        batch = described(self.collection.conditions, [self.rows[number] for number, _ in pairs])
+        if "hidden" in batch:
+            # What stands in place of a corrupt picture is another's.
+            batch["hidden"]["caption"] |= torch.tensor([number in self.corrupt for number, _ in pairs])
+        return Batch(image=images, index=numbers, **batch)
 
     @property
     def names(self) -> list[str]:
@@ -82,7 +87,7 @@ class Pictures(Dataset[Batch]):
     def condition(self, numbers: list[int] | None = None) -> dict[str, Tensor]:
         """The conditions of pictures, a row for each number, or for each picture of the split."""
         rows = self.rows if numbers is None else [self.rows[number] for number in numbers]
-        return take(self.collection.conditions, rows)
+        return described(self.collection.conditions, rows)["condition"]
 
     def _picture(self, number: int) -> Tensor:
         if self.kept is None:

@@ -26,7 +26,7 @@ from torch.utils.data import Dataset
 
 from lightgen.data import old_caches
 from lightgen.data.base import SPLITS, Split
-from lightgen.data.collection import Array, take
+from lightgen.data.collection import Array, described
 from lightgen.types import Batch
 
 FORMAT = 2
@@ -212,8 +212,8 @@ class TokenDataset(Dataset[Batch]):
         for start, stop in pairwise([*starts, len(numbers)]):
             here = slice(start, stop)
             ids[here] = self.shards[shards[start]][rows[here], crops[here], flips[here]]
-        condition = take(self.conditions, views[0].numpy())
-        return Batch(ids=torch.from_numpy(ids)[order.argsort()], index=views[0], condition=condition)
+        batch = described(self.conditions, views[0].numpy())
+        return Batch(ids=torch.from_numpy(ids)[order.argsort()], index=views[0], **batch)
 
 
 def plain(numbers: Tensor) -> Views:

@@ -38,6 +38,7 @@ class Stream(IntEnum):
     FORWARD_CODE = 11
     CROP = 12
     AUGMENT = 13
+    CAPTION = 14
 
 
 @dataclass(frozen=True)

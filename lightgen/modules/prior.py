@@ -145,7 +145,8 @@ class PriorModule(TrainingModule):
     def condition(self, batch: Batch) -> Condition:
         """What the pictures of a batch are, as far as the network can be told."""
         conditioner = self.prior.network.conditioner
-        return Condition(batch.get("condition", {})).keep(() if conditioner is None else conditioner.names)
+        told = Condition(batch.get("condition", {}), batch.get("hidden", {}))
+        return told.keep(() if conditioner is None else conditioner.names)
 
     def evaluate(self, split: str, batch: Batch) -> None:
         ids_BN = self.ids(batch)
