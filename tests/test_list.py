@@ -13,7 +13,7 @@ import torch
 import lightgen
 from lightgen import pretrained as zoo
 from lightgen.checkpoint import export
-from lightgen.cli import fit
+from lightgen.cli import fit, init_from
 from lightgen.cli.catalogue import entry_of, read_sources
 from lightgen.cli.commands import COMMANDS, EXAMPLES
 from lightgen.cli.main import main
@@ -82,7 +82,8 @@ def test_help_is_one_screen_with_examples_that_work(command, parsers, capsys, mo
     assert len(text.splitlines()) <= 50
     assert not re.search(r"<class|:\w+:`|CLASS_PATH|INIT_ARG|``|trainer\.max_epochs", text)
     parser = parsers[command]
-    known = {option for action in parser._actions for option in action.option_strings}
+    # What this option stands for is in the parser.
+    known = {option for action in parser._actions for option in action.option_strings} | {init_from.OPTION}
     for example in EXAMPLES[command]:
         words = shlex.split(example, comments=True)
         assert words[:2] == ["lightgen", command] and f"  {example}" in text
