@@ -9,7 +9,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lightgen.quantizers.base import Quantized, Quantizer
-from lightgen.quantizers.library import FSQ as Implementation
+from lightgen.quantizers.backend import FSQ as Implementation
 
 
 class FSQ(Quantizer):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lightgen.functional.random import Noise, Stream
 from lightgen.quantizers.base import Quantized, Quantizer
-from lightgen.quantizers.library import Codebook
+from lightgen.quantizers.backend import Codebook
 
 
 class LearnedCodebook(Quantizer):

@@ -10,7 +10,7 @@ from torch.nn.functional import mse_loss, softplus
 
 from lightgen.quantizers.base import Quantized, Quantizer
 from lightgen.quantizers.learned_codebook import sum_over_ranks, world_size
-from lightgen.quantizers.library import LFQ as Implementation
+from lightgen.quantizers.backend import LFQ as Implementation
 
 
 class LFQ(Quantizer):

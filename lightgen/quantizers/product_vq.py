@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lightgen.quantizers.base import Quantized
 from lightgen.quantizers.learned_codebook import LearnedCodebook, check_vocab_size
-from lightgen.quantizers.library import VectorQuantize
+from lightgen.quantizers.backend import VectorQuantize
 
 
 class ProductVQ(LearnedCodebook):
