@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from lightgen.quantizers.base import Quantized, Quantizer
 from lightgen.quantizers.backend import FSQ as Implementation
+from lightgen.quantizers.base import Quantized, Quantizer
 
 
 class FSQ(Quantizer):

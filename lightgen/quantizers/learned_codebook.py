@@ -10,8 +10,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from lightgen.functional.random import Noise, Stream
-from lightgen.quantizers.base import Quantized, Quantizer
 from lightgen.quantizers.backend import Codebook
+from lightgen.quantizers.base import Quantized, Quantizer
 
 
 class LearnedCodebook(Quantizer):

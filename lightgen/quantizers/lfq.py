@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss, softplus
 
+from lightgen.quantizers.backend import LFQ as Implementation
 from lightgen.quantizers.base import Quantized, Quantizer
 from lightgen.quantizers.learned_codebook import sum_over_ranks, world_size
-from lightgen.quantizers.backend import LFQ as Implementation
 
 
 class LFQ(Quantizer):

@@ -6,9 +6,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from lightgen.quantizers.backend import VectorQuantize
 from lightgen.quantizers.base import Quantized
 from lightgen.quantizers.learned_codebook import LearnedCodebook, check_vocab_size
-from lightgen.quantizers.backend import VectorQuantize
 
 
 class VQ(LearnedCodebook):
