@@ -433,6 +433,15 @@ def anonymous_kilobytes():
     return int(status.read_text().partition("RssAnon:")[2].split()[0])
 
 
+@pytest.mark.parametrize("name", PEERS)
+def test_a_folder_of_safetensors_holds_the_same_prior(name, imported, tmp_path):
+    assert main(["export", "--ckpt_path", str(imported(name)), "--out", str(tmp_path / "exported")]) == 0
+    before, after = lightgen.load(imported(name)), lightgen.load(tmp_path / "exported")
+    assert repr(after) == repr(before) and after.classes == before.classes
+    for (key, tensor), found in zip(before.state_dict().items(), after.state_dict().values(), strict=True):
+        assert torch.equal(found, tensor), key
+
+
 @pytest.mark.parametrize("name", [name for name, kind in PEERS.items() if kind.exports])
 def test_export_is_the_original_bit_for_bit(name, imported, tmp_path, capsys):
     reference, out = peer(name), tmp_path / "again.pt"
