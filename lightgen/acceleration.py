@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 import torch
 from torch import nn
 
-from lightgen.samplers.recorded import Outcome, Program
+from lightgen.samplers.recorded import Program
 
+Result = TypeVar("Result")
 Mode = Literal["auto", "off", "compile", "graph"]
 """`graph` records steps as CUDA graphs, `compile` compiles the networks besides (on a CPU, alone), `off` does neither;
 `auto` takes what pays.
@@ -72,24 +74,33 @@ def narrow(module: nn.Module | None) -> None:
         parameter.data = parameter.data.to(torch.bfloat16)
 
 
-def cuda_graph(program: Program) -> Program:
-    """A program as a CUDA graph; as it is, with a warning, where it cannot be captured."""
+def captured(call: Callable[[], Result]) -> Callable[[], Result]:
+    """The replay of a call as a CUDA graph: the same work on the same tensors, and the same result, written anew.
+
+    Raises:
+        RuntimeError: if it does what cannot be captured.
+    """
     aside = torch.cuda.Stream()
     aside.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(aside):
-        program()
+        call()
     torch.cuda.current_stream().wait_stream(aside)
     graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        result = call()
+
+    def replay() -> Result:
+        graph.replay()
+        return result
+
+    return replay
+
+
+def cuda_graph(program: Program) -> Program:
+    """A program as a CUDA graph; as it is, with a warning, where it cannot be captured."""
     try:
-        with torch.cuda.graph(graph):
-            outcome = program()
+        return captured(program)
     except RuntimeError as error:
         warnings.warn(f"steps are made one by one, for none could be recorded: {str(error).splitlines()[0]}",
                       stacklevel=2)  # fmt: skip
         return program
-
-    def play() -> Outcome:
-        graph.replay()
-        return outcome
-
-    return play

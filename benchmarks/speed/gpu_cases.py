@@ -20,7 +20,7 @@ import yaml
 from timing import Call
 from torch import Tensor, nn
 
-from lightgen.acceleration import cuda_graph, narrow
+from lightgen.acceleration import captured, cuda_graph, narrow
 from lightgen.cli.configs import locate
 from lightgen.denoiser import Denoiser
 from lightgen.functional.random import Noise, Stream
@@ -117,7 +117,9 @@ class Case(ABC):
 
     def graph(self, batch: int) -> Call:
         """The same call from a CUDA graph."""
-        return captured(self.call(batch), self.device)
+        if self.device.type != "cuda":
+            raise RuntimeError(NO_GRAPH)
+        return captured(self.call(batch))
 
     def autocast(self) -> AbstractContextManager[None]:
         """Entered inside of calls, so that a captured one holds the casts of the weights too."""
@@ -209,21 +211,6 @@ class Decoding(Case):
             self.tokenizer.decode(ids)
 
         return decode
-
-
-def captured(call: Call, device: torch.device) -> Call:
-    """The replay of a call as a CUDA graph. The call was made before, so nothing is set up while it is captured."""
-    if device.type != "cuda":
-        raise RuntimeError(NO_GRAPH)
-    aside = torch.cuda.Stream()
-    aside.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(aside):
-        call()
-    torch.cuda.current_stream().wait_stream(aside)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        call()
-    return graph.replay
 
 
 TASKS: dict[str, Callable[[Config, torch.device, bool], Case]] = {

@@ -96,11 +96,11 @@ class PriorModule(TrainingModule):
         self.seed = seed
         if init_from is not None:
             before: Prior = load(init_from, "prior")
-            for line in take(self.prior.network, before.network):
-                log.info(line)
-            for role, network_of_role in self.prior.others.items():
-                if role in before.others:
-                    take(network_of_role, before.others[role])
+            pairs: list[tuple[nn.Module, nn.Module]] = [(self.prior.network, before.network)]
+            pairs += [(self.prior.others[role], before.others[role]) for role in others if role in before.others]
+            for mine, theirs in pairs:
+                for line in take(mine, theirs):
+                    log.info(line)
         if activation_checkpointing:
             for part in self.compiled_parts():
                 checkpoint_activations(part)
