@@ -25,8 +25,8 @@ from typing import Any, ClassVar, Self, TypeVar
 ENTRY_POINTS = "lightgen.components"
 MOST_NAMES = 50
 """That a message has of those that are known."""
-OF_A_PRIOR = ("prior", "guidance", "text_encoders", "conditioners", "quantizers", "networks", "networks.resamplers", "processes",
-              "tokenizers", "samplers")  # fmt: skip
+OF_A_PRIOR = ("prior", "guidance", "text_encoders", "conditioners", "quantizers", "networks",
+              "networks.resamplers", "processes", "tokenizers", "samplers")  # fmt: skip
 """What is in these packages takes no components of the others."""
 OTHERS = ("losses", "metrics", "importers", "data", "modules")
 PACKAGES = OF_A_PRIOR + OTHERS
