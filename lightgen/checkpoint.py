@@ -32,11 +32,17 @@ KEY = "lightgen"
 KINDS = ("prior", "tokenizer")
 """What it may hold."""
 
+TOKENIZER = "tokenizer."
+"""How the weights of a prior's tokenizer begin."""
+
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 """The files of a folder."""
 
 CHECKSUM = "checksum"
 """Where a folder's configuration has the CRC-32 of its weights."""
+
+BESIDE = "tokenizer_beside"
+"""Where a folder's configuration names the folder next to it that has the weights of its tokenizer."""
 
 
 def pack(component: Component, prefix: str) -> dict[str, Any]:
@@ -119,7 +125,20 @@ def _read_folder(folder: Path) -> dict[str, Any]:
     # Folders of version 0.1 have none.
     if entry.get(CHECKSUM, checksum) != checksum:
         raise ValueError(f"{folder / WEIGHTS} is damaged: its checksum is not that in {CONFIG}")
+    if (beside := entry.pop(BESIDE, None)) is not None:
+        weights |= _beside(folder, **beside)
     return {KEY: entry, "state_dict": weights}
+
+
+def _beside(folder: Path, name: str, checksum: int) -> dict[str, Tensor]:
+    tokenizer = folder.parent / name
+    try:
+        contents = _read_folder(tokenizer)
+    except ValueError as error:
+        raise ValueError(f"{folder} takes its tokenizer from the folder beside it: {error}") from None
+    if contents[KEY][CHECKSUM] != checksum:
+        raise ValueError(f"{folder} takes its tokenizer from {tokenizer}, which holds another one")
+    return {TOKENIZER + part: tensor for part, tensor in contents["state_dict"].items()}
 
 
 def save(component: Any, path: Path, **more: Any) -> None:
@@ -148,16 +167,18 @@ def write(contents: dict[str, Any], path: Path) -> None:
             raise OSError(f"{path} could not be written, is the disk full? What was there before still is") from error
 
 
-def export(path: str | Path, folder: Path, half: bool = False) -> Any:
+def export(path: str | Path, folder: Path, half: bool = False, tokenizer: Path | None = None) -> Any:
     """Write what a checkpoint holds as a folder, with averaged weights where it has them; returns what it holds.
 
     Args:
         path: of the checkpoint.
         folder: where to.
         half: keep float32 weights in float16, which halves the file; they are float32 again when loaded.
+        tokenizer: a folder beside `folder`, exported in the same way, that has the prior's tokenizer, maybe with a
+            decoder that was trained on: its weights are left out, and read from there.
 
     Raises:
-        ValueError: as `load`.
+        ValueError: as `load`, or if that folder is not beside or has another tokenizer.
     """
     contents = read(path)
     component = _assemble(contents, path)
@@ -170,12 +191,29 @@ def export(path: str | Path, folder: Path, half: bool = False) -> Any:
     }
     if (name := not_finite(weights)) is not None:
         raise ValueError(f"the weights of {path} are too large for float16, the first in {name}; leave out --half")
+    entry = {**contents[KEY], "prefix": ""}
+    if tokenizer is not None:
+        entry[BESIDE] = _left_out(weights, tokenizer, folder)
     # The library's own writing to a file makes one that nobody else may read.
     written = serialized(weights)
     with atomic(folder / WEIGHTS, durable=True) as temporary:
         temporary.write_bytes(written)
-    save_json({**contents[KEY], "prefix": "", CHECKSUM: zlib.crc32(written)}, folder / CONFIG)
+    save_json({**entry, CHECKSUM: zlib.crc32(written)}, folder / CONFIG)
     return component
+
+
+def _left_out(weights: dict[str, Tensor], tokenizer: Path, folder: Path) -> dict[str, Any]:
+    """Take the tokenizer's weights out of those of a prior; what says where they are."""
+    tokenizer = located(tokenizer)
+    if tokenizer.resolve().parent != folder.resolve().parent or tokenizer.resolve() == folder.resolve():
+        raise ValueError(f"{tokenizer} must stand beside {folder}, so that the two stay together")
+    there = _read_folder(tokenizer)
+    own = {name.removeprefix(TOKENIZER): weights.pop(name) for name in [*weights] if name.startswith(TOKENIZER)}
+    beside = there["state_dict"]
+    encoding = [name for name in own if not name.startswith("decoder.")]
+    if own.keys() != beside.keys() or not all(torch.equal(own[name], beside[name]) for name in encoding):
+        raise ValueError(f"{tokenizer} does not hold the prior's tokenizer with weights of the same precision")
+    return {"name": tokenizer.resolve().name, "checksum": there[KEY][CHECKSUM]}
 
 
 def load(path: str | Path, kind: str | None = None) -> Any:

@@ -19,6 +19,10 @@ def parser() -> PlainParser:
     )  # fmt: skip
     made.add_argument("--half", action="store_true", help="keep float32 weights in float16: half the size")
     made.add_argument(
+        "--tokenizer", type=Path,
+        help="leave out the weights of a prior's tokenizer: this folder, exported alike beside --out, has them",
+    )  # fmt: skip
+    made.add_argument(
         "--kind",
         help="write the prior's network as a file of a published kind, as `lightgen import` reads it: "
         "halton-maskgit or llamagen-gpt; then --out is the file, by default NAME.pt",
@@ -33,8 +37,10 @@ def main(args: list[str]) -> int:
     if out.resolve() == given.ckpt_path.resolve():
         raise ValueError(f"{out} is what would be exported; name another folder with --out")
     if given.kind is not None:
+        if given.tokenizer is not None:
+            raise ValueError("--tokenizer goes with folders of lightgen's; a file of a published kind has no tokenizer")
         return _as_published(given.kind, given.ckpt_path, out.with_suffix(out.suffix or ".pt"), given.half)
-    component = export(given.ckpt_path, out, given.half)
+    component = export(given.ckpt_path, out, given.half, given.tokenizer)
     print(f"{component.kind} with {len(component.state_dict())} tensors: {out}")
     return 0
 
