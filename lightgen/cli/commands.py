@@ -16,6 +16,7 @@ COMMANDS = {
         "turn published weights into a checkpoint of lightgen; `lightgen list importer` names the kinds",
     ),
     "export": ("export", "write a tokenizer or a prior as a folder of safetensors and JSON"),
+    "push": ("push", "publish a checkpoint on the Hugging Face Hub, with a card that shows its pictures and scores"),
     "bench": ("bench", "tune and compare samplers at equal network evaluations; also `bench compare | replay | page`"),
     "demo": ("demo", "the whole job on emoji in twelve minutes on two cores: train, sample, compare samplers"),
     "list": ("list", "every component by kind, with its source paper"),
@@ -47,6 +48,10 @@ EXAMPLES = {
     "import": (
         "lightgen import --kind taming --weights last.ckpt --config model.yaml --out vqgan.ckpt",
         "lightgen import --kind taming --help    # what this kind takes",
+    ),
+    "push": (
+        "lightgen push --ckpt_path runs/emoji64/last.ckpt --to hf:USER/emoji64 --license apache-2.0",
+        "lightgen sample --ckpt_path hf:USER/emoji64    # from anywhere",
     ),
     "bench": (
         "lightgen bench --config emoji64.yaml --out runs/bench-emoji64",
