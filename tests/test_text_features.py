@@ -219,7 +219,7 @@ def test_the_command(cache, root, tokenizer_checkpoint, tmp_path, capsys, monkey
                "--data.image_size", "16", "--data.captions", "text", "--out", str(tmp_path / "out")]  # fmt: skip
     assert main([*options, "--text_encoder", "Words", "--text_encoder.seed", "3"]) == 0
     assert "features of 12 captions" in capsys.readouterr().out
-    assert TokenCache(tmp_path / "out").header.text["title"] == "Words"
+    assert TokenCache(tmp_path / "out").header.texts["title"] == "Words"
     assert main([*options, "--text_encoder", "Words"]) == 2
     (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("lightgen: "))
     assert "by another text encoder (Words); delete it" in line

@@ -58,7 +58,7 @@ def main(args: list[str]) -> int:
     header, seconds = cache.header, time.perf_counter() - start
     size = sum((parsed.out / name).stat().st_size for name in cache.files.values()) / 1e6
     crops, flips = header.views("train")
-    texts = f", features of {header.text['captions']} captions" if header.text else ""
+    texts = f", features of {header.texts['captions']} captions" if header.texts else ""
     print(
         f"{sum(header.counts.values())} pictures, those to train on in {crops * flips} views{texts}, {size:.1f} MB, "
         f"{seconds:.1f} s: {parsed.out}"

@@ -81,7 +81,7 @@ def encode(
         of_text = [stem for stem in todo if stem.startswith(f"{TEXT}-")]
         if of_text and text_encoder is None:
             raise ValueError(f"the token cache {folder} was begun with features of captions by "
-                             f"{(header.text or {}).get('title')}; name it again, or delete the cache")  # fmt: skip
+                             f"{(header.texts or {}).get('title')}; name it again, or delete the cache")  # fmt: skip
         _make([stem for stem in todo if stem not in of_text], maker, "pictures", progress)
         _make(of_text, maker, "captions", progress)
         _finish(folder, header)
@@ -128,7 +128,7 @@ def describe_cache(
         },
         class_names=data.class_names,
         rows=ROWS,
-        text=None if text_encoder is None else _describe_text(text_encoder, data),
+        texts=None if text_encoder is None else _describe_text(text_encoder, data),
         origin={"title": data.title, **data.options},
     )
 
@@ -163,12 +163,12 @@ def _begin(folder: Path, header: Header) -> Header:
     if found is None:
         folder.mkdir(parents=True, exist_ok=True)
         found = _write(folder, header)
-    wanted = {name: value for name, value in vars(header).items() if name not in ("rows", "text")}
+    wanted = {name: value for name, value in vars(header).items() if name not in ("rows", "texts")}
     found[0].require(folder, **wanted)
-    if header.text is not None and found[0].text is None:
-        found = _write(folder, replace(found[0], text=header.text))
-    if header.text is not None:
-        found[0].require(folder, text=header.text)
+    if header.texts is not None and found[0].texts is None:
+        found = _write(folder, replace(found[0], texts=header.texts))
+    if header.texts is not None:
+        found[0].require(folder, texts=header.texts)
     return found[0]
 
 
@@ -176,7 +176,7 @@ def _write(folder: Path, header: Header) -> tuple[Header, list[str]]:
     """Begin a cache, or one with features of captions in place of one without; unless another process was first."""
     with _lock(folder, "cache"):
         found = read_header(folder)
-        if found is None or (found[0].text is None and header.text is not None):
+        if found is None or (found[0].texts is None and header.texts is not None):
             found = header, []
         if not found[1]:
             save_json(header_json(*found), folder / "cache.json")

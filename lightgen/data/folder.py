@@ -79,7 +79,7 @@ class _Files:
     def read(self, name: str) -> IO[bytes]:
         return (self.root / name).open("rb")
 
-    def read_text(self, name: str) -> IO[bytes]:
+    def read_other(self, name: str) -> IO[bytes]:
         """What is no picture.
 
         Raises:
@@ -156,8 +156,8 @@ class _Folder(Collection):
         self.identities = [str(PurePosixPath(name).with_suffix("")) for name in self.names]
         self.conditions: dict[str, Array] = {}
         if columns:
-            metadata = read_metadata(everything, files.read_text, self.names)
-            told = tell(str(files.root), metadata, self.names, columns, texts_beside(everything, files.read_text))
+            metadata = read_metadata(everything, files.read_other, self.names)
+            told = tell(str(files.root), metadata, self.names, columns, texts_beside(everything, files.read_other))
             self.names, self.identities, self.conditions = told.pictures, told.identities, told.conditions
             self.class_names, self.words = told.class_names, told.words
         if labels:

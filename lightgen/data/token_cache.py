@@ -54,7 +54,7 @@ class Header:
         conditions: by name, the `dtype`, and the `shape` of one picture's row.
         class_names: of the condition "label", in the order of their ids.
         rows: pictures in a file of ids; the last file of a split may hold fewer.
-        text: whose features of captions there are, the `encoder`'s name, its class as `title`, and the number of
+        texts: whose features of captions there are, the `encoder`'s name, its class as `title`, and the number of
             distinct `captions`; None where there are none.
         origin: the data's `title` and `options`, for people; empty in caches of earlier versions.
     """
@@ -70,7 +70,7 @@ class Header:
     conditions: dict[str, dict[str, Any]]
     class_names: list[str]
     rows: int
-    text: dict[str, Any] | None = None
+    texts: dict[str, Any] | None = None
     origin: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @property
@@ -92,11 +92,11 @@ class Header:
         """Of all files, without checksum and suffix."""
         lists = ["names", *(f"condition-{name}" for name in self.conditions)]
         own = [stem for split in SPLITS for stem in (*(f"{split}-{part}" for part in lists), *self.shards(split))]
-        return [*own, *([CAPTIONS] if self.text else []), *self.text_shards()]
+        return [*own, *([CAPTIONS] if self.texts else []), *self.text_shards()]
 
     def text_shards(self) -> dict[str, range]:
         """The captions in each file of features, by the stem of its name."""
-        count = self.text["captions"] if self.text else 0
+        count = self.texts["captions"] if self.texts else 0
         return {
             f"{TEXT}-{i:05d}": range(s, min(s + self.rows, count)) for i, s in enumerate(range(0, count, self.rows))
         }
@@ -114,8 +114,8 @@ class Header:
                 made = "by another tokenizer"
             elif name == "data":
                 made = f"from {_difference(self.origin, wanted.get('origin', {}))}"
-            elif name == "text":
-                made = f"with features of captions by another text encoder ({(self.text or {}).get('title')})"
+            elif name == "texts":
+                made = f"with features of captions by another text encoder ({(self.texts or {}).get('title')})"
             else:
                 made = f"with {name} {getattr(self, name)}, not {value}"
             raise ValueError(f"the token cache {folder} was made {made}; delete it, or name another folder")
@@ -199,7 +199,7 @@ class TokenCache:
         Raises:
             ValueError: as `dataset`.
         """
-        if self.header.text is None:
+        if self.header.texts is None:
             return None
         return TextFeatures(self._checked(CAPTIONS), [self._checked(stem) for stem in self.header.text_shards()])
 

@@ -87,8 +87,8 @@ class CachedTokens(LightningDataModule, Component):
         header, prior = self.cache.header, self._prior()
         header.require(self.folder, tokenizer=fingerprint(prior.tokenizer))
         encoder = frozen_encoder(prior.network)
-        if encoder is not None and header.text is not None:
-            header.require(self.folder, text={**header.text, "encoder": name_of(encoder)})
+        if encoder is not None and header.texts is not None:
+            header.require(self.folder, texts={**header.texts, "encoder": name_of(encoder)})
             self._features = self.cache.text_features()
         counts = ", ".join(f"{count} {split}" for split, count in header.counts.items())
         log.info(f"token cache {self.folder}: ids of {counts} pictures of {header.origin.get('title', 'unknown data')}")
