@@ -1,4 +1,4 @@
-"""Text as a condition: pieces of words, what is hidden, what is padded, who listens; through training and checkpoints."""
+"""Text as a condition: pieces of words, what is hidden or padded, who listens; through training and checkpoints."""
 
 import json
 import warnings
@@ -19,8 +19,8 @@ from lightgen.functional.random import Noise
 from lightgen.functional.text import to_bytes
 from lightgen.guidance import ConstantGuidance
 from lightgen.layout import Layout
-from lightgen.modules.prior import conditioned
 from lightgen.modules.initial import take
+from lightgen.modules.prior import conditioned
 from lightgen.networks import CausalTransformer, Hourglass, MaskBit, Transformer
 from lightgen.networks.base import Interface
 from lightgen.prior import Prior
@@ -218,7 +218,7 @@ def listener():
     """A prior that was trained for two seconds on four captions and four pictures of one colour each."""
     torch.manual_seed(0)
     tokenizer, process = PixelTokenizer(4), MaskGITProcess(256)
-    conditioner = Mixed([small_text(dropout=0.2)], dropout=0.0)
+    conditioner = Mixed([small_text(dropout=0.4)], dropout=0.0)
     made = Transformer(process.interface(tokenizer.layout, conditioner), depth=1, dim=32, heads=2, dim_head=16)
     prior = Prior(tokenizer, made, process, Recipe(MaskGIT(4), Warps(0.1)))
     conditioner.learn(CAPTIONS)
@@ -247,9 +247,9 @@ def test_it_listens_and_shuffled_text_scores_as_chance(listener):
         answer = listener.network(mask, None, listener.network.context(Condition(tensors), 16))
         return torch.nn.functional.cross_entropy(answer.flatten(0, 1), pictures.flatten()).item()
 
-    none = loss()
-    assert loss(caption=caption(*CAPTIONS * 4)) < 0.2 and none == pytest.approx(np.log(4), abs=0.15)
-    assert loss(caption=caption(*[CAPTIONS[i] for i in shuffled])) > none
+    assert loss(caption=caption(*CAPTIONS * 4)) < 0.2
+    # What says nothing of the picture is no better than a guess among four.
+    assert min(loss(), loss(caption=caption(*[CAPTIONS[i] for i in shuffled]))) > np.log(4)
 
 
 def test_a_checkpoint_holds_all_that_it_takes(listener, tmp_path):
