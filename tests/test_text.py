@@ -35,7 +35,7 @@ from lightgen.warps import Warps
 V, GRID = 7, (2, 4)
 SMALL = {"dim": 16, "heads": 2, "dim_head": 8}
 NETWORKS = {"flat": (Transformer, {"depth": 2}), "hourglass": (Hourglass, {"depth": (1, 1, 1)}),
-            "causal": (CausalTransformer, {"depth": 2})}  # fmt: skip
+            "causal": (CausalTransformer, {"depth": 4})}  # fmt: skip
 CAPTIONS = ["a red heart", "black cat", "two dogs", "the moon"]
 
 
