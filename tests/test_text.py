@@ -120,6 +120,8 @@ def test_training_that_begins_with_other_weights_takes_their_pieces():
 
 def test_a_text_that_is_too_long_is_cut_and_counted():
     encoder = WordPieces(num_pieces=256, max_length=4, dim=16, depth=0)
+    encoder.learn(CAPTIONS)
+    assert encoder.vocabulary.pieces == []
     with pytest.warns(UserWarning, match="^texts of more than 4 tokens, whose others were left out: 1 ") as told:
         features = encoder(caption("word " * 5000, "abc"))
     assert len(told) == 1 and torch.equal(features[0], encoder(caption("wor"))[0])

@@ -166,7 +166,7 @@ class PriorModule(TrainingModule):
     def _learn_texts(self) -> None:
         conditioners: list[Any] = [part.conditioner for part in (self.prior.network, *self.prior.others.values())]
         if CAPTION in conditioners[0].names:
-            texts = getattr(getattr(self.trainer, "datamodule", None), "train_captions", list)()
+            texts: list[str] = getattr(getattr(self.trainer, "datamodule", None), "train_captions", list)()
             for conditioner in conditioners:
                 conditioner.learn(texts)
 

@@ -79,10 +79,10 @@ class WordPieces(TextEncoder):
     def learn(self, texts: Iterable[str]) -> None:
         if self.vocabulary.pieces:
             return
-        self.vocabulary = BytePairs(learned(texts, self.num_pieces - NUM_BYTES))
-        if not self.vocabulary.pieces:
+        if not (texts := list(texts)):
             raise ValueError("there are no captions to learn word pieces from; --data.captions NAME takes that column, "
                              "or NAME.txt beside each picture")  # fmt: skip
+        self.vocabulary = BytePairs(learned(texts, self.num_pieces - NUM_BYTES))
 
     # No buffer, because averaging of weights would round it.
     def get_extra_state(self) -> Tensor:
