@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Self
 
 import torch
@@ -14,6 +15,7 @@ from lightgen.conditioners.base import Conditioner
 from lightgen.denoiser import Denoiser, NetworkLike
 from lightgen.functional.random import Noise
 from lightgen.guidance.base import ALL, Guidance
+from lightgen.labels import LABEL, Categories
 from lightgen.layout import Layout
 from lightgen.networks.base import Network, require_sight
 from lightgen.processes.base import Process
@@ -35,8 +37,9 @@ class Assembly(nn.Module):
         tokenizer, network, process, recipe, others: see `lightgen.prior.Prior`.
     """
 
-    classes: tuple[str, ...] | None = None
-    """Names of the classes by number, as the data of the training call them; None where nobody said."""
+    categories: Categories = MappingProxyType({})
+    """Names of the classes by number, under "label", and of the values of other categories, as the data of the training
+    call them; without those of which nobody said."""
 
     def __init__(
         self,
@@ -130,6 +133,11 @@ class Assembly(nn.Module):
             for network in networks:
                 network.compile(dynamic=False)
         self.player = Player(cuda_graph) if acceleration.records else None
+
+    @property
+    def classes(self) -> Sequence[str] | None:
+        """Names of the classes by number; None where nobody said."""
+        return self.categories.get(LABEL)
 
     @property
     def device(self) -> torch.device:

@@ -11,7 +11,7 @@ from typing import IO
 import numpy as np
 
 from lightgen.data.collection import Array
-from lightgen.data.metadata import READERS, Metadata, captions, classes, column, read_metadata
+from lightgen.data.metadata import READERS, Metadata, are_words, captions, classes, column, read_metadata
 from lightgen.functional.text import to_bytes
 
 LONGEST_FILE = 1 << 16
@@ -66,8 +66,12 @@ def tell(
     kept = list(pictures)
     for name in filter(None, (wanted.labels, *wanted.others)):
         known = _known(root, metadata, name, kept)
-        if len(known) < len(kept):
-            problems.append(f"{len(kept) - len(known)} of {len(pictures)} pictures have no {name} and are left out")
+        lacking, total = len(kept) - len(known), len(pictures)
+        if lacking and name != wanted.labels and are_words(name, list(known.values())):
+            problems.append(f"{lacking} of {total} pictures have no {name}, which is hidden for them")
+            continue
+        if lacking:
+            problems.append(f"{lacking} of {total} pictures have no {name} and are left out")
         kept = list(known)
     told = Told(kept, [str(PurePosixPath(picture).with_suffix("")) for picture in kept])
     if wanted.identity:
@@ -77,8 +81,13 @@ def tell(
         values = list(metadata.values(wanted.labels, kept).values())
         told.conditions["label"], told.class_names = classes(values)
     for name in wanted.others:
-        told.conditions[name], words = column(name, list(metadata.values(name, kept).values()))
-        told.words |= {name: words} if words else {}
+        known = metadata.values(name, kept)
+        values, words = column(name, list(known.values()))
+        told.conditions[name] = values
+        if words:
+            told.words[name] = words
+            told.conditions[name] = np.full(len(kept), -1)
+            told.conditions[name][[picture in known for picture in kept]] = values
     if wanted.captions:
         texts = _captions(metadata, wanted.captions, kept, set(names), read)
         if without := sum(not text for text in texts):

@@ -19,6 +19,7 @@ from lightgen.data.loader import TrainLoader, shares, whole
 from lightgen.data.order import TrainOrder
 from lightgen.data.token_cache import TokenCache, TokenDataset, Views, plain, read_header
 from lightgen.functional.random import Noise, Stream
+from lightgen.labels import LABEL
 from lightgen.prior import Prior
 from lightgen.registry import Component
 from lightgen.tokenizers.base import Tokenizer
@@ -64,7 +65,12 @@ class CachedTokens(LightningDataModule, Component):
     @property
     def class_names(self) -> list[str]:
         """Names of the classes, in the order of their ids; empty without labels."""
-        return self.cache.header.class_names
+        return self.cache.header.categories.get(LABEL, [])
+
+    @property
+    def conditions(self) -> dict[str, list[str]]:
+        """See `ImageData.conditions`."""
+        return self.cache.header.described()
 
     def prepare_data(self) -> None:
         # Lightning runs this on one process of each node; the others wait.

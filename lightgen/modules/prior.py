@@ -112,10 +112,11 @@ class PriorModule(TrainingModule):
         super().on_fit_start()
         conditioner = self.prior.network.conditioner
         if conditioner is not None:
-            names = getattr(getattr(self.trainer, "datamodule", None), "class_names", None)
+            told = getattr(getattr(self.trainer, "datamodule", None), "conditions", None)
             # Some classes would be out of range, others never trained.
-            conditioner.require_data(names)
-            self.prior.classes = tuple(names or ()) or None
+            conditioner.require_data(told)
+            told = told or {}
+            self.prior.categories = {name: tuple(told[name]) for name in conditioner.names if told.get(name)}
         if self.prior.process.informed and self.trainer.global_step == 0:
             self.prior.process.observe(self._code_counts())
 
