@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,13 @@ class Condition:
 
     @staticmethod
     def cat(parts: Sequence[Condition]) -> Condition:
-        """One under another, of equal numbers of rows; what one does not have is hidden in its rows."""
+        """One under another, of equal numbers of rows; what one does not have is hidden in its rows.
+
+        What is shorter in its second dimension, as a text of fewer bytes or tokens is, gets zeros behind.
+        """
         examples = {name: tensor for part in reversed(parts) for name, tensor in part.tensors.items()}
         flags = {n: t.new_zeros(len(t), dtype=torch.bool) for n, t in examples.items()}
-        tensors = {n: torch.cat([p.tensors.get(n, torch.zeros_like(t)) for p in parts]) for n, t in examples.items()}
+        tensors = {n: _joined([p.tensors.get(n, torch.zeros_like(t)) for p in parts]) for n, t in examples.items()}
         told = all(p.tensors.keys() == examples.keys() and not p.hidden for p in parts)
         hidden = {} if told else {
             n: torch.cat([p.hidden.get(n, flag) if n in p.tensors else ~flag for p in parts])
@@ -81,6 +85,14 @@ class Condition:
     @property
     def _parts(self) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
         return self.tensors, self.hidden
+
+
+def _joined(tensors: Sequence[Tensor]) -> Tensor:
+    """Tensors (B, L, ...) one under another, with zeros behind those of a smaller L."""
+    if tensors[0].ndim == 1:
+        return torch.cat(tensors)
+    length = max(t.shape[1] for t in tensors)
+    return torch.cat([pad(t, (0, 0) * (t.ndim - 2) + (0, length - t.shape[1])) for t in tensors])
 
 
 class Context(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -59,6 +60,15 @@ class Collection(ABC):
         Raises:
             OSError: if it cannot be read.
         """
+
+
+def said(collection: Collection) -> bytes:
+    """All that is told of the pictures, in order."""
+    words = [list(collection.identities), list(collection.class_names), sorted(collection.words.items())]
+    parts = [json.dumps(words).encode()]
+    for name, column in sorted(collection.conditions.items()):
+        parts.append(f"{name} {column.dtype} {column.shape}".encode() + column.tobytes())
+    return b"".join(parts)
 
 
 def take(columns: Mapping[str, Array], rows: list[int] | Array) -> dict[str, Tensor]:

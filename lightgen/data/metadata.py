@@ -21,6 +21,9 @@ FILE_NAME = "file_name"
 MOST_CAPTIONS = 16
 """Of a picture; what comes behind them is left out."""
 
+LONGEST_FILE = 1 << 16
+"""Bytes of a NAME.txt that are read."""
+
 Row = dict[str, Any]
 Read = Callable[[str], IO[bytes]]
 
@@ -91,6 +94,20 @@ def _comma_separated(stream: IO[bytes]) -> Iterator[tuple[int, Row | None]]:
 
 
 READERS = {"metadata.jsonl": _json_lines, "metadata.csv": _comma_separated}
+
+
+def texts_beside(names: Sequence[str], read: Read) -> Callable[[str], list[str]]:
+    """Looks up the captions in the NAME.txt of a picture NAME.png; `names` are those of all files."""
+    known = set(names)
+
+    def beside(picture: str) -> list[str]:
+        name = PurePosixPath(picture).with_suffix(".txt").as_posix()
+        if name not in known:
+            return []
+        with read(name) as stream:
+            return captions(stream.read(LONGEST_FILE).decode("utf-8-sig", errors="replace").splitlines())
+
+    return beside
 
 
 def captions(value: Any) -> list[str]:
