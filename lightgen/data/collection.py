@@ -14,11 +14,10 @@ from PIL import Image
 from torch import Tensor
 
 from lightgen.functional.random import Noise, Stream
+from lightgen.functional.text import CAPTION, to_texts
 from lightgen.types import Batch
 
 Array = np.ndarray[Any, Any]
-CAPTION = "caption"
-"""What a batch calls the one of several `captions` that is taken."""
 
 
 class Collection(ABC):
@@ -93,6 +92,12 @@ def described(columns: Mapping[str, Array], rows: list[int] | Array, categories:
     first = captions[:, 0]
     hidden[CAPTION] = first[:, 0] == 0
     return Batch(condition={**condition, CAPTION: first}, captions=captions, hidden=hidden)
+
+
+def all_captions(captions: Array) -> list[str]:
+    """The texts in rows (n, K, L) uint8."""
+    texts = to_texts(captions.reshape(-1, captions.shape[-1]))
+    return [text for text in texts if text]
 
 
 def draw_caption(batch: Batch, seed: int, epoch: int) -> None:

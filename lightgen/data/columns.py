@@ -84,7 +84,7 @@ def tell(
     for name in filter(None, (wanted.labels, *wanted.others)):
         known = _known(root, metadata, name, kept)
         lacking, total = len(kept) - len(known), len(pictures)
-        if lacking and name in wanted.others and (name in class_names or are_words(name, list(known.values()))):
+        if lacking and name != wanted.labels and (name in class_names or are_words(name, list(known.values()))):
             problems.append(f"{lacking} of {total} pictures have no {name}, which is hidden for them")
             continue
         if lacking:

@@ -26,7 +26,8 @@ from torch.utils.data import Dataset
 
 from lightgen.data import old_caches
 from lightgen.data.base import SPLITS, Split
-from lightgen.data.collection import CAPTION, Array, described
+from lightgen.data.collection import Array, described
+from lightgen.functional.text import CAPTION
 from lightgen.labels import LABEL
 from lightgen.types import Batch
 
