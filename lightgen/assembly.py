@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lightgen.acceleration import Acceleration, Dtype, Mode, chosen, cuda_graph, narrow
+from lightgen.asking import require_told
 from lightgen.condition import Condition
 from lightgen.conditioners.base import Conditioner
 from lightgen.denoiser import Denoiser, NetworkLike
@@ -177,9 +178,7 @@ class Assembly(nn.Module):
         known = () if conditioner is None else conditioner.names
         for name, tensor in condition.tensors.items():
             if name not in known:
-                without = "classes" if name == "label" else name
-                given = ", ".join(map(str, tensor.unique().tolist()))
-                raise ValueError(f"{name} {given} was given, but this prior was trained without {without}")
+                require_told(name, tensor, conditioner)
             if len(tensor) != len(noise.index):
                 raise ValueError(f"{name} must have a row for each of {len(noise.index)} pictures, not {len(tensor)}")
         if conditioner is not None:

@@ -41,8 +41,8 @@ class Sampling:
     Args:
         prior: what to sample.
         recipe: None means the prior's own.
-        condition: of one row, what all pictures are asked for; what it leaves open is drawn for each.
-            None leaves all open.
+        condition: what pictures are asked for, dealt out in turn; what it leaves open is drawn for each. None leaves
+            all open.
         seed: of the pictures.
         on_batch: makes an `on_step` for each batch, e.g. to move a progress bar, given the pictures' numbers and the
             batch on its way.
@@ -50,6 +50,7 @@ class Sampling:
         known: what of every picture is known.
         composite: whether to put the known pixels back.
         acceleration: what makes it fast; None does nothing.
+        negative: what guidance goes away from, dealt out likewise; None is nothing.
     """
 
     prior: Prior
@@ -61,6 +62,7 @@ class Sampling:
     known: KnownRegion | None = None
     composite: bool = False
     acceleration: Acceleration | None = None
+    negative: Condition | None = None
 
     def begin(self) -> None:
         """What is done once, when the prior is on its device."""
@@ -71,8 +73,8 @@ class Sampling:
         device, known = self.prior.device, self.known
         canvas = self.canvas if known is None else known.canvas
         ids_BN, known_BN = (None, None) if known is None else known.rows(len(index), device)
-        condition = (self.condition or Condition()).repeat(len(index)).to(device)
-        iteration = self.prior.iterate(Noise(self.seed, index), self.recipe, condition, ids_BN, known_BN, canvas)
+        told, away = ((one or Condition()).dealt(index).to(device) for one in (self.condition, self.negative))
+        iteration = self.prior.iterate(Noise(self.seed, index), self.recipe, told, ids_BN, known_BN, canvas, away)
         sample = iteration.run(self.on_batch(index, iteration) if self.on_batch else None)
         images = self.prior.decode(sample.ids, canvas)
         if known is not None and self.composite:
