@@ -216,7 +216,7 @@ class Prior(Assembly, Component):
         picture, pixels = known_pixels(image, mask, self.tokenizer.image_size, self.tokenizer.channels)
         known = known_region(self, picture, pixels, margin, canvas, at)
         recipe = self.chosen(
-            self.painting(text, negative_text) if recipe is None and guidance is None else recipe,
+            self.unguided if (recipe, guidance, text, negative_text) == (None,) * 4 else recipe,
             sampler=sampler, steps=steps, temperature=temperature, guidance=guidance,
         )  # fmt: skip
         condition = self.condition(label, num_images, text=text, **others) or self.unconditional(num_images)
@@ -224,9 +224,10 @@ class Prior(Assembly, Component):
         pictures = self._pictures(num_images, recipe, seed, condition, away, batch_size, canvas, known, on_step)
         return torch.cat([known.composite(images) if composite else images for images in pictures])
 
-    def painting(self, *texts: Texts) -> Recipe:
-        """The prior's own recipe to paint by: without guidance, unless a text says what to paint."""
-        return self.recipe if any(text is not None for text in texts) else self.recipe.replace(guidance=None)
+    @property
+    def unguided(self) -> Recipe:
+        """The prior's own recipe, without guidance."""
+        return self.recipe.replace(guidance=None)
 
     def _pictures(
         self,

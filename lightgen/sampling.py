@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from lightgen.prior import Prior
 from lightgen.recipe import Recipe
 from lightgen.samplers.iteration import Iteration
 from lightgen.types import Canvas, OnStep
+
+LONGEST_NAME = 60
+"""Letters of what a picture is asked for, in the name of its file."""
 
 
 @dataclass(frozen=True)
@@ -83,24 +87,33 @@ class Sampling:
 
 
 class PictureFiles:
-    """Picture i in `out/00000i.png`, as soon as it is made, and how many network evaluations each took.
+    """Pictures as files, as soon as they are made, and how many network evaluations each took.
 
     Args:
         out: the folder.
-        num_images: how many there will be.
+        names: of their files.
     """
 
-    def __init__(self, out: Path, num_images: int) -> None:
-        self.out = out
-        self.evaluations = torch.zeros(num_images, dtype=torch.long)
+    def __init__(self, out: Path, names: Sequence[str]) -> None:
+        self.out, self.names = out, names
+        self.evaluations = torch.zeros(len(names), dtype=torch.long)
 
     def write(self, made: SampledPictures) -> None:
         """Write a batch."""
         for index, image in zip(made.index.tolist(), made.images.cpu(), strict=True):
-            save_png(image, self.out / picture_name(index))
+            save_png(image, self.out / self.names[index])
         self.evaluations[made.index.cpu()] = made.evaluations.cpu()
 
 
-def picture_name(index: int) -> str:
-    """The file name of a picture."""
-    return f"{index:06d}.png"
+def picture_name(index: int, said: str = "") -> str:
+    """The file name of a picture.
+
+    >>> lightgen.sampling.picture_name(7), lightgen.sampling.picture_name(7, "A red heart!")
+    ('000007.png', '000007-A-red-heart.png')
+
+    Args:
+        index: its number.
+        said: what it is asked for, of which a few letters are kept.
+    """
+    words = re.sub(r"[^\w]+", "-", said, flags=re.ASCII).strip("-")[:LONGEST_NAME].strip("-")
+    return f"{index:06d}{'-' * bool(words)}{words}.png"
