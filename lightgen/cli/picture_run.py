@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from lightgen.acceleration import Acceleration, Dtype, Mode, chosen
-from lightgen.asking import NEGATIVE_TEXT, TEXT
+from lightgen.asking import NEGATIVE_TEXT, TEXT, in_words
 from lightgen.checkpoint import fingerprint, load
 from lightgen.cli import one_device, picture_folder
 from lightgen.cli.asked import PROMPTS, Asked
@@ -306,19 +306,11 @@ def run(
     }
 
 
-def told(request: Request) -> list[dict[str, Any]]:
+def told(request: Request) -> list[dict[str, str]]:
     """What each picture is asked for: its text, and its class and other categories by name, those drawn for it too."""
-    prior = request.prior
-    index = torch.arange(request.num_images)
+    prior, index = request.prior, torch.arange(request.num_images)
     noise = Noise(request.parsed.seed, index.to(prior.device))
-    found = prior.completed(request.condition.dealt(index), noise)
-    rows: list[dict[str, Any]] = [dict(request.asked[i % len(request.asked)]) for i in range(request.num_images)]
-    for name, tensor in found.tensors.items():
-        hidden = found.hidden.get(name)
-        if tensor.ndim == 1 and hidden is None:
-            for row, number in zip(rows, tensor.tolist(), strict=True):
-                row[name] = class_name(number, prior.categories.get(name), name)
-    return rows
+    return in_words(prior.completed(request.condition.dealt(index), noise), prior.categories)
 
 
 def varied(asked: list[dict[str, Any]]) -> list[str]:
