@@ -133,7 +133,9 @@ def test_a_word_that_is_missing_is_hidden_through_loaders_caches_and_training(ru
     torch.nn.Module.__init__(module)
     module.prior = prior
     told = module.condition(batch)
-    assert set(told.tensors) == {"label", "style", "caption"} and torch.equal(told.hidden["style"], said["hidden"]["style"])
+    assert set(told.tensors) == {"label", "style", "caption"} and torch.equal(
+        told.hidden["style"], said["hidden"]["style"]
+    )
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -144,11 +146,16 @@ def test_a_missing_word_is_said_and_a_missing_number_is_left_out(run, tmp_path):
     lines = [json.loads(line) for line in (tmp_path / "pictures" / "metadata.jsonl").read_text().splitlines()]
     written = [line | ({"age": i} if i else {}) for i, line in enumerate(lines)]
     (tmp_path / "pictures" / "metadata.jsonl").write_text("\n".join(map(json.dumps, written)))
-    with pytest.warns(UserWarning, match="4 of 30 pictures have no style.*1 of 30 pictures have no age and are left out"):
+    with pytest.warns(
+        UserWarning, match="4 of 30 pictures have no style.*1 of 30 pictures have no age and are left out"
+    ):
         data = folder(tmp_path, columns=["age", "style"])
         assert len(data.collection.identities) == 29 and data.conditions["age"] == []
     model = {"init_args": {"conditioner": {"class_path": "ClassLabel", "init_args": {"num_classes": 0, "name": "age"}}}}
-    section = {"class_path": "ImageFolder", "init_args": {**FOLDER, "root": str(tmp_path / "pictures"), "columns": ["age"]}}
+    section = {
+        "class_path": "ImageFolder",
+        "init_args": {**FOLDER, "root": str(tmp_path / "pictures"), "columns": ["age"]},
+    }
     with pytest.raises(ValueError, match="the data have numbers for age, so num_classes must say how many there are"):
         fill_in(model, section)
 
@@ -175,9 +182,14 @@ def test_what_is_left_open(prior):
     for asked in ({"text": "fox"}, {"label": 1}, {"style": "noto"}):
         assert len(prior.completed(prior.condition(num_images=200, **asked), noise).tensors) == 1
     nothing = prior.unconditional(3)
-    assert {name: hidden.tolist() for name, hidden in nothing.hidden.items()} == {"label": [True] * 3, "style": [True] * 3}
+    assert {name: hidden.tolist() for name, hidden in nothing.hidden.items()} == {
+        "label": [True] * 3,
+        "style": [True] * 3,
+    }
     told = prior.sample_ids(Noise.of(0, 3), condition=nothing)
-    never = prior.sample_ids(Noise.of(0, 3), prior.recipe.replace(guidance=None), Condition(nothing.tensors, nothing.hidden))
+    never = prior.sample_ids(
+        Noise.of(0, 3), prior.recipe.replace(guidance=None), Condition(nothing.tensors, nothing.hidden)
+    )
     assert torch.equal(told.ids, never.ids)
 
 
@@ -264,7 +276,9 @@ def test_every_text_with_every_style(run, prior, tmp_path, capsys):
     # The sheet has a row for each text.
     said = capsys.readouterr().out.splitlines()[-1]
     assert said.startswith("8 pictures of cats by MaskGIT, 2 steps")
-    title = said.partition(", 0.")[0].rpartition(", ")[0] if False else said[: said.rindex(", ", 0, said.rindex(" s: "))]
+    title = (
+        said.partition(", 0.")[0].rpartition(", ")[0] if False else said[: said.rindex(", ", 0, said.rindex(" s: "))]
+    )
     order = [0, 4, 1, 5, 2, 6, 3, 7]
     made = sheet(pictures[order], title, [styles[i] for i in order], 4, ["a red heart", "the fox"])
     assert torch.equal(read_png(tmp_path / "out" / "grid.png"), made)

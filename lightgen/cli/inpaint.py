@@ -80,12 +80,12 @@ def run(request: Request) -> None:
         record = picture_run.run(request, decided, known=known, composite=parsed.composite)
         if record is None:
             return
-        numbers, names = range(min(request.num_images, SHEET_LIMIT)), picture_run.names(request)
+        numbers, names = range(min(request.num_images, SHEET_LIMIT)), request.turns.file_names(request.num_images)
         results = [read_png(parsed.out / names[i]) for i in numbers]
         shown = [known.image, known.shown(prior.layout(canvas)), *results]
         captions = ["original", "what is kept", *(f"result {i}" for i in numbers)]
-        if several := picture_run.varied(request.asked):
-            captions[2:] = [picture_run.words_of(request, i, several) for i in numbers]
+        if request.turns.varied:
+            captions[2:] = [request.turns.words(i, request.turns.varied) for i in numbers]
         title = picture_run.described(request, record)
         save_png(sheet(shown, title, captions, min(len(shown), SHEET_COLUMNS)), parsed.out / "sheet.png")
         record |= {
