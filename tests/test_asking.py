@@ -147,7 +147,7 @@ def test_a_missing_word_is_said_and_a_missing_number_is_left_out(run, tmp_path):
     written = [line | ({"age": i} if i else {}) for i, line in enumerate(lines)]
     (tmp_path / "pictures" / "metadata.jsonl").write_text("\n".join(map(json.dumps, written)))
     with pytest.warns(
-        UserWarning, match="4 of 30 pictures have no style.*1 of 30 pictures have no age and are left out"
+        UserWarning, match="1 of 30 pictures have no age and are left out; 4 of 30 pictures have no style"
     ):
         data = folder(tmp_path, columns=["age", "style"])
         assert len(data.collection.identities) == 29 and data.conditions["age"] == []
