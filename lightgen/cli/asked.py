@@ -75,9 +75,12 @@ class Asked:
             else:
                 given = [value] if equals else list(itertools.takewhile(lambda word: not word.startswith("--"), left))
                 left = left if equals else left[len(given) :]
-                if not given:
+                if given:
+                    self.values[name] = [*self.values.get(name, []), *given]
+                elif name in OWN:
                     raise ValueError(f"{option} needs a value")
-                self.values[name] = [*self.values.get(name, []), *given]
+                else:
+                    self.rest.append(option)
         self.values = {**configured, **self.values}
 
     @property
@@ -92,6 +95,11 @@ class Asked:
             raise ValueError(f"--{NEGATIVE_TEXT} takes one text, in quotes, not {len(several)}")
         return several[0]
 
+    @property
+    def others(self) -> list[str]:
+        """Names that are categories of the prior, or mistakes."""
+        return [name for name in self.values if name not in OWN]
+
     def turns(self, prior: Prior) -> Turns:
         """Every text with every value of every category, texts slowest; one of nothing, if nothing is asked for.
 
@@ -100,10 +108,10 @@ class Asked:
         """
         there = words(prior.network.conditioner)
         values = {TEXT: self._texts(), LABEL: self.values.get(LABEL, [])}
-        for name in self.values.keys() - {*OWN}:
+        for name in self.others:
             if name not in there:
-                raise ValueError(self._no_option(name, there))
-        values |= {name: self.values[name] for name in there if name in self.values.keys() - {*OWN}}
+                raise ValueError(self.no_option(name, there))
+        values |= {name: self.values[name] for name in there if name in self.others}
         found: dict[str, list[Any]] = {}
         for name, several in values.items():
             names = prior.categories.get(name, ())
@@ -113,7 +121,8 @@ class Asked:
         rows = [dict(zip(found, one, strict=True)) for one in itertools.product(*found.values())]
         return Turns(rows, prior.categories)
 
-    def _no_option(self, name: str, there: list[str]) -> str:
+    def no_option(self, name: str, there: Sequence[str]) -> str:
+        """What to say of an option that is neither one of the command nor among the words that a prior knows."""
         near = nearest(f"--{name}", [f"--{word}" for word in there])
         said = meant([f"--{name}", *map(str, self.values[name])], [near] if near else self.all_options())
         return said if "did you mean" in said else f"{said}, and this prior knows {', '.join(there) or 'no condition'}"

@@ -120,7 +120,14 @@ def requested(parser: Callable[[bool], Parser], args: list[str], num_usual: int,
     """
     overrides, made = Overrides(with_located_configs(args), PARTS), parser(False)
     said = Asked(overrides.rest, made._option_string_actions, lambda: parser(True)._option_string_actions)
-    parsed, devices = understood(made, parser, said.rest)
+    try:
+        parsed, devices = understood(made, parser, said.rest)
+    except ValueError:
+        # What is lacking may be there, but for a letter.
+        for name in said.others:
+            if "did you mean" in (message := said.no_option(name, ())):
+                raise ValueError(message) from None
+        raise
     for name in ("num_images", "batch_size"):
         if parsed[name] is not None and parsed[name] < 1:
             raise ValueError(f"{name} must be at least 1, not {parsed[name]}")
