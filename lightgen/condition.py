@@ -95,7 +95,7 @@ class Condition:
         return self.tensors, self.hidden
 
 
-def _joined(tensors: Sequence[Tensor]) -> Tensor:
+def _joined(tensors: list[Tensor]) -> Tensor:
     """Tensors (B, L, ...) one under another, with zeros behind those of a smaller L."""
     if tensors[0].ndim == 1:
         return torch.cat(tensors)

@@ -125,6 +125,14 @@ def test_a_stream_has_the_rows_again_and_again(root):
     assert sum(len(found) == 2 for found in flips.values()) > 14
 
 
+def test_a_stream_tells_captions_to_learn_words_from(root):
+    data = stream(root, seed=SEED)
+    held_out = {i for split in ("val", "test") for i in numbers(whole_split(data, split))}
+    train = [i for i in range(NUM) if i not in {*held_out, 7, 9}]
+    assert data.train_captions() == [text for i in train for text in (f"a {i} ü", f"the {i} ü")]
+    assert stream(root, captions=None).train_captions() == []
+
+
 def whole_split(data, split):
     pictures = data.dataset(split)
     return pictures.__getitems__(list(range(len(pictures))))

@@ -37,7 +37,8 @@ class Words(TextEncoder):
     asked: list[str] = []  # noqa: RUF012
 
     def __init__(self, seed: int = 0) -> None:
-        super().__init__()
+        nn.Module.__init__(self)
+        self.max_length = LENGTH
         table = torch.randn(256, WIDTH, generator=torch.Generator().manual_seed(seed))
         self.register_buffer("table", table)
 

@@ -13,7 +13,7 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
 from lightgen.data.collection import Collection, all_captions, check_conditions
-from lightgen.data.loader import TrainLoader, leave_signals_to_the_main_process, shares, whole
+from lightgen.data.loader import TimedLoader, TrainLoader, leave_signals_to_the_main_process, shares, whole
 from lightgen.data.order import TrainOrder
 from lightgen.data.pictures import Pictures
 from lightgen.functional.pictures import Filter, check_filter
@@ -152,7 +152,7 @@ class ImageData(LightningDataModule, Component):
         counts = ", ".join(f"{len(self.dataset(split))} {split}" for split in SPLITS)
         log.info(f"{type(self).__name__}: {counts} pictures")
 
-    def train_dataloader(self) -> TrainLoader:
+    def train_dataloader(self) -> TimedLoader:
         dataset = self.dataset("train")
         order = TrainOrder(len(dataset), self.batch_size, self.seed, *self._ranks(), mirror=self.mirror)
         return TrainLoader(dataset, order, self.num_workers)

@@ -75,11 +75,7 @@ def tell(
     Raises:
         ValueError: if no picture has one of them, or a column is neither of numbers nor of words.
     """
-    problems = [
-        f"{what} {len(lines)} ({', '.join(lines[:3])}{' ...' * (len(lines) > 3)})"
-        for what, lines in (("broken lines:", metadata.broken), ("lines of no picture:", metadata.strangers))
-        if lines
-    ]
+    problems = metadata.problems()
     kept = list(pictures)
     for name in filter(None, (wanted.labels, *wanted.others)):
         known = _known(root, metadata, name, kept)
@@ -96,6 +92,8 @@ def tell(
         told.identities = [f"{shared.get(p, own)}" for p, own in zip(kept, told.identities, strict=True)]
     if wanted.labels:
         values = list(metadata.values(wanted.labels, kept).values())
+        if not all(isinstance(value, str | int | float) for value in values):
+            raise ValueError(f"column {wanted.labels} must have a word or a number for each picture")
         names = class_names.get(wanted.labels)
         told.conditions["label"], told.class_names = classes(values) if names is None else (np.array(values), names)
     for name in wanted.others:
@@ -132,8 +130,10 @@ def _known(root: str, metadata: Metadata, name: str, pictures: Sequence[str]) ->
 
 
 def _there(metadata: Metadata) -> str:
-    there = ", ".join(metadata.columns())
-    return f" (there are {there})" if there else f" (there is no line of {' or '.join(READERS)} about one)"
+    if there := metadata.columns():
+        return f" (there are {', '.join(there)})"
+    lines = "; ".join(metadata.problems()) or f"there is no line of {' or '.join(READERS)} about one"
+    return f" ({lines})"
 
 
 def padded(texts: Sequence[Sequence[str]]) -> Array:

@@ -80,6 +80,17 @@ class _Files:
     def read(self, name: str) -> IO[bytes]:
         return (self.root / name).open("rb")
 
+    def read_text(self, name: str) -> IO[bytes]:
+        """What is no picture.
+
+        Raises:
+            ValueError: if it cannot be read.
+        """
+        try:
+            return self.read(name)
+        except UNREADABLE as error:
+            raise ValueError(f"{self.root / name} cannot be read: {' '.join(str(error).split())}") from None
+
     def size(self, name: str) -> int:
         """Bytes."""
         return (self.root / name).stat().st_size
@@ -146,8 +157,8 @@ class _Folder(Collection):
         self.identities = [str(PurePosixPath(name).with_suffix("")) for name in self.names]
         self.conditions: dict[str, Array] = {}
         if columns:
-            metadata = read_metadata(everything, files.read, self.names)
-            told = tell(str(files.root), metadata, self.names, columns, texts_beside(everything, files.read))
+            metadata = read_metadata(everything, files.read_text, self.names)
+            told = tell(str(files.root), metadata, self.names, columns, texts_beside(everything, files.read_text))
             self.names, self.identities, self.conditions = told.pictures, told.identities, told.conditions
             self.class_names, self.words = told.class_names, told.words
         if labels:

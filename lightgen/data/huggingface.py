@@ -107,7 +107,8 @@ class _Rows(Collection):
         self.path, self.rows, self.column, self.columns = path, rows, image_column, columns
         require_columns(path, rows.column_names, [image_column, *columns.names])
         pictures = [f"row-{i}" for i in range(len(rows))]
-        self.identities, self.numbers = pictures, range(len(rows))
+        self.identities = pictures
+        self.numbers: Sequence[int] = range(len(rows))
         if columns:
             ids = class_names(rows.features, columns.names)
             lines = rows.select_columns(list(dict.fromkeys(columns.names))).with_format(None)

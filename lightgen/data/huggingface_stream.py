@@ -17,7 +17,7 @@ from lightgen.data.base import ImageData, Split
 from lightgen.data.collection import Collection, said
 from lightgen.data.columns import Columns
 from lightgen.data.huggingface import class_names, found, require_columns
-from lightgen.data.metadata import Row
+from lightgen.data.metadata import Row, captions
 from lightgen.data.pictures import Pictures
 from lightgen.data.stream import EndlessBatches, Reading, StreamLoader
 from lightgen.functional.pictures import to_tensor
@@ -69,11 +69,16 @@ class HuggingFaceStream(ImageData):
         self.path, self.split, self.head, self.buffer = path, split, head, buffer
         self.image_column, self.columns = image_column, Columns(labels, captions, identity, tuple(columns))
         self._opened: tuple[Any, Reading] | None = None
+        self._captions: list[str] = []
 
     def collect(self) -> Collection:
         stream, reading = self._open()
-        rows = [row for row in itertools.islice(stream, self.head) if reading.missing(row) is None]
-        kept = [row for row in rows if reading.split(row) != "train"]
+        kept, self._captions = [], []
+        for row in itertools.islice(stream, self.head):
+            if reading.missing(row) is None and reading.split(row) != "train":
+                kept.append(row)
+            elif reading.missing(row) is None:
+                self._captions += captions(row.get(self.columns.captions))
         if not kept and self.val_fraction + self.test_fraction > 0:
             raise ValueError(f"none of the first {self.head} pictures of {self.path} is held out; raise head, or "
                              "val_fraction")  # fmt: skip
@@ -89,6 +94,11 @@ class HuggingFaceStream(ImageData):
             raise ValueError(f"{self.path} is a stream, whose training pictures come one by one; for a token cache, or "
                              "scores on them, HuggingFaceImages makes a copy on the disk")  # fmt: skip
         return super().dataset(split)
+
+    def train_captions(self) -> list[str]:
+        """All captions of the training pictures among the first `head`; empty without any."""
+        len(self.collection.identities)
+        return self._captions
 
     def setup(self, stage: str) -> None:
         counts = ", ".join(f"{len(self.dataset(split))} {split}" for split in ("val", "test"))
