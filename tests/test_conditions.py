@@ -21,8 +21,8 @@ from lightgen.samplers import MaskGIT
 V, GRID, L, C = 7, (2, 4), 3, 5
 SMALL = {"dim": 16, "heads": 2, "dim_head": 8}
 NETWORKS = {
-    "flat": (Transformer, {"depth": 2}), "hourglass": (Hourglass, {"depth": (1, 1, 1)}),
-    "causal": (CausalTransformer, {"depth": 2}),
+    "flat": (Transformer, {"depth": 4}), "hourglass": (Hourglass, {"depth": (1, 1, 1)}),
+    "causal": (CausalTransformer, {"depth": 4}),
 }  # fmt: skip
 
 

@@ -123,7 +123,7 @@ def test_what_is_missing_is_said_with_the_remedy(folders, tmp_path, monkeypatch)
         PretrainedText(str(tmp_path / "pickled"))
     with pytest.raises(ValueError, match=r"holds no text model of transformers: it has no config.json"):
         PretrainedText(str(tmp_path))
-    with pytest.raises(ValueError, match="max_length must be at most 12, what .*bert reads, not 32"):
+    with pytest.raises(ValueError, match=r"max_length must be at most 12, what .*bert reads, not 32"):
         PretrainedText(str(root / "bert"))
     shutil.copytree(root / "bert", tmp_path / "other")
     (tmp_path / "other" / "config.json").write_text(json.dumps({"model_type": "nothing", "hidden_size": 16}))

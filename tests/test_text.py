@@ -35,7 +35,7 @@ from lightgen.warps import Warps
 V, GRID = 7, (2, 4)
 SMALL = {"dim": 16, "heads": 2, "dim_head": 8}
 NETWORKS = {"flat": (Transformer, {"depth": 2}), "hourglass": (Hourglass, {"depth": (1, 1, 1)}),
-            "causal": (CausalTransformer, {"depth": 2})}  # fmt: skip
+            "causal": (CausalTransformer, {"depth": 4})}  # fmt: skip
 CAPTIONS = ["a red heart", "black cat", "two dogs", "the moon"]
 
 
@@ -327,6 +327,10 @@ def test_fit_learns_the_pieces_once_and_keeps_them(captioned, capsys):
 
 def test_data_without_captions_are_refused(captioned, capsys):
     assert fit(captioned, "--data.captions", "null") == 2
-    error = capsys.readouterr().err.splitlines()[-1]
-    assert error == ("lightgen: the data have no captions, which the conditioner Text is trained with; --data.captions "
-                     "NAME takes that column, or NAME.txt beside each picture")  # fmt: skip
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "lightgen: there are no captions to learn word pieces from; "
+        "--data.captions NAME takes that column, or NAME.txt beside each picture"
+    )
+    # An encoder that learns nothing would not notice.
+    with pytest.raises(ValueError, match="the data have no captions, which the conditioner Text is trained with; "):
+        Text().hide(Condition(), Noise.of(0, 2))

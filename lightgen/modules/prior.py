@@ -165,11 +165,10 @@ class PriorModule(TrainingModule):
             self.add_to_mean(f"{split}/{name}", value, len(ids_BN))
 
     def _learn_texts(self) -> None:
-        texts: list[str] | None = None
-        for network in (self.prior.network, *self.prior.others.values()):
-            conditioner: Any = network.conditioner
-            if CAPTION in conditioner.names:
-                texts = self.trainer.datamodule.train_captions() if texts is None else texts
+        conditioners: list[Any] = [part.conditioner for part in (self.prior.network, *self.prior.others.values())]
+        if CAPTION in conditioners[0].names:
+            texts = getattr(getattr(self.trainer, "datamodule", None), "train_captions", list)()
+            for conditioner in conditioners:
                 conditioner.learn(texts)
 
     def _code_counts(self) -> Tensor:

@@ -50,7 +50,11 @@ class TextEncoder(nn.Module, Component):
         """
 
     def learn(self, texts: Iterable[str]) -> None:
-        """Take the vocabulary from the captions to train on, once, before the first step; frozen ones have theirs."""
+        """Take the vocabulary from the captions to train on, once, before the first step; frozen ones have theirs.
+
+        Raises:
+            ValueError: if there are no captions, where they are needed.
+        """
 
     def report_cut(self, num: int) -> None:
         """Say that some texts were longer: when it is the first one, the tenth, the hundredth."""

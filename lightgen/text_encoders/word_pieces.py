@@ -77,8 +77,12 @@ class WordPieces(TextEncoder):
         return torch.tensor(rows, dtype=torch.long, device=texts_BL.device).view(-1, length)
 
     def learn(self, texts: Iterable[str]) -> None:
+        if self.vocabulary.pieces:
+            return
+        self.vocabulary = BytePairs(learned(texts, self.num_pieces - NUM_BYTES))
         if not self.vocabulary.pieces:
-            self.vocabulary = BytePairs(learned(texts, self.num_pieces - NUM_BYTES))
+            raise ValueError("there are no captions to learn word pieces from; --data.captions NAME takes that column, "
+                             "or NAME.txt beside each picture")  # fmt: skip
 
     # No buffer, because averaging of weights would round it.
     def get_extra_state(self) -> Tensor:
