@@ -30,7 +30,7 @@ ELSEWHERE = ("trainer",)
 
 def add_options(made: Parser, open_label: str) -> None:
     """For help and completion; what they are given is read by `Asked`."""
-    several = "several in quotes or again: every one with every other"
+    several = "of several, each in quotes, every one is made with every class and so on"
     made.add_argument(f"--{TEXT}", type=str | None, help=f"what is to be seen, of a prior that knows text; {several}")
     made.add_argument(f"--{PROMPTS}", type=Path | None, help="a file with a text on each line")
     made.add_argument(f"--{NEGATIVE_TEXT}", type=str | None, help="what guidance goes away from, in place of nothing")
