@@ -32,6 +32,10 @@ class Condition:
     def __bool__(self) -> bool:
         return bool(self.tensors)
 
+    def __len__(self) -> int:
+        """Rows; 0 where nothing is asked for."""
+        return len(next(iter(self.tensors.values()), ()))
+
     def replace(self, **tensors: Tensor) -> Condition:
         """With other tensors under some names, told to all rows."""
         kept = {name: hidden for name, hidden in self.hidden.items() if name not in tensors}
@@ -61,6 +65,10 @@ class Condition:
     def repeat(self, times: int) -> Condition:
         """All rows, so many times over."""
         return Condition(*({n: t.repeat(times, *(1,) * (t.ndim - 1)) for n, t in part.items()} for part in self._parts))
+
+    def dealt(self, index: Tensor) -> Condition:
+        """A row for each number: with three rows, pictures 0, 3, 6 have the first, and so on."""
+        return self.select(index.to("cpu") % len(self)) if self else self
 
     def to(self, device: torch.device | str) -> Condition:
         """On a device."""

@@ -11,10 +11,9 @@ from torch import Tensor, nn
 from lightgen.condition import Condition, Context
 from lightgen.conditioners.base import Conditioner
 from lightgen.functional.random import Noise
+from lightgen.functional.text import CAPTION
 from lightgen.text_encoders.base import TextEncoder
 from lightgen.text_encoders.word_pieces import WordPieces
-
-CAPTION = "caption"
 
 
 class Text(Conditioner):

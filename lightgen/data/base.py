@@ -108,6 +108,11 @@ class ImageData(LightningDataModule, Component):
         return list(self.collection.class_names)
 
     @property
+    def conditions(self) -> dict[str, list[str]]:
+        """What batches say of pictures, by name, and of a category the names of its values, in the order of ids."""
+        return self.collection.described()
+
+    @property
     def title(self) -> str:
         """What people call it: its class, and where the pictures are."""
         where = getattr(self, "root", None) or getattr(self, "path", None)

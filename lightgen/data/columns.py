@@ -11,7 +11,7 @@ from types import MappingProxyType
 import numpy as np
 
 from lightgen.data.collection import Array
-from lightgen.data.metadata import READERS, Metadata, captions, classes, column
+from lightgen.data.metadata import READERS, Metadata, are_words, captions, classes, column
 from lightgen.functional.text import to_bytes
 
 RESERVED = frozenset(("label", "caption", "captions"))
@@ -79,8 +79,12 @@ def tell(
     kept = list(pictures)
     for name in filter(None, (wanted.labels, *wanted.others)):
         known = _known(root, metadata, name, kept)
-        if len(known) < len(kept):
-            problems.append(f"{len(kept) - len(known)} of {len(pictures)} pictures have no {name} and are left out")
+        lacking, total = len(kept) - len(known), len(pictures)
+        if lacking and name != wanted.labels and (name in class_names or are_words(name, list(known.values()))):
+            problems.append(f"{lacking} of {total} pictures have no {name}, which is hidden for them")
+            continue
+        if lacking:
+            problems.append(f"{lacking} of {total} pictures have no {name} and are left out")
         kept = list(known)
     told = Told(kept, [str(PurePosixPath(picture).with_suffix("")) for picture in kept])
     if wanted.identity:
@@ -93,9 +97,13 @@ def tell(
         names = class_names.get(wanted.labels)
         told.conditions["label"], told.class_names = classes(values) if names is None else (np.array(values), names)
     for name in wanted.others:
-        told.conditions[name], words = column(name, list(metadata.values(name, kept).values()))
-        words = class_names.get(name, words)
-        told.words |= {name: words} if words else {}
+        known = metadata.values(name, kept)
+        values, words = column(name, list(known.values()))
+        told.conditions[name], words = values, class_names.get(name, words)
+        if words:
+            told.words[name] = words
+            told.conditions[name] = np.full(len(kept), -1)
+            told.conditions[name][[picture in known for picture in kept]] = values
     if wanted.captions:
         texts = [captions(metadata.rows.get(picture, {}).get(wanted.captions)) for picture in kept]
         if beside is not None:

@@ -126,7 +126,7 @@ def describe_cache(
             name: {"dtype": column.dtype.name, "shape": list(column.shape[1:])}
             for name, column in data.collection.conditions.items()
         },
-        class_names=data.class_names,
+        categories={name: names for name, names in data.conditions.items() if names},
         rows=ROWS,
         texts=None if text_encoder is None else _describe_text(text_encoder, data),
         origin={"title": data.title, **data.options},

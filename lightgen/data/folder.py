@@ -29,7 +29,8 @@ class ImageFolder(ImageData):
     none of them has to be read for it.
 
     `metadata.jsonl` or `metadata.csv`, in any folder, may have columns of pictures by their `file_name`, as Hugging
-    Face's imagefolder has them. Pictures that lack what `labels` or `columns` name are left out, and counted.
+    Face's imagefolder has them. Pictures that lack the class or a number are left out, and counted; a word that
+    they lack is hidden for them.
 
     Args:
         root: the folder or .zip.

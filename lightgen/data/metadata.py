@@ -141,6 +141,11 @@ def classes(values: Sequence[Any]) -> tuple[Array, list[str]]:
     return np.array([number[word] for word in words], np.int64), names
 
 
+def are_words(name: str, values: Sequence[Any]) -> bool:
+    """Whether `column` makes classes of such values."""
+    return column(name, values)[1] != []
+
+
 def column(name: str, values: Sequence[Any]) -> tuple[Array, list[str]]:
     """A row for each picture: whole numbers int64, others float32, truth values bool, words as `classes` has them.
 

@@ -56,9 +56,15 @@ class Reading:
 
     def missing(self, row: Row) -> str | None:
         """A column without which the row is of no use."""
-        needed = filter(None, (self.image, self.columns.labels, *self.columns.others))
+        numbers = [name for name in self.columns.others if name not in self.categories]
+        needed = filter(None, (self.image, self.columns.labels, *numbers))
         # No class is -1 in Hugging Face's data sets.
         return next((n for n in needed if row[n] is None or (n in self.class_names and row[n] == -1)), None)
+
+    @property
+    def categories(self) -> list[str]:
+        """The columns of class ids, beside the class itself, that may not be known of a picture."""
+        return [name for name in self.columns.others if name in self.class_names]
 
     def split(self, row: Row) -> str:
         """Which split it is in."""
@@ -80,7 +86,10 @@ class Reading:
         if name := self.columns.labels:
             found["label"] = np.array([row[name] for row in rows], np.int64)
         for name in self.columns.others:
-            found[name] = column(name, [row[name] for row in rows])[0]
+            values = [row[name] for row in rows]
+            if name in self.class_names:
+                values = [-1 if value is None else value for value in values]
+            found[name] = column(name, values)[0]
         if name := self.columns.captions:
             found["captions"] = padded([captions(row[name]) for row in rows])
         return found
@@ -157,14 +166,16 @@ class EndlessBatches(IterableDataset[Any]):
         chosen = [i if image is not None else readable[i % len(readable)] for i, image in enumerate(images)]
         rows = [rows[i] for i in chosen]
         keys = [int.from_bytes(self.reading.key(row)[:8], "big", signed=True) for row in rows]
-        batch = Batch(index=torch.tensor(keys), **described(self.reading.conditions(rows), list(range(len(rows)))))
+        found, every = self.reading.conditions(rows), list(range(len(rows)))
+        batch = Batch(index=torch.tensor(keys), **described(found, every, self.reading.categories))
         turned = Noise(self.seed, batch["index"]).uniform(turn, Stream.MIRROR, 1).squeeze(1) < 0.5
         pairs = zip(chosen, (turned & self.mirror).tolist(), strict=True)
-        found = [(images[i], flip) for i, flip in pairs]
-        batch["image"] = torch.stack([image.flip(-1) if flip else image for image, flip in found if image is not None])
+        shown = [(images[i], flip) for i, flip in pairs]
+        batch["image"] = torch.stack([image.flip(-1) if flip else image for image, flip in shown if image is not None])
         draw_caption(batch, self.seed, turn)
-        for _ in range(int(batch["hidden"]["caption"].sum()) if "hidden" in batch else 0):
-            self._note("have no caption, which is hidden for them")
+        for name, hidden in batch.get("hidden", {}).items():
+            for _ in range(int(hidden.sum())):
+                self._note(f"have no {name}, which is hidden for them")
         return batch
 
     def _image(self, row: Row) -> Tensor | None:

@@ -21,6 +21,7 @@ from lightgen.data.order import TrainOrder
 from lightgen.data.text_features import TextFeatures, frozen_encoder, name_of
 from lightgen.data.token_cache import TokenCache, TokenDataset, Views, plain, read_header
 from lightgen.functional.random import Noise, Stream
+from lightgen.labels import LABEL
 from lightgen.prior import Prior
 from lightgen.registry import Component
 from lightgen.types import Batch
@@ -69,7 +70,12 @@ class CachedTokens(LightningDataModule, Component):
     @property
     def class_names(self) -> list[str]:
         """Names of the classes, in the order of their ids; empty without labels."""
-        return self.cache.header.class_names
+        return self.cache.header.categories.get(LABEL, [])
+
+    @property
+    def conditions(self) -> dict[str, list[str]]:
+        """See `ImageData.conditions`."""
+        return self.cache.header.described()
 
     def prepare_data(self) -> None:
         # Lightning runs this on one process of each node; the others wait.

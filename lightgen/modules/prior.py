@@ -16,8 +16,8 @@ from lightgen.assembly import no_role
 from lightgen.checkpoint import load, load_tokenizer
 from lightgen.condition import Condition
 from lightgen.conditioners.base import Conditioner
-from lightgen.conditioners.text import CAPTION
 from lightgen.functional.random import Noise
+from lightgen.functional.text import CAPTION
 from lightgen.modules.base import TrainingModule
 from lightgen.modules.initial import take
 from lightgen.modules.optim import OptimizerFactory, SchedulerFactory
@@ -113,10 +113,11 @@ class PriorModule(TrainingModule):
         super().on_fit_start()
         conditioner = self.prior.network.conditioner
         if conditioner is not None:
-            names = getattr(getattr(self.trainer, "datamodule", None), "class_names", None)
+            told = getattr(getattr(self.trainer, "datamodule", None), "conditions", None)
             # Some classes would be out of range, others never trained.
-            conditioner.require_data(names)
-            self.prior.classes = tuple(names or ()) or None
+            conditioner.require_data(told)
+            told = told or {}
+            self.prior.categories = {name: tuple(told[name]) for name in conditioner.names if told.get(name)}
             self._learn_texts()
         if self.prior.process.informed and self.trainer.global_step == 0:
             self.prior.process.observe(self._code_counts())
