@@ -13,6 +13,7 @@ from pictures import folder as picture_folder
 
 from lightgen.cli.encode import parser
 from lightgen.condition import Condition
+from lightgen.conditioners import Text
 from lightgen.data import CachedTokens, ImageFolder
 from lightgen.data.encode import encode
 from lightgen.data.token_cache import TokenCache
@@ -173,11 +174,15 @@ def test_what_is_missing_is_counted_and_hidden_and_broken_lines_are_passed_over(
         name for name, h in zip(data.dataset("train").names, batch["hidden"]["caption"], strict=True) if h
     ] == missing
     # The network is not told: to it they are as those without a caption altogether.
+<<<<<<< HEAD
     module = SimpleNamespace(
         prior=SimpleNamespace(
             network=SimpleNamespace(conditioner=SimpleNamespace(names=("caption",), ahead=lambda told: told))
         )
     )
+=======
+    module = SimpleNamespace(prior=SimpleNamespace(network=SimpleNamespace(conditioner=Text())))
+>>>>>>> h-text
     told = PriorModule.condition(module, batch)
     assert [*told.tensors] == ["caption"] and torch.equal(told.hidden["caption"], batch["hidden"]["caption"])
     assert Condition.cat([told, told.hide()]).hidden["caption"].sum() == 2 + 49

@@ -149,7 +149,7 @@ class PriorModule(TrainingModule):
         """What the pictures of a batch are, as far as the network can be told."""
         conditioner = self.prior.network.conditioner
         told = Condition(batch.get("condition", {}), batch.get("hidden", {}))
-        return told if conditioner is None else conditioner.ahead(told.keep(conditioner.names))
+        return Condition() if conditioner is None else conditioner.ahead(told.keep(conditioner.names))
 
     def evaluate(self, split: str, batch: Batch) -> None:
         ids_BN = self.ids(batch)
