@@ -98,12 +98,12 @@ def tell(
         told.conditions["label"], told.class_names = classes(values) if names is None else (np.array(values), names)
     for name in wanted.others:
         known = metadata.values(name, kept)
-        values, words = column(name, list(known.values()))
-        told.conditions[name], words = values, class_names.get(name, words)
+        found, words = column(name, list(known.values()))
+        told.conditions[name], words = found, class_names.get(name, words)
         if words:
             told.words[name] = words
             told.conditions[name] = np.full(len(kept), -1)
-            told.conditions[name][[picture in known for picture in kept]] = values
+            told.conditions[name][[picture in known for picture in kept]] = found
     if wanted.captions:
         texts = [captions(metadata.rows.get(picture, {}).get(wanted.captions)) for picture in kept]
         if beside is not None:
