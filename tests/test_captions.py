@@ -174,15 +174,7 @@ def test_what_is_missing_is_counted_and_hidden_and_broken_lines_are_passed_over(
         name for name, h in zip(data.dataset("train").names, batch["hidden"]["caption"], strict=True) if h
     ] == missing
     # The network is not told: to it they are as those without a caption altogether.
-<<<<<<< HEAD
-    module = SimpleNamespace(
-        prior=SimpleNamespace(
-            network=SimpleNamespace(conditioner=SimpleNamespace(names=("caption",), ahead=lambda told: told))
-        )
-    )
-=======
     module = SimpleNamespace(prior=SimpleNamespace(network=SimpleNamespace(conditioner=Text())))
->>>>>>> h-text
     told = PriorModule.condition(module, batch)
     assert [*told.tensors] == ["caption"] and torch.equal(told.hidden["caption"], batch["hidden"]["caption"])
     assert Condition.cat([told, told.hide()]).hidden["caption"].sum() == 2 + 49
