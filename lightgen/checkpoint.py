@@ -23,6 +23,7 @@ import lightgen
 from lightgen.functional.files import atomic, save_json
 from lightgen.functional.undrawn import undrawn
 from lightgen.migration import first_name, migrate
+from lightgen.networks.low_rank import merged
 from lightgen.pretrained import located
 from lightgen.registry import Component, build, describe
 
@@ -69,6 +70,8 @@ def read(path: str | Path) -> dict[str, Any]:
         if (name := not_finite(contents.get(state, {}))) is not None:
             raise ValueError(f"{path} holds weights that are NaN or infinite, the first in {name}: "
                              "its training ran away; take a checkpoint from before that")  # fmt: skip
+        if state in contents:
+            contents[state] = merged(contents[state])
     migrate(contents, KEY)
     return contents
 

@@ -19,10 +19,11 @@ from lightgen.conditioners.base import Conditioner
 from lightgen.functional.random import Noise
 from lightgen.functional.text import CAPTION
 from lightgen.modules.base import TrainingModule
-from lightgen.modules.initial import take
+from lightgen.modules.initial import require_same_ids, take
 from lightgen.modules.optim import OptimizerFactory, SchedulerFactory
 from lightgen.networks.activation_checkpointing import checkpoint_activations
 from lightgen.networks.base import Network, NetworkFactory
+from lightgen.networks.low_rank import adapt
 from lightgen.prior import Prior
 from lightgen.processes.base import DENOISER, ProcessFactory
 from lightgen.processes.likelihood import estimate
@@ -54,9 +55,11 @@ class PriorModule(TrainingModule):
         activation_checkpointing: whether to work out the activations in a block again where its gradient needs them,
             which takes one forward pass more, and memory for one block in place of all.
         init_from: a prior's checkpoint; weights of the same name and shape begin as they are there.
+        lora_rank: with `init_from`, train matrices of this rank beside those that are taken, and only those (Hu et
+            al., 2021, arXiv 2106.09685); a checkpoint is read with the two added. None trains all weights.
 
     Raises:
-        ValueError: if the tokenizer's checkpoint cannot be read, or parts do not fit each other.
+        ValueError: if a checkpoint cannot be read, or parts do not fit each other.
     """
 
     product: ClassVar[str] = "prior"
@@ -78,6 +81,7 @@ class PriorModule(TrainingModule):
         compile: bool | None = None,
         activation_checkpointing: bool = False,
         init_from: str | None = None,
+        lora_rank: int | None = None,
     ) -> None:
         super().__init__(optimizer, scheduler, max_skipped, compile)
         coder: Tokenizer = load_tokenizer(tokenizer) if isinstance(tokenizer, str) else tokenizer
@@ -96,12 +100,9 @@ class PriorModule(TrainingModule):
         )
         self.seed = seed
         if init_from is not None:
-            before: Prior = load(init_from, "prior")
-            pairs: list[tuple[nn.Module, nn.Module]] = [(self.prior.network, before.network)]
-            pairs += [(self.prior.others[role], before.others[role]) for role in others if role in before.others]
-            for mine, theirs in pairs:
-                for line in take(mine, theirs):
-                    log.info(line)
+            self._begin_with(load(init_from, "prior"), lora_rank)
+        elif lora_rank is not None:
+            raise ValueError("lora_rank goes with --init_from: it adds to weights that are trained already")
         if activation_checkpointing:
             for part in self.compiled_parts():
                 checkpoint_activations(part)
@@ -163,6 +164,17 @@ class PriorModule(TrainingModule):
             scores["bits_per_dim"] = bits / self.prior.num_values
         for name, value in scores.items():
             self.add_to_mean(f"{split}/{name}", value, len(ids_BN))
+
+    def _begin_with(self, before: Prior, lora_rank: int | None) -> None:
+        require_same_ids(self.prior.tokenizer, before.tokenizer)
+        mine: dict[str, Any] = {DENOISER: self.prior.network, **self.prior.others}
+        theirs: dict[str, Any] = {DENOISER: before.network, **before.others}
+        for role in mine.keys() & theirs.keys():
+            anew, table = take(mine[role], theirs[role])
+            for line in table:
+                log.info(line)
+            if lora_rank is not None:
+                adapt(mine[role], lora_rank, anew)
 
     def _learn_texts(self) -> None:
         conditioners: list[Any] = [part.conditioner for part in (self.prior.network, *self.prior.others.values())]
