@@ -29,7 +29,7 @@ from lightgen.registry import Component, build, describe
 KEY = "lightgen"
 """Where a checkpoint says what it holds."""
 
-KINDS = ("prior", "tokenizer")
+KINDS = ("prior", "tokenizer", "scorer")
 """What it may hold."""
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
@@ -126,7 +126,7 @@ def save(component: Any, path: Path, **more: Any) -> None:
     """Write a component as a checkpoint of its own, without anything that training would go on from.
 
     Args:
-        component: a tokenizer or a prior.
+        component: a tokenizer, a prior or a scorer.
         path: of the file.
         more: plain data to keep with it.
     """
@@ -185,7 +185,7 @@ def load(path: str | Path, kind: str | None = None) -> Any:
 
     Args:
         path: of a file that lightgen wrote, or of a folder that it exported, or `zoo:NAME` (see `lightgen.zoo`).
-        kind: what it must be, `"prior"` or `"tokenizer"`; None takes either.
+        kind: what it must be, `"prior"`, `"tokenizer"` or `"scorer"`; None takes any.
 
     Raises:
         ValueError: as `read`, or if the checkpoint holds another kind or does not fit this version's components.

@@ -15,7 +15,7 @@ LAYERS = [
     {"types", "registry"},
     {"functional"},
     {"layout", "condition", "clock", "prediction", "labels"},
-    {"warps", "guidance", "schedules", "text_encoders", "conditioners"},
+    {"warps", "guidance", "schedules", "text_encoders", "scorers", "conditioners"},
     {"denoiser"},
     {"quantizers", "networks", "processes"},
     {"tokenizers", "samplers", "losses", "metrics"},

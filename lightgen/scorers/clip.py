@@ -1,0 +1,1 @@
+"""CLIP as transformers keeps it: a folder of configuration, tokenizer, picture processor and weights."""
