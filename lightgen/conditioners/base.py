@@ -78,6 +78,17 @@ class Conditioner(nn.Module, Component):
         """Whether some of its names were hidden together in training, as guidance needs."""
         return self.dropout > 0
 
+    def ahead(self, condition: Condition) -> Condition:
+        """A batch's condition, with what never changes of it worked out once, before any number of calls."""
+        return condition
+
+    def learn(self, texts: Sequence[str]) -> None:
+        """Take what must be known before the first step from the captions to train on, unless it is known already.
+
+        Raises:
+            ValueError: if there are none, where they are needed.
+        """
+
     def require_data(self, class_names: Sequence[str] | None) -> None:
         """Refuse data of other classes than there are; None where the data do not say.
 

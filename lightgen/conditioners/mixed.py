@@ -81,6 +81,15 @@ class Mixed(Conditioner):
             condition = part.complete(condition, noise)
         return condition
 
+    def ahead(self, condition: Condition) -> Condition:
+        for part in self._each():
+            condition = part.ahead(condition)
+        return condition
+
+    def learn(self, texts: Sequence[str]) -> None:
+        for part in self._each():
+            part.learn(texts)
+
     def hides(self, names: Sequence[str]) -> bool:
         concerned = [part for part in self._each() if set(part.names) & set(names)]
         return (self.dropout > 0 and set(names) >= set(self.names)) or all(part.hides(names) for part in concerned)

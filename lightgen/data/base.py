@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
-from lightgen.data.collection import Collection, check_conditions
+from lightgen.data.collection import Collection, all_captions, check_conditions
 from lightgen.data.loader import TrainLoader, leave_signals_to_the_main_process, shares, whole
 from lightgen.data.order import TrainOrder
 from lightgen.data.pictures import Pictures
@@ -137,6 +137,11 @@ class ImageData(LightningDataModule, Component):
                 rows[fixed or split_of(identity, self.val_fraction, self.test_fraction, self.seed)].append(i)
             self._splits = {name: self._pictures(numbers) for name, numbers in rows.items()}
         return self._splits[split]
+
+    def train_captions(self) -> list[str]:
+        """All captions of the training pictures; empty without any."""
+        captions, rows = self.collection.conditions.get("captions"), self.dataset("train").rows
+        return [] if captions is None else all_captions(captions[rows])
 
     def setup(self, stage: str) -> None:
         counts = ", ".join(f"{len(self.dataset(split))} {split}" for split in SPLITS)

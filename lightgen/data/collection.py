@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from lightgen.functional.random import Noise, Stream
+from lightgen.functional.text import to_texts
 from lightgen.types import Batch
 
 Array = np.ndarray[Any, Any]
@@ -66,6 +67,12 @@ def described(columns: Mapping[str, Array], rows: list[int] | Array) -> Batch:
         return Batch(condition=condition)
     first = captions[:, 0]
     return Batch(condition={**condition, "caption": first}, captions=captions, hidden={"caption": first[:, 0] == 0})
+
+
+def all_captions(captions: Array) -> list[str]:
+    """The texts in rows (n, K, L) uint8."""
+    texts = to_texts(captions.reshape(-1, captions.shape[-1]))
+    return [text for text in texts if text]
 
 
 def draw_caption(batch: Batch, seed: int, epoch: int) -> None:

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from lightgen.checkpoint import fingerprint
 from lightgen.data.base import ImageData, Split
+from lightgen.data.collection import all_captions
 from lightgen.data.encode import encode
 from lightgen.data.loader import TrainLoader, shares, whole
 from lightgen.data.order import TrainOrder
@@ -109,6 +110,11 @@ class CachedTokens(LightningDataModule, Component):
     def dataset(self, split: Split) -> TokenDataset:
         """One split; its files are checked when it is first asked for."""
         return self.cache.dataset(split)
+
+    def train_captions(self) -> list[str]:
+        """All captions of the training pictures; empty without any."""
+        captions = self.dataset("train").conditions.get("captions")
+        return [] if captions is None else all_captions(captions)
 
     def _loader(self, split: Split) -> DataLoader[Batch]:
         dataset = self.dataset(split)
