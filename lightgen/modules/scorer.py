@@ -62,6 +62,7 @@ class ScorerModule(TrainingModule):
         super().on_fit_start()
         if self.trainer.global_step == 0 and not self.begun:
             self.scorer.image_encoder.begin()
+        self.scorer.text_encoder.learn(self.trainer.datamodule.train_captions())  # type: ignore[attr-defined]
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         pairs = told(batch)
