@@ -25,6 +25,7 @@ from lightgen.functional.undrawn import undrawn
 from lightgen.migration import first_name, migrate
 from lightgen.pretrained import located
 from lightgen.registry import Component, build, describe
+from lightgen.scorers.clip import CLIPScorer, is_clip
 
 KEY = "lightgen"
 """Where a checkpoint says what it holds."""
@@ -250,6 +251,17 @@ def tokenizer_in(path: str | Path) -> Any:
     """
     component = load(path)
     return getattr(component, "tokenizer", component)
+
+
+def load_scorer(path: str | Path) -> Any:
+    """The scorer in a checkpoint, or the CLIP in a folder of transformers.
+
+    Raises:
+        ValueError: as `load`, or if such a folder cannot be read.
+    """
+    if is_clip(located(path)):
+        return CLIPScorer(str(path)).eval()
+    return load(path, "scorer")
 
 
 def fingerprint(module: nn.Module) -> str:

@@ -12,6 +12,7 @@ from torchmetrics.utilities import dim_zero_cat
 from lightgen.functional.contrastive import recall_at_one
 from lightgen.functional.text import keys
 from lightgen.scorers.base import Scorer
+from lightgen.scorers.remembering import Remembering
 
 NUM_TEXTS = 100
 COSINE = "CLIP score (cosine)"
@@ -40,7 +41,7 @@ class CaptionScores(Metric):
     keys: list[Tensor]
     full_state_update = False
 
-    def __init__(self, scorer: Scorer, num_texts: int = NUM_TEXTS, seed: int = 0) -> None:
+    def __init__(self, scorer: Scorer | Remembering, num_texts: int = NUM_TEXTS, seed: int = 0) -> None:
         super().__init__()
         self._scorer = (scorer,)
         self.num_texts, self.seed = num_texts, seed
@@ -51,12 +52,8 @@ class CaptionScores(Metric):
     def update(self, images: Tensor, captions: Tensor) -> None:
         """Add pictures (B, C, H, W) and the captions (B, L) uint8 that they were asked for by."""
         scorer = self._scorer[0]
-        self.add(scorer.embed_images(images), scorer.embed_texts(captions), captions)
-
-    def add(self, images: Tensor, texts: Tensor, captions: Tensor) -> None:
-        """The same, of pictures and captions (B, L) that are embedded already, (B, E) each."""
-        self.images.append(images)
-        self.texts.append(texts)
+        self.images.append(scorer.embed_images(images))
+        self.texts.append(scorer.embed_texts(captions))
         self.keys.append(keys(captions).to(images.device))
 
     def sync(self, *args: Any, **kwargs: Any) -> None:
@@ -70,9 +67,9 @@ class CaptionScores(Metric):
 
     def compute(self) -> dict[str, Tensor]:
         """Both by name; without R@1 where all captions are the same, and nothing where there are no pictures."""
-        if not self.images:
-            return {}
         images, texts, names = (dim_zero_cat(part) for part in (self.images, self.texts, self.keys))
+        if not len(images):
+            return {}
         found = {COSINE: (images * texts).sum(1).mean()}
         if (num_texts := min(self.num_texts, len(names.unique()))) > 1:
             found[recall_name(num_texts)] = recall_at_one(images, texts, names, num_texts, self.seed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from lightgen.metrics.captions import CaptionScores
 from lightgen.modules.base import TrainingModule
 from lightgen.modules.optim import OptimizerFactory, SchedulerFactory
 from lightgen.scorers.contrastive import Contrastive
-from lightgen.scorers.kept import Kept
+from lightgen.scorers.remembering import Remembering
 from lightgen.types import Batch
 
 
@@ -49,11 +49,9 @@ class ScorerModule(TrainingModule):
         super().__init__(optimizer, scheduler, max_skipped, compile)
         self.begun = isinstance(scorer, str)
         made: Contrastive = load_contrastive(scorer) if isinstance(scorer, str) else scorer
-        image, text = made.image_encoder.frozen, made.text_encoder.frozen
         self.scorer = made
-        self.image_features = Kept(made.image_features) if image else made.image_features
-        self.text_features = Kept(made.text_features) if text else made.text_features
-        self.scores = CaptionScores(made)
+        self.remembering = Remembering(made)
+        self.scores = CaptionScores(self.remembering)
 
     def compiled_parts(self) -> Iterable[nn.Module]:
         return (self.scorer.image_encoder, self.scorer.text_encoder)
@@ -65,9 +63,9 @@ class ScorerModule(TrainingModule):
         self.scorer.text_encoder.learn(self.trainer.datamodule.train_captions())  # type: ignore[attr-defined]
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        pairs = told(batch)
-        images, texts = self._embedded(pairs)
-        names = keys(pairs.captions).to(images.device)
+        pictures, captions = told(batch)
+        images, texts = self.remembering.embed_images(pictures), self.remembering.embed_texts(captions)
+        names = keys(captions).to(images.device)
         loss = contrastive_loss(self.scorer.scale * images @ texts.T, names[:, None] == names)
         self.guard.see(loss)
         self.log("train/loss", loss.detach(), prog_bar=True)
@@ -75,18 +73,12 @@ class ScorerModule(TrainingModule):
         return loss
 
     def evaluate(self, split: str, batch: Batch) -> None:
-        pairs = told(batch)
-        self.scores.add(*self._embedded(pairs), pairs.captions)
+        self.scores.update(*told(batch))
 
     def finish(self, split: str) -> None:
         found = self.scores.compute()
         self.log_dict({f"{split}/{name}": value for name, value in found.items()}, prog_bar=True)
         self.scores.reset()
-
-    def _embedded(self, pairs: Pairs) -> tuple[Tensor, Tensor]:
-        """(B, E) of pictures and of their captions."""
-        images = self.scorer.project_images(self.image_features(pairs.images))
-        return images, self.scorer.project_texts(self.text_features(pairs.captions))
 
 
 def load_contrastive(path: str) -> Contrastive:
@@ -101,17 +93,8 @@ def load_contrastive(path: str) -> Contrastive:
     return scorer
 
 
-class Pairs(NamedTuple):
-    """The pictures of a batch that have a caption."""
-
-    images: Tensor
-    """(B, C, H, W) uint8."""
-    captions: Tensor
-    """(B, L) uint8."""
-
-
-def told(batch: Batch) -> Pairs:
-    """Without pictures whose caption is not known.
+def told(batch: Batch) -> tuple[Tensor, Tensor]:
+    """The pictures (B, C, H, W) uint8 of a batch that have a caption, and these, (B, L) uint8.
 
     Raises:
         ValueError: if the data have no captions.
@@ -120,4 +103,4 @@ def told(batch: Batch) -> Pairs:
     if captions is None:
         raise ValueError("a scorer learns from captions, and the data have none; name their column with --data.captions")
     there = captions[:, 0] != 0
-    return Pairs(batch["image"][there], captions[there])
+    return batch["image"][there], captions[there]

@@ -8,6 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from lightgen.scorers.contrastive import Contrastive
+
 MOST_BYTES = 1 << 30
 """Of results that are kept in memory."""
 
@@ -33,3 +35,25 @@ class Kept:
         if len(self.found) * results[0].nbytes < MOST_BYTES:
             self.found |= made
         return results
+
+
+class Remembering:
+    """A scorer on its way through training, which remembers what its frozen encoders found.
+
+    Args:
+        scorer: what is trained.
+    """
+
+    def __init__(self, scorer: Contrastive) -> None:
+        self.scorer, self.dim = scorer, scorer.dim
+        image, text = scorer.image_encoder.frozen, scorer.text_encoder.frozen
+        self._image_features = Kept(scorer.image_features) if image else scorer.image_features
+        self._text_features = Kept(scorer.text_features) if text else scorer.text_features
+
+    def embed_images(self, images: Tensor) -> Tensor:
+        """See `Scorer`; no gradient flows to pictures."""
+        return self.scorer.project_images(self._image_features(images))
+
+    def embed_texts(self, texts: Tensor) -> Tensor:
+        """See `Scorer`."""
+        return self.scorer.project_texts(self._text_features(texts))

@@ -1,0 +1,208 @@
+"""A judge of pictures and captions: its loss, its contract, what it learns, and what it is used for."""
+
+import json
+import math
+
+import pytest
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch.nn.functional import normalize
+
+from lightgen.checkpoint import export, load
+from lightgen.data import ImageFolder
+from lightgen.cli.main import main
+from lightgen.functional.contrastive import contrastive_loss, recall_at_one
+from lightgen.functional.text import keys, to_bytes
+from lightgen.metrics.captions import COSINE, CaptionScores
+from lightgen.scorers import Contrastive, TimmEncoder
+from lightgen.scorers.remembering import Kept
+from lightgen.text_encoders import WordPieces
+
+NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+WIDTHS = {"thin": 0, "thick": 2}
+
+
+def texts(*captions):
+    return torch.from_numpy(to_bytes(captions))
+
+
+def scorer(weights="new"):
+    torch.manual_seed(0)
+    words = WordPieces(300, 8, 16, depth=0)
+    words.learn(["a thick seven", "a thin one"])
+    return Contrastive(TimmEncoder("test_resnet", 32, weights), words, dim=8)
+
+
+def pictures(num, seed=0):
+    return torch.randint(0, 256, (num, 3, 20, 24), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
+
+
+@pytest.mark.parametrize(("num", "scale"), [(2, 0.0), (5, 3.0), (8, 20.0)])
+def test_loss_of_different_captions_is_that_of_clip(num, scale):
+    loss = contrastive_loss(scale * torch.eye(num, dtype=torch.float64), torch.eye(num) == 1)
+    assert float(loss) == pytest.approx(math.log1p((num - 1) * math.exp(-scale)), rel=1e-9)
+
+
+def test_equal_captions_are_no_negatives_of_one_another():
+    """With classes of m pictures, a perfect scorer's loss is log m, and its gradient is nothing."""
+    names = torch.tensor([0, 0, 0, 1, 1, 1])
+    same = names[:, None] == names
+    logits = (60.0 * same).requires_grad_()
+    loss = contrastive_loss(logits, same)
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(math.log(3), abs=1e-6)
+    assert logits.grad.abs().max() < 1e-6
+    apart = (60.0 * torch.eye(6)).requires_grad_()
+    contrastive_loss(apart, same).backward()
+    assert apart.grad[0, 1] < -0.05 and contrastive_loss(apart.detach(), same) > 30
+
+
+def test_loss_by_brute_force():
+    torch.manual_seed(0)
+    logits, names = torch.randn(7, 7, dtype=torch.float64), torch.tensor([0, 1, 0, 2, 2, 2, 3])
+    total = 0.0
+    for table in (logits, logits.T):
+        for i in range(7):
+            alike = [k for k in range(7) if names[k] == names[i]]
+            total += sum(-float(table[i, k] - table[i].logsumexp(0)) for k in alike) / len(alike) / 14
+    assert float(contrastive_loss(logits, names[:, None] == names)) == pytest.approx(total)
+
+
+def test_recall_is_one_for_what_fits_and_chance_for_what_does_not():
+    torch.manual_seed(0)
+    num = 2000
+    vectors, names = normalize(torch.randn(num, 16), dim=1), torch.arange(num) * 7
+    assert recall_at_one(vectors, vectors, names, 100) == 1
+    shuffled = torch.randperm(num)
+    chance = float(recall_at_one(vectors, vectors[shuffled], names, 100))
+    assert abs(chance - 0.01) < 0.007
+    assert recall_at_one(torch.ones(num, 1), torch.ones(num, 1), names, 100) == pytest.approx(0.01)
+    with pytest.raises(ValueError, match="at most the 2000 different"):
+        recall_at_one(vectors, vectors, names, 2001)
+
+
+def test_recall_knows_neither_order_nor_equal_captions_as_rivals():
+    torch.manual_seed(0)
+    words = torch.arange(50).repeat_interleave(3)
+    there = normalize(torch.randn(50, 4), dim=1)[words]
+    seen = normalize(there + 0.4 * torch.randn(150, 4), dim=1)
+    found = recall_at_one(seen, there, words, 20)
+    mixed = torch.randperm(150)
+    assert recall_at_one(seen[mixed], there[mixed], words[mixed], 20) == pytest.approx(float(found))
+    assert 0.1 < found < 0.95
+    # Three pictures of each caption: none of them is a rival of the others.
+    assert recall_at_one(there, there, words, 50) == 1
+
+
+def test_keys_of_texts_do_not_depend_on_what_stands_beside_them():
+    together = keys(texts("a fox", "a long-legged ox", "a fox"))
+    assert together[0] == together[2] == keys(texts("a fox"))[0] != together[1]
+    assert together.dtype == torch.int64
+
+
+def test_embeddings_are_unit_vectors_and_do_not_depend_on_the_batch():
+    judge = scorer().eval()
+    images, captions = pictures(3), texts("a thick seven", "a thin one", "")
+    with torch.no_grad():
+        seen, read = judge.embed_images(images), judge.embed_texts(captions)
+        assert seen.shape == read.shape == (3, judge.dim)
+        torch.testing.assert_close(seen.norm(dim=1), torch.ones(3))
+        torch.testing.assert_close(judge.embed_images(images[1:2]), seen[1:2])
+        torch.testing.assert_close(judge.embed_texts(texts("a thin one")), read[1:2])
+        grey = judge.embed_images(images[:, :1])
+        torch.testing.assert_close(grey, judge.embed_images(images[:, :1].repeat(1, 3, 1, 1)))
+        torch.testing.assert_close(judge(images, captions), (seen * read).sum(1))
+    assert float(judge.scale) == pytest.approx(1 / 0.07)
+    judge.log_scale.data.fill_(9.0)
+    assert float(judge.scale) == pytest.approx(100.0)
+    with pytest.raises(ValueError, match=r"pictures must be \(B, 1 or 3, H, W\)"):
+        judge.embed_images(images[0])
+
+
+@pytest.mark.parametrize("weights", ["new", "frozen"])
+def test_gradients_flow_to_pictures(weights):
+    judge = scorer(weights).eval()
+    images = (pictures(2).float() / 127.5 - 1).requires_grad_()
+    judge(images, texts("a thick seven", "a thin one")).sum().backward()
+    assert images.grad.isfinite().all() and (images.grad.abs().sum((1, 2, 3)) > 0).all()
+    assert all((p.grad is None) == (weights == "frozen") for p in judge.image_encoder.parameters())
+    assert judge.train().image_encoder.network.training == (weights == "new")
+
+
+def test_what_is_frozen_is_asked_once():
+    asked = []
+
+    def function(rows):
+        asked.append(len(rows))
+        return rows.float().sum(1, keepdim=True)
+
+    rows, kept = torch.tensor([[1, 2], [3, 4], [1, 2]], dtype=torch.uint8), Kept(function)
+    assert kept(rows).tolist() == [[3.0], [7.0], [3.0]]
+    assert kept(torch.cat([rows, rows + 1])).flatten().tolist() == [3.0, 7.0, 3.0, 5.0, 9.0, 5.0]
+    assert asked == [2, 2]
+
+
+def test_scores_of_pictures_and_captions():
+    judge = scorer().eval()
+    images, captions = pictures(5), texts("a thick seven", "a thin one", "a seven", "a one", "a thin one")
+    whole, parts = CaptionScores(judge, 3), CaptionScores(judge, 3)
+    whole.update(images, captions)
+    parts.update(images[:2], captions[:2])
+    parts.update(images[2:], captions[2:])
+    found = whole.compute()
+    assert found.keys() == {COSINE, "R@1 of 3"}
+    torch.testing.assert_close(found, parts.compute())
+    torch.testing.assert_close(found[COSINE], judge(images, captions).mean())
+    alone = CaptionScores(judge)
+    assert alone.compute() == {}
+    alone.update(images[:2], captions[:1].repeat(2, 1))
+    assert alone.compute().keys() == {COSINE}
+
+
+def digits(root, copies=12):
+    """A folder of thick and thin digits, each somewhere else, with captions; copy 0 of each is held out."""
+    lines, generator = [], torch.Generator().manual_seed(0)
+    font = ImageFont.load_default(20)
+    root.mkdir()
+    for width, stroke in WIDTHS.items():
+        for digit, name in enumerate(NAMES):
+            for copy in range(copies):
+                x, y, grey = torch.randint(0, 8, (3,), generator=generator).tolist()
+                image = Image.new("L", (32, 32), 40 + grey)
+                ImageDraw.Draw(image).text((x + 4, y), str(digit), 220, font, stroke_width=stroke)
+                image.save(root / f"{width}-{digit}-{copy}.png")
+                line = {"file_name": f"{width}-{digit}-{copy}.png", "text": f"a {width} {name}", "copy": f"copy {copy}"}
+                lines.append(json.dumps(line))
+    (root / "metadata.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of the shipped config on digits, with a small network in place of the large one."""
+    root = tmp_path_factory.mktemp("scorer")
+    options = {
+        "trainer.default_root_dir": root / "run", "trainer.max_steps": 150, "trainer.val_check_interval": 75,
+        "trainer.enable_progress_bar": "false", "data.root": digits(root / "digits"),
+        "data.identity": "copy", "data.batch_size": 64, "data.image_size": 32, "data.val_fraction": 0.1,
+        "model.scorer.image_encoder.model": "test_resnet", "model.scorer.image_encoder.size": 32,
+        "model.scorer.image_encoder.weights": "new", "model.scorer.dim": 32,
+    }  # fmt: skip
+    flags = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    assert main(["fit", "--config", "icons64-scorer.yaml", *flags]) == 0
+    return root
+
+
+def test_digits_find_their_captions(run):
+    """Of ten captions, pictures that were held out find theirs; shuffled ones do not."""
+    judge = load(run / "run" / "last.ckpt", "scorer")
+    data = ImageFolder(str(run / "digits"), captions="text", identity="copy", image_size=32, val_fraction=0.1)
+    held_out = data.dataset("val")
+    images, captions = held_out.images(), held_out.condition()["caption"]
+    right, wrong = CaptionScores(judge, 10), CaptionScores(judge, 10)
+    right.update(images, captions)
+    assert len(images) == 60 and right.compute()["R@1 of 10"] > 0.9
+    shuffled = torch.randperm(60, generator=torch.Generator().manual_seed(0))
+    wrong.update(images, captions[shuffled])
+    assert wrong.compute()["R@1 of 10"] < 0.3
+    assert right.compute()[COSINE] > wrong.compute()[COSINE] + 0.2
