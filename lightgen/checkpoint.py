@@ -25,7 +25,6 @@ from lightgen.functional.undrawn import undrawn
 from lightgen.migration import first_name, migrate
 from lightgen.pretrained import located
 from lightgen.registry import Component, build, describe
-from lightgen.scorers.clip import CLIPScorer, is_clip
 
 KEY = "lightgen"
 """Where a checkpoint says what it holds."""
@@ -259,9 +258,10 @@ def load_scorer(path: str | Path) -> Any:
     Raises:
         ValueError: as `load`, or if such a folder cannot be read.
     """
-    if is_clip(located(path)):
-        return CLIPScorer(str(path)).eval()
-    return load(path, "scorer")
+    # Scorers come with timm, which whoever samples should not wait for.
+    from lightgen.scorers.clip import CLIPScorer, is_clip
+
+    return CLIPScorer(str(path)).eval() if is_clip(located(path)) else load(path, "scorer")
 
 
 def fingerprint(module: nn.Module) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import torch
 from PIL import Image
@@ -17,8 +17,12 @@ from lightgen.inpainting import KnownRegion, known_pixels, known_region
 from lightgen.labels import Label, class_numbers
 from lightgen.recipe import Recipe
 from lightgen.registry import Component
+from lightgen.reranking import BestOf, chosen_by
 from lightgen.samplers.base import Sampler
 from lightgen.types import Canvas, OnStep
+
+if TYPE_CHECKING:
+    from lightgen.scorers.base import Scorer
 
 
 class Prior(Assembly, Component):
@@ -98,6 +102,8 @@ class Prior(Assembly, Component):
         steps: int | None = None,
         temperature: float | None = None,
         guidance: Guidance | float | None = None,
+        best_of: int = 1,
+        judge: Scorer | str | None = None,
         on_step: OnStep | None = None,
     ) -> Tensor:
         """uint8 images (num_images, C, H, W). Picture i of a seed is the same whatever the number and batch size.
@@ -113,6 +119,8 @@ class Prior(Assembly, Component):
             batch_size: pictures at a time.
             canvas: rows and columns, in windows of the size in training, for larger pictures.
             sampler, steps, temperature, guidance: what to change of the recipe: see `Recipe.changed`.
+            best_of: draws of each picture, of which one is kept: see `lightgen.reranking`.
+            judge: the scorer that chooses it, or the path of its checkpoint.
             on_step: called after every step of each batch with its number, from 0 on, and the ids, which `decode`
                 makes pictures of.
 
@@ -126,8 +134,9 @@ class Prior(Assembly, Component):
         """
         num_images = _whole("num_images", num_images)
         recipe = self.chosen(recipe, sampler=sampler, steps=steps, temperature=temperature, guidance=guidance)
-        condition = self.condition(label, num_images)
-        return torch.cat(list(self._pictures(num_images, recipe, seed, condition, batch_size, canvas, None, on_step)))
+        condition, best = self.condition(label, num_images), chosen_by(best_of, judge)
+        pictures = self._pictures(num_images, recipe, seed, condition, batch_size, canvas, None, on_step, best)
+        return torch.cat(list(pictures))
 
     def inpaint(
         self,
@@ -201,6 +210,7 @@ class Prior(Assembly, Component):
         canvas: Canvas | None,
         known: KnownRegion | None,
         on_step: OnStep | None,
+        best: BestOf | None = None,
     ) -> Iterator[Tensor]:
         """uint8 images (b, C, H, W), batch by batch."""
         batch_size = _whole("batch_size", batch_size)
@@ -211,7 +221,11 @@ class Prior(Assembly, Component):
             noise = Noise(seed, rows.to(self.device))
             ids_BN, known_BN = (None, None) if known is None else known.rows(len(rows), self.device)
             told = condition.select(rows)
-            yield self.decode(self.sample_ids(noise, recipe, told, ids_BN, known_BN, on_step, canvas).ids, canvas)
+            if best is not None:
+                noise = Noise(seed, best.draws(noise.index))
+                told = best.asked(self.completed(told, noise.select(slice(None, None, best.num))))
+            images = self.decode(self.sample_ids(noise, recipe, told, ids_BN, known_BN, on_step, canvas).ids, canvas)
+            yield images if best is None else images[best.best(images, told, self.classes)]
 
 
 def _whole(name: str, value: int) -> int:

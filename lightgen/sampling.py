@@ -16,6 +16,7 @@ from lightgen.functional.random import Noise
 from lightgen.inpainting import KnownRegion
 from lightgen.prior import Prior
 from lightgen.recipe import Recipe
+from lightgen.reranking import BestOf
 from lightgen.samplers.iteration import Iteration
 from lightgen.types import Canvas, OnStep
 
@@ -29,9 +30,13 @@ class SampledPictures:
     images: Tensor
     """(B, C, H, W) uint8."""
     evaluations: Tensor
-    """(B,) network evaluations."""
+    """(B,) network evaluations, those of draws that were not kept included."""
     seconds: float
     """Wall time of the sampler's loop."""
+    asked: Condition
+    """What they were asked for, what was drawn for them included."""
+    draws: Tensor
+    """(B,) the number that each is made by alone: its own, unless it is the best of several."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,7 @@ class Sampling:
         known: what of every picture is known.
         composite: whether to put the known pixels back.
         acceleration: what makes it fast; None does nothing.
+        best_of: how to choose among several draws of each; None makes one.
     """
 
     prior: Prior
@@ -61,27 +67,37 @@ class Sampling:
     known: KnownRegion | None = None
     composite: bool = False
     acceleration: Acceleration | None = None
+    best_of: BestOf | None = None
 
     def begin(self) -> None:
         """What is done once, when the prior is on its device."""
         if self.acceleration is not None:
             self.prior.adopt(self.acceleration)
+        if self.best_of is not None:
+            self.best_of.judge.to(self.prior.device)
 
     def __call__(self, index: Tensor) -> SampledPictures:
         device, known = self.prior.device, self.known
         canvas = self.canvas if known is None else known.canvas
-        ids_BN, known_BN = (None, None) if known is None else known.rows(len(index), device)
-        condition = (self.condition or Condition()).repeat(len(index)).to(device)
-        iteration = self.prior.iterate(Noise(self.seed, index), self.recipe, condition, ids_BN, known_BN, canvas)
+        draws = index if self.best_of is None else self.best_of.draws(index)
+        ids_BN, known_BN = (None, None) if known is None else known.rows(len(draws), device)
+        first = Noise(self.seed, draws[:: len(draws) // len(index)])
+        asked = self.prior.completed((self.condition or Condition()).repeat(len(index)).to(device), first)
+        told = asked if self.best_of is None else self.best_of.asked(asked)
+        iteration = self.prior.iterate(Noise(self.seed, draws), self.recipe, told, ids_BN, known_BN, canvas)
         sample = iteration.run(self.on_batch(index, iteration) if self.on_batch else None)
         images = self.prior.decode(sample.ids, canvas)
         if known is not None and self.composite:
             images = known.composite(images)
-        return SampledPictures(index, images, sample.trace.evaluations, sample.trace.seconds)
+        evaluations, seconds = sample.trace.evaluations, sample.trace.seconds
+        if self.best_of is not None:
+            kept = self.best_of.best(images, told, self.prior.classes)
+            images, draws, evaluations = images[kept], draws[kept], evaluations.view(len(index), -1).sum(1)
+        return SampledPictures(index, images, evaluations, seconds, asked, draws)
 
 
 class PictureFiles:
-    """Picture i in `out/00000i.png`, as soon as it is made, and how many network evaluations each took.
+    """Picture i in `out/00000i.png`, as soon as it is made, how many network evaluations each took, and its draw.
 
     Args:
         out: the folder.
@@ -90,13 +106,13 @@ class PictureFiles:
 
     def __init__(self, out: Path, num_images: int) -> None:
         self.out = out
-        self.evaluations = torch.zeros(num_images, dtype=torch.long)
+        self.evaluations, self.draws = torch.zeros(2, num_images, dtype=torch.long)
 
     def write(self, made: SampledPictures) -> None:
         """Write a batch."""
         for index, image in zip(made.index.tolist(), made.images.cpu(), strict=True):
             save_png(image, self.out / picture_name(index))
-        self.evaluations[made.index.cpu()] = made.evaluations.cpu()
+        self.evaluations[made.index.cpu()], self.draws[made.index.cpu()] = made.evaluations.cpu(), made.draws.cpu()
 
 
 def picture_name(index: int) -> str:

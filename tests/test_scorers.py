@@ -9,12 +9,17 @@ from PIL import Image, ImageDraw, ImageFont
 from torch.nn.functional import normalize
 
 from lightgen.checkpoint import export, load
+from lightgen.condition import Condition
 from lightgen.data import ImageFolder
 from lightgen.cli.main import main
 from lightgen.functional.contrastive import contrastive_loss, recall_at_one
+from lightgen.functional.random import Noise
 from lightgen.functional.text import keys, to_bytes
 from lightgen.metrics.captions import COSINE, CaptionScores
+from lightgen.reranking import BestOf, in_words
+from lightgen.sampling import Sampling
 from lightgen.scorers import Contrastive, TimmEncoder
+from lightgen.scorers.base import Scorer, pixels
 from lightgen.scorers.remembering import Kept
 from lightgen.text_encoders import WordPieces
 
@@ -206,3 +211,70 @@ def test_digits_find_their_captions(run):
     wrong.update(images, captions[shuffled])
     assert wrong.compute()["R@1 of 10"] < 0.3
     assert right.compute()[COSINE] > wrong.compute()[COSINE] + 0.2
+
+
+class Brightness(Scorer):
+    """Finds bright pictures best, whatever is asked for."""
+
+    dim = 2
+    scale = torch.tensor(1.0)
+
+    def embed_images(self, images):
+        angle = pixels(images).mean((1, 2, 3)) * math.pi / 2
+        return torch.stack([angle.sin(), angle.cos()], 1)
+
+    def embed_texts(self, texts):
+        return torch.tensor([[1.0, 0.0]]).expand(len(texts), 2)
+
+
+@pytest.fixture(scope="module")
+def prior():
+    return load("zoo:emoji64-sundae", "prior")
+
+
+def test_the_best_of_several_draws_is_one_that_can_be_made_alone(prior):
+    draws = prior.sample(6, steps=2, label="Flags", seed=3)
+    bright = draws.float().mean((1, 2, 3)).view(2, 3).argmax(1)
+    best = prior.sample(2, steps=2, label="Flags", seed=3, best_of=3, judge=Brightness(), batch_size=1)
+    assert torch.equal(best, draws.view(2, 3, *draws.shape[1:])[torch.arange(2), bright])
+
+
+def test_draws_of_a_picture_are_asked_for_the_same(prior):
+    best = BestOf(3, Brightness())
+    made = Sampling(prior, prior.chosen(steps=1), seed=5, best_of=best)(torch.arange(2))
+    alone = prior.completed(None, Noise(5, torch.tensor([0, 3]))).tensors["label"]
+    assert made.asked.tensors["label"].equal(alone)
+    draws = Sampling(prior, prior.chosen(steps=1), made.asked.select(torch.tensor([1])), seed=5)(made.draws[1:])
+    assert draws.images.equal(made.images[1:]) and made.evaluations.eq(3 * draws.evaluations).all()
+
+
+def test_what_judges_refuse(prior, run, tmp_path):
+    with pytest.raises(ValueError, match="best_of 4 needs a judge"):
+        prior.sample(best_of=4)
+    with pytest.raises(ValueError, match="chooses among several draws"):
+        prior.sample(judge=Brightness())
+    with pytest.raises(ValueError, match="whole number of at least 2, not 0"):
+        prior.sample(best_of=0, judge=Brightness())
+    with pytest.raises(ValueError, match="a judge needs words"):
+        in_words(Condition({"label": torch.tensor([1])}), None)
+    said = in_words(Condition({"label": torch.tensor([1]), "caption": texts("a fox")}), ("cats", "dogs"))
+    assert said.equal(texts("a fox"))
+    assert in_words(Condition({"label": torch.tensor([1])}), ("cats", "dogs")).equal(texts("dogs"))
+
+
+def test_sample_with_a_judge(run, tmp_path, capsys):
+    judge = ["--judge", str(run / "run" / "last.ckpt")]
+    args = ["sample", "--ckpt_path", "zoo:emoji64-sundae", "--num_images", "2", "--sampler.steps", "2"]
+    assert main([*args, "--label", "Flags", "--best_of", "3", *judge, "--out", str(tmp_path / "best")]) == 0
+    record = json.loads((tmp_path / "best" / "samples.json").read_text())
+    assert record["best_of"] == 3 and [draw // 3 for draw in record["draws"]] == [0, 1]
+    assert "2 pictures, the best of 3 each, by SUNDAE" in capsys.readouterr().out
+    all_of_them = ["--num_images", "6", "--out", str(tmp_path / "all")]
+    assert main([*args, "--label", "Flags", *all_of_them]) == 0
+    for i, draw in enumerate(record["draws"]):
+        kept, made = (tmp_path / folder / f"{n:06d}.png" for folder, n in (("best", i), ("all", draw)))
+        assert kept.read_bytes() == made.read_bytes()
+    assert main([*args, "--best_of", "3"]) == 2
+    assert "best_of 3 needs a judge" in capsys.readouterr().err
+    assert main([*args, "--best_of", "3", "--judge", "zoo:emoji64-sundae"]) == 2
+    assert "holds a prior, where a scorer is needed" in capsys.readouterr().err

@@ -30,6 +30,7 @@ from lightgen.prior import Prior
 from lightgen.provenance import provenance
 from lightgen.recipe import Recipe
 from lightgen.registry import describe
+from lightgen.reranking import BestOf, chosen_by, in_words
 from lightgen.samplers.base import Sampler, sampler_called
 from lightgen.samplers.iteration import Iteration
 from lightgen.sampling import PictureFiles, Sampling
@@ -56,6 +57,7 @@ class Request:
     canvas: Canvas | None
     devices: OneDevice | ManyDevices
     acceleration: Acceleration
+    best_of: BestOf | None
     parsed: Any
     """All options, as the parser gave them."""
 
@@ -115,13 +117,16 @@ def requested(parser: Callable[[bool], Parser], args: list[str], painting: bool 
     recipe = prior.chosen(changed(own, overrides, prior))
     canvas = None if parsed.canvas is None else pair("canvas", parsed.canvas, "x")
     prior.layout(canvas)
+    best_of = chosen_by(parsed.get("best_of", 1), parsed.get("judge"))
     condition = prior.no_class(1) if painting and parsed.label is None else prior.condition(parsed.label, 1)
-    prior.completed(condition, Noise.of(0, 1))
+    asked = prior.completed(condition, Noise.of(0, 1))
+    if best_of is not None:
+        in_words(asked, prior.classes)
     where, branches = devices(), 1 if recipe.guidance is None else len(recipe.guidance.branches)
     each = recipe.sampler.num_evaluations(prior.layout(canvas).num_tokens, branches)
-    evaluations = parsed.num_images * each // where.world_size
+    evaluations = parsed.num_images * (1 if best_of is None else best_of.num) * each // where.world_size
     acceleration = chosen(parsed.accelerate, parsed.dtype, where.device, evaluations)
-    return Request(prior, recipe, condition, canvas, where, acceleration, parsed)
+    return Request(prior, recipe, condition, canvas, where, acceleration, best_of, parsed)
 
 
 def understood(
@@ -198,7 +203,7 @@ def settings(request: Request, **more: Any) -> dict[str, Any]:
         request: what was asked for.
         more: what else decides them.
     """
-    prior, parsed = request.prior, request.parsed
+    prior, parsed, best_of = request.prior, request.parsed, request.best_of
     return {
         "weights": fingerprint(prior),
         "seed": parsed.seed,
@@ -208,6 +213,7 @@ def settings(request: Request, **more: Any) -> dict[str, Any]:
         "precision": request.devices.precision,
         # Pictures of before were all made with these.
         **({} if request.acceleration.dtype == "float32" else {"dtype": request.acceleration.dtype}),
+        **({} if best_of is None else {"best_of": best_of.num, "judge": fingerprint(best_of.judge)}),
         **more,
     }
 
@@ -257,7 +263,7 @@ def run(
             return on_step
 
         how = (request.recipe, request.condition, parsed.seed, stepping, request.canvas, known, composite)
-        devices.make(Sampling(request.prior, *how, request.acceleration), files, parsed.batch_size)
+        devices.make(Sampling(request.prior, *how, request.acceleration, request.best_of), files, parsed.batch_size)
     if not devices.is_first:
         return None
     return {
@@ -267,6 +273,7 @@ def run(
         **decided,
         "accelerate": asdict(request.acceleration),
         "evaluations": files.evaluations.tolist(),
+        **({} if request.best_of is None else {"draws": files.draws.tolist()}),
         "seconds": round(time.perf_counter() - start, 3),
         **provenance(devices.device),
     }
@@ -295,9 +302,10 @@ def described(request: Request, record: dict[str, Any]) -> str:
     branches = 1 if guidance is None else len(guidance.branches)
     doubled = f" ({branches} a step, for guidance)" if branches > 1 else ""
     canvas = f" of {record['canvas']['windows']} windows" if record["canvas"] else ""
+    chosen = "" if request.best_of is None else f", the best of {request.best_of.num} each,"
     mean = sum(record["evaluations"]) / record["num_images"]
     return (
-        f"{_count(record['num_images'], 'picture')} by {type(sampler).__name__}, {_count(steps, 'step')}{clipped}, "
+        f"{_count(record['num_images'], 'picture')}{chosen} by {type(sampler).__name__}, {_count(steps, 'step')}{clipped}, "
         f"{mean:.4g} network evaluations{canvas} each{doubled}"
     )
 
