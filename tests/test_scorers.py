@@ -2,13 +2,14 @@
 
 import json
 import math
+import shutil
 
 import pytest
 import torch
 from PIL import Image, ImageDraw, ImageFont
-from torch.nn.functional import normalize
+from torch.nn.functional import interpolate, normalize
 
-from lightgen.checkpoint import export, load
+from lightgen.checkpoint import export, load, load_scorer
 from lightgen.condition import Condition
 from lightgen.data import ImageFolder
 from lightgen.cli.main import main
@@ -278,3 +279,56 @@ def test_sample_with_a_judge(run, tmp_path, capsys):
     assert "best_of 3 needs a judge" in capsys.readouterr().err
     assert main([*args, "--best_of", "3", "--judge", "zoo:emoji64-sundae"]) == 2
     assert "holds a prior, where a scorer is needed" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    """The folder of a tiny CLIP of random weights, and what transformers makes of it."""
+    transformers = pytest.importorskip("transformers")
+    folder = tmp_path_factory.mktemp("clip")
+    letters = [chr(number) for number in range(ord("a"), ord("z") + 1)]
+    words = [*letters, *(letter + "</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    tokenizer = transformers.CLIPTokenizer(vocab={word: number for number, word in enumerate(words)}, merges=[])
+    small = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    special = {"bos_token_id": len(words) - 2, "eos_token_id": len(words) - 1, "pad_token_id": len(words) - 1}
+    config = transformers.CLIPConfig(
+        text_config={**small, **special, "vocab_size": len(words), "max_position_embeddings": 20},
+        vision_config={**small, "image_size": 24, "patch_size": 8}, projection_dim=12,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    model = transformers.CLIPModel(config).eval()
+    processor = transformers.CLIPImageProcessor(size={"shortest_edge": 24}, crop_size={"height": 24, "width": 24})
+    for part in (model, tokenizer, processor):
+        part.save_pretrained(folder)
+    return folder, model, tokenizer, processor
+
+
+@pytest.mark.parametrize(("size", "tolerance"), [((24, 24), 1e-6), ((48, 72), 2e-3)])
+def test_a_clip_folder_says_what_transformers_says(clip, size, tolerance):
+    folder, model, tokenizer, processor = clip
+    judge, asked = load_scorer(folder), ["a red fox", "ox", "nobody knows how long a text may be"]
+    smooth = torch.rand(3, 3, 3, 3, generator=torch.Generator().manual_seed(0))
+    images = interpolate(smooth, size, mode="bicubic").clamp(0, 1).mul(255).to(torch.uint8)
+    sized = processor(images=list(images), return_tensors="pt")
+    read = tokenizer(asked, padding=True, truncation=True, max_length=20, return_tensors="pt")
+    with torch.no_grad():
+        wanted = model(**sized, **read).logits_per_image
+        found = judge.scale * judge.embed_images(images) @ judge.embed_texts(texts(*asked)).T
+    torch.testing.assert_close(found, wanted, atol=tolerance * float(judge.scale), rtol=0)
+    assert wanted.std() > 20 * tolerance
+    seen = (images.float() / 127.5 - 1).requires_grad_()
+    judge(seen, texts(*asked)).sum().backward()
+    assert (seen.grad.abs().sum((1, 2, 3)) > 0).all()
+
+
+def test_a_folder_that_is_no_whole_clip(clip, tmp_path):
+    broken = tmp_path / "clip"
+    shutil.copytree(clip[0], broken)
+    (broken / "model.safetensors").rename(broken / "pytorch_model.bin")
+    with pytest.raises(ValueError, match="holds no CLIP of transformers: it has no model.safetensors"):
+        load_scorer(broken)
+    (broken / "model.safetensors").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="clip holds no CLIP of transformers"):
+        load_scorer(broken)
+    with pytest.raises(ValueError, match="no checkpoint at"):
+        load_scorer(tmp_path / "nowhere")
