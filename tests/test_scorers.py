@@ -165,7 +165,7 @@ def test_scores_of_pictures_and_captions():
     assert alone.compute().keys() == {COSINE}
 
 
-def digits(root, copies=12):
+def digits(root, copies=16):
     """A folder of thick and thin digits, each somewhere else, with captions; copy 0 of each is held out."""
     lines, generator = [], torch.Generator().manual_seed(0)
     font = ImageFont.load_default(20)
@@ -188,11 +188,11 @@ def run(tmp_path_factory):
     """A run of the shipped config on digits, with a small network in place of the large one."""
     root = tmp_path_factory.mktemp("scorer")
     options = {
-        "trainer.default_root_dir": root / "run", "trainer.max_steps": 150, "trainer.val_check_interval": 75,
+        "trainer.default_root_dir": root / "run", "trainer.max_steps": 120, "trainer.val_check_interval": 60,
         "trainer.enable_progress_bar": "false", "data.root": digits(root / "digits"),
-        "data.identity": "copy", "data.batch_size": 64, "data.image_size": 32, "data.val_fraction": 0.1,
+        "data.identity": "copy", "data.batch_size": 48, "data.image_size": 32, "data.val_fraction": 0.1,
         "model.scorer.image_encoder.model": "test_resnet", "model.scorer.image_encoder.size": 32,
-        "model.scorer.image_encoder.weights": "new", "model.scorer.dim": 32,
+        "model.scorer.image_encoder.weights": "new", "model.scorer.dim": 32, "model.scorer.hidden": 64, "model.optimizer.lr": 0.003,
     }  # fmt: skip
     flags = [part for name, value in options.items() for part in (f"--{name}", str(value))]
     assert main(["fit", "--config", "icons64-scorer.yaml", *flags]) == 0
@@ -207,8 +207,8 @@ def test_digits_find_their_captions(run):
     images, captions = held_out.images(), held_out.condition()["caption"]
     right, wrong = CaptionScores(judge, 10), CaptionScores(judge, 10)
     right.update(images, captions)
-    assert len(images) == 60 and right.compute()["R@1 of 10"] > 0.9
-    shuffled = torch.randperm(60, generator=torch.Generator().manual_seed(0))
+    assert len(images) == 80 and right.compute()["R@1 of 10"] > 0.9
+    shuffled = torch.randperm(80, generator=torch.Generator().manual_seed(0))
     wrong.update(images, captions[shuffled])
     assert wrong.compute()["R@1 of 10"] < 0.3
     assert right.compute()[COSINE] > wrong.compute()[COSINE] + 0.2
