@@ -84,7 +84,9 @@ def in_words(asked: Condition, classes: Sequence[str] | None) -> Tensor:
     Raises:
         ValueError: if they are asked for neither.
     """
-    told = {name: tensor for name, tensor in asked.tensors.items() if not asked.hidden.get(name, torch.tensor(False)).any()}
+    told = {
+        name: tensor for name, tensor in asked.tensors.items() if not asked.hidden.get(name, torch.tensor(False)).any()
+    }
     if CAPTION in told and told[CAPTION].dtype == torch.uint8:
         return told[CAPTION]
     if LABEL in told and classes:

@@ -6,10 +6,12 @@ import shutil
 
 import pytest
 import torch
+import yaml
 from PIL import Image, ImageDraw, ImageFont
 from torch.nn.functional import interpolate, normalize
 
-from lightgen.checkpoint import export, load, load_scorer
+from lightgen.bench.rows import read
+from lightgen.checkpoint import export, load, load_scorer, save
 from lightgen.condition import Condition
 from lightgen.data import ImageFolder
 from lightgen.cli.main import main
@@ -332,3 +334,36 @@ def test_a_folder_that_is_no_whole_clip(clip, tmp_path):
         load_scorer(broken)
     with pytest.raises(ValueError, match="no checkpoint at"):
         load_scorer(tmp_path / "nowhere")
+
+
+def suite(judge, out, **method):
+    config = {
+        "priors": {"sundae": "zoo:emoji64-sundae"}, "protocol": "Offline", "evaluations": [4], "num_images": 5,
+        "seeds": [0, 1], "tuning_seeds": [], "scores": ["KIDScore"], "judge": str(judge),
+        "methods": {"SUNDAE": {"prior": "sundae", "recipe": {"sampler": "SUNDAE", "guidance": None}, **method}},
+    }  # fmt: skip
+    out.mkdir()
+    (out / "suite.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    return main(["bench", "--config", str(out / "suite.yaml"), "--out", str(out / "results")])
+
+
+def test_the_benchmark_refuses_a_reranker_that_is_the_judge(run, tmp_path, capsys):
+    judge, exported = run / "run" / "last.ckpt", tmp_path / "exported"
+    export(judge, exported)
+    assert suite(judge, tmp_path / "same", best_of=2, reranker=str(exported)) == 2
+    shown = capsys.readouterr().err
+    assert "is the judge itself, which would praise what it chose" in shown and "measuring" not in shown
+    assert not (tmp_path / "same" / "results").exists()
+
+
+def test_the_benchmark_judges_and_reranks(run, tmp_path, capsys):
+    other = Contrastive(TimmEncoder("test_resnet", 32, "new"), WordPieces(300, 8, 16, depth=0), dim=4)
+    save(other, tmp_path / "other.ckpt")
+    best = {"best_of": 2, "reranker": str(tmp_path / "other.ckpt")}
+    assert suite(run / "run" / "last.ckpt", tmp_path / "bench", **best) == 0
+    rows = [row for row in read(tmp_path / "bench" / "results") if row.place.role == "report"]
+    assert len(rows) == 2
+    for row in rows:
+        assert row.evaluations == 4 and row.measurement.recipe["arguments"]["sampler"]["arguments"]["steps"] == 2
+        assert -1 <= row.scores[COSINE] <= 1 and row.measurement.reranking["best_of"] == 2
+    assert main(["bench", "replay", str(tmp_path / "bench" / "results"), rows[0].id]) == 0

@@ -47,7 +47,10 @@ def main() -> None:
     data = pictures_of(given.prior, given.root)
     held_out, train = data.dataset("val"), data.dataset("train")
     rows = spread(captioned(held_out), given.num_images)
-    asked, images = Condition(held_out.condition(rows)), torch.cat([held_out.__getitems__([row])["image"] for row in rows])
+    asked, images = (
+        Condition(held_out.condition(rows)),
+        torch.cat([held_out.__getitems__([row])["image"] for row in rows]),
+    )
     features = EfficientNetLite0()
     styles = style_classifier(train, features) if STYLE in asked.tensors else None
 

@@ -50,9 +50,13 @@ def require_captions(data: Any) -> None:
         ValueError: in one line, if they are no pictures, or have no captions.
     """
     if not isinstance(data, ImageData):
-        raise ValueError("a scorer learns from pictures themselves, not from their ids; name an ImageFolder with --data")
+        raise ValueError(
+            "a scorer learns from pictures themselves, not from their ids; name an ImageFolder with --data"
+        )
     if "captions" not in data.collection.conditions:
-        raise ValueError(f"a scorer learns from captions, and {data.title} has none; name their column with --data.captions")
+        raise ValueError(
+            f"a scorer learns from captions, and {data.title} has none; name their column with --data.captions"
+        )
 
 
 def _require_size(pictures: ImageData, tokenizer: Any) -> None:

@@ -29,7 +29,9 @@ def with_initial(args: list[str]) -> list[str]:
         if arg.startswith(f"{OPTION}="):
             return _begun(args[:i] + args[i + 1 :], arg.removeprefix(f"{OPTION}="))
     if OPTION in args:
-        raise ValueError(f"{OPTION} needs a checkpoint: of a prior, a tokenizer or a scorer, trained, imported or of the zoo")
+        raise ValueError(
+            f"{OPTION} needs a checkpoint: of a prior, a tokenizer or a scorer, trained, imported or of the zoo"
+        )
     return args
 
 

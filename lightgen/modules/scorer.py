@@ -101,6 +101,8 @@ def told(batch: Batch) -> tuple[Tensor, Tensor]:
     """
     captions = batch["condition"].get("caption")
     if captions is None:
-        raise ValueError("a scorer learns from captions, and the data have none; name their column with --data.captions")
+        raise ValueError(
+            "a scorer learns from captions, and the data have none; name their column with --data.captions"
+        )
     there = captions[:, 0] != 0
     return batch["image"][there], captions[there]

@@ -93,7 +93,9 @@ def read_clip(folder: Path) -> tuple[Any, Any]:
         model = CLIPModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
         return model, AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as error:
-        raise ValueError(f"the folder {folder} holds no CLIP of transformers: {' '.join(str(error).split())[:200]}") from None
+        raise ValueError(
+            f"the folder {folder} holds no CLIP of transformers: {' '.join(str(error).split())[:200]}"
+        ) from None
 
 
 def resized(images: Tensor, how: dict[str, Any]) -> Tensor:

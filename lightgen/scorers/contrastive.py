@@ -33,7 +33,12 @@ class Contrastive(Scorer):
     source: ClassVar[str] = "Radford et al., 2021, arXiv 2103.00020"
 
     def __init__(
-        self, image_encoder: ImageEncoder, text_encoder: TextEncoder, dim: int = 256, hidden: int = 0, dropout: float = 0.0
+        self,
+        image_encoder: ImageEncoder,
+        text_encoder: TextEncoder,
+        dim: int = 256,
+        hidden: int = 0,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         for name, number, least in (("dim", dim, 1), ("hidden", hidden, 0)):
