@@ -12,9 +12,9 @@ from torch.nn.functional import interpolate, normalize
 
 from lightgen.bench.rows import read
 from lightgen.checkpoint import export, load, load_scorer, save
+from lightgen.cli.main import main
 from lightgen.condition import Condition
 from lightgen.data import ImageFolder
-from lightgen.cli.main import main
 from lightgen.functional.contrastive import contrastive_loss, recall_at_one
 from lightgen.functional.random import Noise
 from lightgen.functional.text import keys, to_bytes
