@@ -194,7 +194,8 @@ def run(tmp_path_factory):
         "trainer.enable_progress_bar": "false", "data.root": digits(root / "digits"),
         "data.identity": "copy", "data.batch_size": 48, "data.image_size": 32, "data.val_fraction": 0.1,
         "model.scorer.image_encoder.model": "test_resnet", "model.scorer.image_encoder.size": 32,
-        "model.scorer.image_encoder.weights": "new", "model.scorer.dim": 32, "model.scorer.hidden": 64, "model.optimizer.lr": 0.003,
+        "model.scorer.image_encoder.weights": "new", "model.scorer.dim": 32, "model.scorer.hidden": 64,
+        "model.optimizer.lr": 0.003,
     }  # fmt: skip
     flags = [part for name, value in options.items() for part in (f"--{name}", str(value))]
     assert main(["fit", "--config", "icons64-scorer.yaml", *flags]) == 0
@@ -327,7 +328,7 @@ def test_a_folder_that_is_no_whole_clip(clip, tmp_path):
     broken = tmp_path / "clip"
     shutil.copytree(clip[0], broken)
     (broken / "model.safetensors").rename(broken / "pytorch_model.bin")
-    with pytest.raises(ValueError, match="holds no CLIP of transformers: it has no model.safetensors"):
+    with pytest.raises(ValueError, match=r"holds no CLIP of transformers: it has no model\.safetensors"):
         load_scorer(broken)
     (broken / "model.safetensors").write_bytes(b"nothing")
     with pytest.raises(ValueError, match="clip holds no CLIP of transformers"):
@@ -336,9 +337,13 @@ def test_a_folder_that_is_no_whole_clip(clip, tmp_path):
         load_scorer(tmp_path / "nowhere")
 
 
-def suite(judge, out, **method):
+def suite(run, judge, out, **method):
+    features = {"class_path": "EfficientNetLite0", "init_args": {"size": 32}}
+    pictures = {"root": str(run / "digits"), "image_size": 64, "val_fraction": 0.1}
     config = {
-        "priors": {"sundae": "zoo:emoji64-sundae"}, "protocol": "Offline", "evaluations": [4], "num_images": 5,
+        "priors": {"sundae": "zoo:emoji64-sundae"}, "evaluations": [4], "num_images": 5,
+        "protocol": {"class_path": "Custom", "init_args": {"features": features}},
+        "data": {"class_path": "ImageFolder", "init_args": pictures},
         "seeds": [0, 1], "tuning_seeds": [], "scores": ["KIDScore"], "judge": str(judge),
         "methods": {"SUNDAE": {"prior": "sundae", "recipe": {"sampler": "SUNDAE", "guidance": None}, **method}},
     }  # fmt: skip
@@ -350,7 +355,7 @@ def suite(judge, out, **method):
 def test_the_benchmark_refuses_a_reranker_that_is_the_judge(run, tmp_path, capsys):
     judge, exported = run / "run" / "last.ckpt", tmp_path / "exported"
     export(judge, exported)
-    assert suite(judge, tmp_path / "same", best_of=2, reranker=str(exported)) == 2
+    assert suite(run, judge, tmp_path / "same", best_of=2, reranker=str(exported)) == 2
     shown = capsys.readouterr().err
     assert "is the judge itself, which would praise what it chose" in shown and "measuring" not in shown
     assert not (tmp_path / "same" / "results").exists()
@@ -360,7 +365,7 @@ def test_the_benchmark_judges_and_reranks(run, tmp_path, capsys):
     other = Contrastive(TimmEncoder("test_resnet", 32, "new"), WordPieces(300, 8, 16, depth=0), dim=4)
     save(other, tmp_path / "other.ckpt")
     best = {"best_of": 2, "reranker": str(tmp_path / "other.ckpt")}
-    assert suite(run / "run" / "last.ckpt", tmp_path / "bench", **best) == 0
+    assert suite(run, run / "run" / "last.ckpt", tmp_path / "bench", **best) == 0
     rows = [row for row in read(tmp_path / "bench" / "results") if row.place.role == "report"]
     assert len(rows) == 2
     for row in rows:

@@ -47,10 +47,7 @@ def main() -> None:
     data = pictures_of(given.prior, given.root)
     held_out, train = data.dataset("val"), data.dataset("train")
     rows = spread(captioned(held_out), given.num_images)
-    asked, images = (
-        Condition(held_out.condition(rows)),
-        torch.cat([held_out.__getitems__([row])["image"] for row in rows]),
-    )
+    asked, images = Condition(held_out.condition(rows)), pictures_at(held_out, rows)
     features = EfficientNetLite0()
     styles = style_classifier(train, features) if STYLE in asked.tensors else None
 
@@ -71,8 +68,8 @@ def main() -> None:
     line("real, of held-out captions", "", images, asked)
     line("real, captions shuffled", "", images, shuffled(asked), False)
     if (unseen := unseen_by(given.scorer, given.root, held_out)) and (few := spread(unseen, given.num_images)):
-        some = torch.cat([held_out.__getitems__([row])["image"] for row in few])
-        line("real, unseen by the judge too", "", some, Condition(held_out.condition(few)))
+        told = Condition(held_out.condition(few))
+        line("real, unseen by the judge too", "", pictures_at(held_out, few), told)
     combined = combinations(train, given.num_images) if styles is not None else None
     for scale in SCALES:
         shown = generated(prior, asked, scale)
@@ -89,6 +86,11 @@ def pictures_of(checkpoint: str, root: str | None) -> ImageData:
         found["arguments"]["root"] = root
     data: ImageData = build(found, "data")
     return data
+
+
+def pictures_at(pictures: Pictures, rows: list[int]) -> Tensor:
+    """(n, C, H, W) uint8: some of them."""
+    return torch.cat([pictures.__getitems__([row])["image"] for row in rows])
 
 
 def captioned(pictures: Pictures) -> list[int]:

@@ -27,7 +27,7 @@ def parser() -> PlainParser:
 
 
 def main(args: list[str]) -> int:
-    """Write a tokenizer, a prior or a scorer as model.safetensors and config.json, with averaged weights where it has them."""
+    """Write what a checkpoint holds as model.safetensors and config.json, with averaged weights where it has them."""
     given = parser().parse_args(args[1:])
     out = given.out or default_out(given.ckpt_path)
     if out.resolve() == given.ckpt_path.resolve():

@@ -303,11 +303,9 @@ def described(request: Request, record: dict[str, Any]) -> str:
     doubled = f" ({branches} a step, for guidance)" if branches > 1 else ""
     canvas = f" of {record['canvas']['windows']} windows" if record["canvas"] else ""
     chosen = "" if request.best_of is None else f", the best of {request.best_of.num} each,"
+    made = f"{_count(record['num_images'], 'picture')}{chosen} by {type(sampler).__name__}"
     mean = sum(record["evaluations"]) / record["num_images"]
-    return (
-        f"{_count(record['num_images'], 'picture')}{chosen} by {type(sampler).__name__}, {_count(steps, 'step')}{clipped}, "
-        f"{mean:.4g} network evaluations{canvas} each{doubled}"
-    )
+    return f"{made}, {_count(steps, 'step')}{clipped}, {mean:.4g} network evaluations{canvas} each{doubled}"
 
 
 def _count(number: int, what: str) -> str:

@@ -22,7 +22,8 @@ from lightgen.types import Batch
 class ScorerModule(TrainingModule):
     """Trains a scorer on pictures with captions.
 
-    The pairs of a batch stand against one another, on each rank for itself. Held-out pictures choose among 100 captions.
+    The pairs of a batch stand against one another, on each rank for itself. Held-out pictures choose among a hundred
+    captions.
 
     Args:
         scorer: the encoders and the space that they meet in, or the path of a checkpoint to go on from.
