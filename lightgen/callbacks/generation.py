@@ -7,15 +7,19 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from lightgen.callbacks.interrupt import interrupted, received
 from lightgen.callbacks.sheet import show
+from lightgen.checkpoint import load_scorer
+from lightgen.condition import Condition
 from lightgen.data.base import ImageData
 from lightgen.data.tokens import CachedTokens
 from lightgen.figures import sheet
 from lightgen.functional.random import Noise
 from lightgen.labels import class_name
+from lightgen.metrics.captions import CaptionScores
 from lightgen.metrics.features import FeatureNetwork
 from lightgen.metrics.generation import GenerationScores
 from lightgen.metrics.protocols import EvaluationProtocol
 from lightgen.modules.prior import PriorModule
+from lightgen.reranking import in_words
 
 GRID_LIMIT = 64
 
@@ -34,9 +38,11 @@ class Generation(Callback):
         features: the network to score through; None only looks.
         every_n_validations: how often.
         seed: of the pictures; the same pictures at every validation show progress best.
+        judge: the checkpoint of a scorer that says how well they fit what they were asked for by; None does without.
 
     Raises:
-        ValueError: if a number is below 1, or too small for scores.
+        ValueError: if a number is below 1, or too small for scores, or the scorer cannot be read; when training begins,
+            if pictures are asked for by nothing that is said in words.
     """
 
     def __init__(
@@ -46,6 +52,7 @@ class Generation(Callback):
         features: FeatureNetwork | None = None,
         every_n_validations: int = 1,
         seed: int = 0,
+        judge: str | None = None,
     ) -> None:
         for name, number in (("num_images", num_images), ("batch_size", batch_size),
                              ("every_n_validations", every_n_validations)):  # fmt: skip
@@ -59,7 +66,12 @@ class Generation(Callback):
         self.features = features
         self.every_n_validations = every_n_validations
         self.seed = seed
+        self.judge = None if judge is None else load_scorer(judge)
         self.validations = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.judge is not None and isinstance(pl_module, PriorModule):
+            in_words(self._asked(pl_module, torch.zeros(1, dtype=torch.long)), pl_module.prior.classes)
 
     @torch.no_grad()
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -80,6 +92,14 @@ class Generation(Callback):
             self._show(trainer, pl_module, torch.cat(fake)[:GRID_LIMIT], ours[:GRID_LIMIT])
         if self.features is not None:
             self._score(trainer, pl_module, fake, self.features)
+        if self.judge is not None:
+            scores = CaptionScores(self.judge.to(pl_module.device)).to(pl_module.device)
+            for images, index in zip(fake, ours.split(self.batch_size), strict=True):
+                scores.update(images, in_words(self._asked(pl_module, index), pl_module.prior.classes))
+            pl_module.log_dict({f"val/{name}": value for name, value in scores.compute().items()})
+
+    def _asked(self, module: PriorModule, index: torch.Tensor) -> Condition:
+        return module.prior.completed(None, Noise(self.seed, index))
 
     def _sample(self, module: PriorModule, index: torch.Tensor) -> torch.Tensor:
         return module.prior.decode(module.prior.sample_ids(Noise(self.seed, index)).ids)
@@ -87,7 +107,7 @@ class Generation(Callback):
     def _show(self, trainer: Trainer, module: PriorModule, images: torch.Tensor, index: torch.Tensor) -> None:
         prior, recipe = module.prior, module.prior.recipe
         how = ", ".join(repr(part) for part in (recipe.sampler, recipe.warps, recipe.guidance) if part is not None)
-        label = prior.completed(None, Noise(self.seed, index)).tensors.get("label")
+        label = self._asked(module, index).tensors.get("label")
         captions = None if label is None else [class_name(number, prior.classes) for number in label.tolist()]
         show(trainer, "samples", sheet(images, f"step {trainer.global_step}, seed {self.seed}: {how}", captions))
 
