@@ -25,7 +25,7 @@ from lightgen.data.own import own_pictures
 from lightgen.data.pictures import Pictures
 from lightgen.functional.random import Noise
 from lightgen.guidance import ConstantGuidance
-from lightgen.metrics.captions import CaptionScores
+from lightgen.metrics.captions import COSINE, CaptionScores
 from lightgen.metrics.features import EfficientNetLite0
 from lightgen.prior import Prior
 from lightgen.registry import build
@@ -55,16 +55,18 @@ def main() -> None:
         scores = CaptionScores(judge)
         for pictures, captions in batches(shown, told.tensors["caption"]):
             scores.update(pictures, captions)
-        found = [f"{name} {float(value):.3f}" for name, value in scores.compute().items()]
-        if styles is not None and with_style:
-            found.append(f"style {accuracy(styles, of(features, shown), told.tensors[STYLE]):.3f}")
-        print(f"| {what} | {scale} | {len(shown)} | {' | '.join(reversed(found))} |", flush=True)
+        found = scores.compute()
+        cosine = float(found.pop(COSINE))
+        (name, recall), *_ = found.items()
+        style = f"{accuracy(styles, of(features, shown), told.tensors[STYLE]):.3f}" if styles and with_style else ""
+        told_of = name.removeprefix("R@1 of ")
+        print(f"| {what} | {scale} | {len(shown)} | {recall:.3f} of {told_of} | {cosine:.3f} | {style} |", flush=True)
 
     def shuffled(told: Condition) -> Condition:
         order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))
         return told.replace(caption=told.tensors["caption"][order])
 
-    print(f"{prior}\n\n| pictures | guidance | number | scores |\n|---|---|---|---|")
+    print(f"{prior}\n\n| pictures | guidance | number | R@1 | {COSINE} | style |\n|---|---|---|---|---|---|")
     line("real, of held-out captions", "", images, asked)
     line("real, captions shuffled", "", images, shuffled(asked), False)
     if (unseen := unseen_by(given.scorer, given.root, held_out)) and (few := spread(unseen, given.num_images)):

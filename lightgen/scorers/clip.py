@@ -31,6 +31,8 @@ class CLIPScorer(Scorer):
         ValueError: in one line, if transformers is missing, or the folder holds no whole CLIP.
     """
 
+    mean: Tensor
+    std: Tensor
     source: ClassVar[str] = "Radford et al., 2021, arXiv 2103.00020"
 
     def __init__(self, folder: str) -> None:

@@ -43,6 +43,8 @@ class TimmEncoder(ImageEncoder):
         ValueError: if there is no such model, or `size` is below 1; in `begin`, if the weights cannot be had.
     """
 
+    mean: Tensor
+    std: Tensor
     source: ClassVar[str] = "timm"
 
     def __init__(
