@@ -185,20 +185,26 @@ def digits(root, copies=16):
     return root
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A run of the shipped config on digits, with a small network in place of the large one."""
-    root = tmp_path_factory.mktemp("scorer")
+def fit(root, **others):
+    """The exit status of the shipped config on digits, with a small network in place of the large one."""
     options = {
         "trainer.default_root_dir": root / "run", "trainer.max_steps": 120, "trainer.val_check_interval": 60,
-        "trainer.enable_progress_bar": "false", "data.root": digits(root / "digits"),
+        "trainer.enable_progress_bar": "false", "data.root": root / "digits",
         "data.identity": "copy", "data.batch_size": 48, "data.image_size": 32, "data.val_fraction": 0.1,
         "model.scorer.image_encoder.model": "test_resnet", "model.scorer.image_encoder.size": 32,
         "model.scorer.image_encoder.weights": "new", "model.scorer.dim": 32, "model.scorer.hidden": 64,
-        "model.optimizer.lr": 0.003,
+        "model.optimizer.lr": 0.003, **others,
     }  # fmt: skip
     flags = [part for name, value in options.items() for part in (f"--{name}", str(value))]
-    assert main(["fit", "--config", "icons64-scorer.yaml", *flags]) == 0
+    return main(["fit", "--config", "icons64-scorer.yaml", *flags])
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The folder of a run on digits."""
+    root = tmp_path_factory.mktemp("scorer")
+    digits(root / "digits")
+    assert fit(root) == 0
     return root
 
 
@@ -372,3 +378,24 @@ def test_the_benchmark_judges_and_reranks(run, tmp_path, capsys):
         assert row.evaluations == 4 and row.measurement.recipe["arguments"]["sampler"]["arguments"]["steps"] == 2
         assert -1 <= row.scores[COSINE] <= 1 and row.measurement.reranking["best_of"] == 2
     assert main(["bench", "replay", str(tmp_path / "bench" / "results"), rows[0].id]) == 0
+
+
+def test_a_checkpoint_is_exported_scored_and_trained_on(run, tmp_path, capsys):
+    checkpoint, folder = run / "run" / "last.ckpt", tmp_path / "exported"
+    assert main(["export", "--ckpt_path", str(checkpoint), "--out", str(folder)]) == 0
+    there, again, images = load(checkpoint), load_scorer(folder), pictures(2)
+    with torch.no_grad():
+        assert again.embed_images(images).equal(there.embed_images(images))
+        assert again.embed_texts(texts("a thick seven")).equal(there.embed_texts(texts("a thick seven")))
+    assert main(["validate", "--ckpt_path", str(checkpoint), "--trainer.enable_progress_bar", "false"]) == 0
+    assert "R@1 of 20" in capsys.readouterr().out
+    more = {"trainer.default_root_dir": tmp_path / "more", "trainer.max_steps": 121, "ckpt_path": checkpoint}
+    assert fit(run, **more) == 0
+    after = load(tmp_path / "more" / "last.ckpt")
+    assert after.text_encoder.vocabulary.pieces == there.text_encoder.vocabulary.pieces
+    assert not torch.equal(after.log_scale, there.log_scale)
+
+
+def test_pictures_without_captions_teach_no_scorer(run, tmp_path, capsys):
+    assert fit(run, **{"trainer.default_root_dir": tmp_path / "none", "data.captions": "null"}) == 2
+    assert "has none; name their column with --data.captions" in capsys.readouterr().err
