@@ -30,7 +30,7 @@ from lightgen.registry import Component, build, describe
 KEY = "lightgen"
 """Where a checkpoint says what it holds."""
 
-KINDS = ("prior", "tokenizer")
+KINDS = ("prior", "tokenizer", "scorer")
 """What it may hold."""
 
 TOKENIZER = "tokenizer."
@@ -148,7 +148,7 @@ def save(component: Any, path: Path, **more: Any) -> None:
     """Write a component as a checkpoint of its own, without anything that training would go on from.
 
     Args:
-        component: a tokenizer or a prior.
+        component: a tokenizer, a prior or a scorer.
         path: of the file.
         more: plain data to keep with it.
     """
@@ -226,7 +226,7 @@ def load(path: str | Path, kind: str | None = None) -> Any:
 
     Args:
         path: of a file that lightgen wrote, or of a folder that it exported, or `zoo:NAME` (see `lightgen.zoo`).
-        kind: what it must be, `"prior"` or `"tokenizer"`; None takes either.
+        kind: what it must be, `"prior"`, `"tokenizer"` or `"scorer"`; None takes any.
 
     Raises:
         ValueError: as `read`, or if the checkpoint holds another kind or does not fit this version's components.
@@ -291,6 +291,18 @@ def tokenizer_in(path: str | Path) -> Any:
     """
     component = load(path)
     return getattr(component, "tokenizer", component)
+
+
+def load_scorer(path: str | Path) -> Any:
+    """The scorer in a checkpoint, or the CLIP in a folder of transformers.
+
+    Raises:
+        ValueError: as `load`, or if such a folder cannot be read.
+    """
+    # Scorers come with timm, which whoever samples should not wait for.
+    from lightgen.scorers.clip import CLIPScorer, is_clip
+
+    return CLIPScorer(str(path)).eval() if is_clip(located(path)) else load(path, "scorer")
 
 
 def fingerprint(module: nn.Module) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import torch
 from PIL import Image
@@ -18,8 +18,12 @@ from lightgen.inpainting import KnownRegion, known_pixels, known_region
 from lightgen.labels import LABEL
 from lightgen.recipe import Recipe
 from lightgen.registry import Component
+from lightgen.reranking import BestOf, chosen_by
 from lightgen.samplers.base import Sampler
 from lightgen.types import Canvas, OnStep
+
+if TYPE_CHECKING:
+    from lightgen.scorers.base import Scorer
 
 
 class Prior(Assembly, Component):
@@ -109,6 +113,8 @@ class Prior(Assembly, Component):
         steps: int | None = None,
         temperature: float | None = None,
         guidance: Guidance | float | None = None,
+        best_of: int = 1,
+        judge: Scorer | str | None = None,
         on_step: OnStep | None = None,
         **others: Labels,
     ) -> Tensor:
@@ -128,6 +134,8 @@ class Prior(Assembly, Component):
             text: what is to be seen, or a list with one text for each picture.
             negative_text: what guidance goes away from, in place of nothing; likewise.
             sampler, steps, temperature, guidance: what to change of the recipe: see `Recipe.changed`.
+            best_of: draws of each picture, of which one is kept: see `lightgen.reranking`.
+            judge: the scorer that chooses it, or the path of its checkpoint.
             others: other categories by name, e.g. `style="noto"`, as `label`; see `categories`.
             on_step: called after every step of each batch with its number, from 0 on, and the ids, which `decode`
                 makes pictures of.
@@ -143,8 +151,8 @@ class Prior(Assembly, Component):
         num_images = how_many(num_images, label, text, negative_text, *others.values())
         recipe = self.chosen(recipe, sampler=sampler, steps=steps, temperature=temperature, guidance=guidance)
         condition = self.condition(label, num_images, text=text, **others)
-        away = self.negative(negative_text, num_images, recipe)
-        run = (num_images, recipe, seed, condition, away, batch_size, canvas, None, on_step)
+        away, best = self.negative(negative_text, num_images, recipe), chosen_by(best_of, judge)
+        run = (num_images, recipe, seed, condition, away, batch_size, canvas, None, on_step, best)
         return torch.cat(list(self._pictures(*run)))
 
     def negative(self, text: Texts, num_images: int, recipe: Recipe) -> Condition:
@@ -240,6 +248,7 @@ class Prior(Assembly, Component):
         canvas: Canvas | None,
         known: KnownRegion | None,
         on_step: OnStep | None,
+        best: BestOf | None = None,
     ) -> Iterator[Tensor]:
         """uint8 images (b, C, H, W), batch by batch."""
         batch_size = whole("batch_size", batch_size)
@@ -250,5 +259,10 @@ class Prior(Assembly, Component):
             noise = Noise(seed, rows.to(self.device))
             ids_BN, known_BN = (None, None) if known is None else known.rows(len(rows), self.device)
             told, away = condition.select(rows), negative.select(rows)
+            if best is not None:
+                noise = Noise(seed, best.draws(noise.index))
+                told = best.asked(self.completed(told, noise.select(slice(None, None, best.num))))
+                away = best.asked(away)
             sample = self.sample_ids(noise, recipe, told, ids_BN, known_BN, on_step, canvas, away)
-            yield self.decode(sample.ids, canvas)
+            images = self.decode(sample.ids, canvas)
+            yield images if best is None else images[best.best(images, told, self.categories)]

@@ -17,6 +17,7 @@ from lightgen.functional.random import Noise
 from lightgen.inpainting import KnownRegion
 from lightgen.prior import Prior
 from lightgen.recipe import Recipe
+from lightgen.reranking import BestOf
 from lightgen.samplers.iteration import Iteration
 from lightgen.types import Canvas, OnStep
 
@@ -33,9 +34,13 @@ class SampledPictures:
     images: Tensor
     """(B, C, H, W) uint8."""
     evaluations: Tensor
-    """(B,) network evaluations."""
+    """(B,) network evaluations, those of draws that were not kept included."""
     seconds: float
     """Wall time of the sampler's loop."""
+    asked: Condition
+    """What they were asked for, what was drawn for them included."""
+    draws: Tensor
+    """(B,) the number that each is made by alone: its own, unless it is the best of several."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,7 @@ class Sampling:
         composite: whether to put the known pixels back.
         acceleration: what makes it fast; None does nothing.
         negative: what guidance goes away from, dealt out likewise; None is nothing.
+        best_of: how to choose among several draws of each; None makes one.
     """
 
     prior: Prior
@@ -67,27 +73,39 @@ class Sampling:
     composite: bool = False
     acceleration: Acceleration | None = None
     negative: Condition | None = None
+    best_of: BestOf | None = None
 
     def begin(self) -> None:
         """What is done once, when the prior is on its device."""
         if self.acceleration is not None:
             self.prior.adopt(self.acceleration)
+        if self.best_of is not None:
+            self.best_of.judge.to(self.prior.device)
 
     def __call__(self, index: Tensor) -> SampledPictures:
         device, known = self.prior.device, self.known
         canvas = self.canvas if known is None else known.canvas
-        ids_BN, known_BN = (None, None) if known is None else known.rows(len(index), device)
+        draws = index if self.best_of is None else self.best_of.draws(index)
+        ids_BN, known_BN = (None, None) if known is None else known.rows(len(draws), device)
         told, away = ((one or Condition()).dealt(index).to(device) for one in (self.condition, self.negative))
-        iteration = self.prior.iterate(Noise(self.seed, index), self.recipe, told, ids_BN, known_BN, canvas, away)
+        # All draws of a picture are asked for the same, which the first of them decides.
+        asked = told = self.prior.completed(told, Noise(self.seed, draws[:: len(draws) // len(index)]))
+        if self.best_of is not None:
+            told, away = self.best_of.asked(told), self.best_of.asked(away)
+        iteration = self.prior.iterate(Noise(self.seed, draws), self.recipe, told, ids_BN, known_BN, canvas, away)
         sample = iteration.run(self.on_batch(index, iteration) if self.on_batch else None)
         images = self.prior.decode(sample.ids, canvas)
         if known is not None and self.composite:
             images = known.composite(images)
-        return SampledPictures(index, images, sample.trace.evaluations, sample.trace.seconds)
+        evaluations, seconds = sample.trace.evaluations, sample.trace.seconds
+        if self.best_of is not None:
+            kept = self.best_of.best(images, told, self.prior.categories)
+            images, draws, evaluations = images[kept], draws[kept], evaluations.view(len(index), -1).sum(1)
+        return SampledPictures(index, images, evaluations, seconds, asked, draws)
 
 
 class PictureFiles:
-    """Pictures as files, as soon as they are made, and how many network evaluations each took.
+    """Pictures as files, as soon as they are made, how many network evaluations each took, and which draw it is.
 
     Args:
         out: the folder.
@@ -96,13 +114,13 @@ class PictureFiles:
 
     def __init__(self, out: Path, names: Sequence[str]) -> None:
         self.out, self.names = out, names
-        self.evaluations = torch.zeros(len(names), dtype=torch.long)
+        self.evaluations, self.draws = torch.zeros(2, len(names), dtype=torch.long)
 
     def write(self, made: SampledPictures) -> None:
         """Write a batch."""
         for index, image in zip(made.index.tolist(), made.images.cpu(), strict=True):
             save_png(image, self.out / self.names[index])
-        self.evaluations[made.index.cpu()] = made.evaluations.cpu()
+        self.evaluations[made.index.cpu()], self.draws[made.index.cpu()] = made.evaluations.cpu(), made.draws.cpu()
 
 
 def picture_name(index: int, said: str = "") -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 COMMANDS = {
-    "fit": ("fit", "train a tokenizer or a prior from YAML; resumes with --ckpt_path"),
+    "fit": ("fit", "train a tokenizer, a prior or a scorer from YAML; resumes with --ckpt_path"),
     "validate": ("validate", "score a checkpoint on the validation split"),
     "test": ("validate", "score a checkpoint on the test split"),
     "data": ("data", "draw free emoji in eight styles, with captions, into a folder to train on; resumes"),
@@ -15,7 +15,7 @@ COMMANDS = {
         "import_weights",
         "turn published weights into a checkpoint of lightgen; `lightgen list importer` names the kinds",
     ),
-    "export": ("export", "write a tokenizer or a prior as a folder of safetensors and JSON"),
+    "export": ("export", "write a tokenizer, a prior or a scorer as a folder of safetensors and JSON"),
     "push": ("push", "publish a checkpoint on the Hugging Face Hub, with a card that shows its pictures and scores"),
     "bench": ("bench", "tune and compare samplers at equal network evaluations; also `bench compare | replay | page`"),
     "demo": ("demo", "the whole job on emoji in twelve minutes on two cores: train, sample, compare samplers"),

@@ -44,7 +44,7 @@ class FitParser(Parser, LightningArgumentParser):
     texts: ClassVar[dict[str, str]] = {
         "config": "a YAML file with any of these options; several are laid over each other",
         "seed_everything": "seed of the initial weights",
-        "model": "what is trained, and how: a TokenizerModule or a PriorModule",
+        "model": "what is trained, and how: a TokenizerModule, a PriorModule or a ScorerModule",
         "data": "the pictures; `lightgen list data` names the classes, --data.root says where an ImageFolder is",
         "checkpoints.every_n_train_steps": "batches between two savings of last.ckpt",
         "ckpt_path": "a checkpoint of such a run: `fit` goes on with it, the others score it",

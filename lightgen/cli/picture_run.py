@@ -34,6 +34,7 @@ from lightgen.prior import Prior
 from lightgen.provenance import provenance
 from lightgen.recipe import Recipe
 from lightgen.registry import describe
+from lightgen.reranking import BestOf, chosen_by, texts
 from lightgen.samplers.base import Sampler, sampler_called
 from lightgen.samplers.iteration import Iteration
 from lightgen.sampling import PictureFiles, Sampling
@@ -67,6 +68,7 @@ class Request:
     canvas: Canvas | None
     devices: OneDevice | ManyDevices
     acceleration: Acceleration
+    best_of: BestOf | None
     parsed: Any
     """All options, as the parser gave them."""
 
@@ -142,13 +144,16 @@ def requested(parser: Callable[[bool], Parser], args: list[str], num_usual: int,
     condition = prior.condition(num_images=len(turns), **turns.columns)
     if painting and not condition:
         condition = prior.unconditional(1)
-    prior.completed(condition, Noise.of(0, max(1, len(condition))))
+    asked = prior.completed(condition, Noise.of(0, max(1, len(condition))))
     negative = prior.negative(away, 1, recipe)
+    if (best_of := chosen_by(parsed.get("best_of", 1), parsed.get("judge"))) is not None:
+        texts(asked, prior.categories)
     where, branches = devices(), 1 if recipe.guidance is None else len(recipe.guidance.branches)
     each = recipe.sampler.num_evaluations(prior.layout(canvas).num_tokens, branches)
     num_images = len(turns) * (parsed.num_images or max(1, num_usual // len(turns)))
-    acceleration = chosen(parsed.accelerate, parsed.dtype, where.device, num_images * each // where.world_size)
-    run = (canvas, where, acceleration, parsed)
+    evaluations = num_images * (1 if best_of is None else best_of.num) * each // where.world_size
+    acceleration = chosen(parsed.accelerate, parsed.dtype, where.device, evaluations)
+    run = (canvas, where, acceleration, best_of, parsed)
     return Request(prior, recipe, turns, away, condition, negative, num_images, *run)
 
 
@@ -226,7 +231,7 @@ def settings(request: Request, **more: Any) -> dict[str, Any]:
         request: what was asked for.
         more: what else decides them.
     """
-    prior, parsed, away = request.prior, request.parsed, request.negative_text
+    prior, parsed, away, best_of = request.prior, request.parsed, request.negative_text, request.best_of
     return {
         "weights": fingerprint(prior),
         "seed": parsed.seed,
@@ -237,6 +242,7 @@ def settings(request: Request, **more: Any) -> dict[str, Any]:
         "precision": request.devices.precision,
         # Pictures of before were all made with these.
         **({} if request.acceleration.dtype == "float32" else {"dtype": request.acceleration.dtype}),
+        **({} if best_of is None else {"best_of": best_of.num, "judge": fingerprint(best_of.judge)}),
         **more,
     }
 
@@ -286,7 +292,8 @@ def run(
             return on_step
 
         how = (request.recipe, request.condition, parsed.seed, stepping, request.canvas, known, composite)
-        devices.make(Sampling(request.prior, *how, request.acceleration, request.negative), files, parsed.batch_size)
+        sampling = Sampling(request.prior, *how, request.acceleration, request.negative, request.best_of)
+        devices.make(sampling, files, parsed.batch_size)
     if not devices.is_first:
         return None
     return {
@@ -297,6 +304,7 @@ def run(
         "asked": told(request),
         "accelerate": asdict(request.acceleration),
         "evaluations": files.evaluations.tolist(),
+        **({} if request.best_of is None else {"draws": files.draws.tolist()}),
         "seconds": round(time.perf_counter() - start, 3),
         **provenance(devices.device),
     }
@@ -332,10 +340,11 @@ def described(request: Request, record: dict[str, Any]) -> str:
     branches = 1 if guidance is None else len(guidance.branches)
     doubled = f" ({branches} a step, for guidance)" if branches > 1 else ""
     canvas = f" of {record['canvas']['windows']} windows" if record["canvas"] else ""
+    chosen = "" if request.best_of is None else f", the best of {request.best_of.num} each,"
     mean = sum(record["evaluations"]) / record["num_images"]
     of_all = f" of {textwrap.shorten(request.turns.same, 80)}" if request.turns.same else ""
     return (
-        f"{_count(record['num_images'], 'picture')}{of_all} by {type(sampler).__name__}, "
+        f"{_count(record['num_images'], 'picture')}{of_all}{chosen} by {type(sampler).__name__}, "
         f"{_count(steps, 'step')}{clipped}, "
         f"{mean:.4g} network evaluations{canvas} each{doubled}"
     )

@@ -28,6 +28,10 @@ def parser(trainer: bool = True) -> Parser:
     """The arguments of `lightgen sample`."""
     made = Parser(prog="lightgen sample", description="Make pictures from a prior's checkpoint.")
     picture_run.add_options(made, NUM_IMAGES, "samples", f"grid.png and {RECORD}", "default: random classes", trainer)
+    made.add_argument("--best_of", type=int, default=1, help="draws of each picture, of which the judge keeps one")
+    made.add_argument(
+        "--judge", type=str | None, default=None, help="the judge: a scorer's checkpoint, or a CLIP folder"
+    )
     made.add_argument("--animate", action="store_true", help="also write steps.gif, a grid after every step")
     return made
 
