@@ -19,7 +19,8 @@ from lightgen.functional.contrastive import contrastive_loss, recall_at_one
 from lightgen.functional.random import Noise
 from lightgen.functional.text import keys, to_bytes
 from lightgen.metrics.captions import COSINE, CaptionScores
-from lightgen.reranking import BestOf, in_words
+from lightgen.reranking import BestOf
+from lightgen.reranking import texts as judged_by
 from lightgen.sampling import Sampling
 from lightgen.scorers import Contrastive, TimmEncoder
 from lightgen.scorers.base import Scorer, pixels
@@ -266,10 +267,12 @@ def test_what_judges_refuse(prior, run, tmp_path):
     with pytest.raises(ValueError, match="whole number of at least 2, not 0"):
         prior.sample(best_of=0, judge=Brightness())
     with pytest.raises(ValueError, match="a judge needs words"):
-        in_words(Condition({"label": torch.tensor([1])}), None)
-    said = in_words(Condition({"label": torch.tensor([1]), "caption": texts("a fox")}), ("cats", "dogs"))
-    assert said.equal(texts("a fox"))
-    assert in_words(Condition({"label": torch.tensor([1])}), ("cats", "dogs")).equal(texts("dogs"))
+        judged_by(Condition({"label": torch.tensor([1])}), {})
+    both = Condition({"label": torch.tensor([1, 0]), "caption": texts("a fox", "an owl")})
+    animals = {"label": ("cats", "dogs")}
+    assert judged_by(both, animals).equal(texts("a fox", "an owl"))
+    assert judged_by(both.hide("caption", rows=torch.tensor([True, False])), animals).equal(texts("dogs", "an owl"))
+    assert judged_by(both.keep(["label"]), animals).equal(texts("dogs", "cats"))
 
 
 def test_sample_with_a_judge(run, tmp_path, capsys):
@@ -278,7 +281,7 @@ def test_sample_with_a_judge(run, tmp_path, capsys):
     assert main([*args, "--label", "Flags", "--best_of", "3", *judge, "--out", str(tmp_path / "best")]) == 0
     record = json.loads((tmp_path / "best" / "samples.json").read_text())
     assert record["best_of"] == 3 and [draw // 3 for draw in record["draws"]] == [0, 1]
-    assert "2 pictures, the best of 3 each, by SUNDAE" in capsys.readouterr().out
+    assert "2 pictures of Flags, the best of 3 each, by SUNDAE" in capsys.readouterr().out
     all_of_them = ["--num_images", "6", "--out", str(tmp_path / "all")]
     assert main([*args, "--label", "Flags", *all_of_them]) == 0
     for i, draw in enumerate(record["draws"]):
