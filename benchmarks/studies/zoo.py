@@ -3,9 +3,9 @@
     python benchmarks/studies/zoo.py runs/emoji64-sundae/last.ckpt emoji64-sundae --seconds 2100 \\
         --about "SUNDAE on emoji, by class" --command "lightgen fit --config emoji64-class.yaml ..."
 
-What is scored is what was written, as float16. Of a tokenizer: held-out pictures through it. Of a prior: as many pictures
-as there are held-out ones, by its own sampler, and bits per token where it has a likelihood. Parameters of a prior are
-those of its network; steps and images seen are those of the last run of the command.
+What is scored is what was written, as float16. Of a tokenizer: held-out pictures through it. Of a prior: as many
+pictures as there are held-out ones, by its own sampler, and bits per token where it has a likelihood. Parameters of a
+prior are those of its network; steps and images seen are those of the last run of the command.
 """
 
 from __future__ import annotations
