@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from lightgen.acceleration import Acceleration, Dtype, Mode, chosen, cuda_graph, narrow
+from lightgen.asking import require_told
 from lightgen.condition import Condition
 from lightgen.conditioners.base import Conditioner
 from lightgen.denoiser import Denoiser, NetworkLike
 from lightgen.functional.random import Noise
 from lightgen.guidance.base import ALL, Guidance
+from lightgen.labels import LABEL, Categories
 from lightgen.layout import Layout
 from lightgen.networks.base import Network, require_sight
 from lightgen.processes.base import Process
@@ -35,8 +38,9 @@ class Assembly(nn.Module):
         tokenizer, network, process, recipe, others: see `lightgen.prior.Prior`.
     """
 
-    classes: tuple[str, ...] | None = None
-    """Names of the classes by number, as the data of the training call them; None where nobody said."""
+    categories: Categories = MappingProxyType({})
+    """Names of the classes by number, under "label", and of the values of other categories, as the data of the training
+    call them; without those of which nobody said."""
 
     def __init__(
         self,
@@ -132,6 +136,11 @@ class Assembly(nn.Module):
         self.player = Player(cuda_graph) if acceleration.records else None
 
     @property
+    def classes(self) -> Sequence[str] | None:
+        """Names of the classes by number; None where nobody said."""
+        return self.categories.get(LABEL)
+
+    @property
     def device(self) -> torch.device:
         """Where the weights are."""
         return next(self.network.parameters()).device
@@ -169,9 +178,7 @@ class Assembly(nn.Module):
         known = () if conditioner is None else conditioner.names
         for name, tensor in condition.tensors.items():
             if name not in known:
-                without = "classes" if name == "label" else name
-                given = ", ".join(map(str, tensor.unique().tolist()))
-                raise ValueError(f"{name} {given} was given, but this prior was trained without {without}")
+                require_told(name, tensor, conditioner)
             if len(tensor) != len(noise.index):
                 raise ValueError(f"{name} must have a row for each of {len(noise.index)} pictures, not {len(tensor)}")
         if conditioner is not None:

@@ -52,7 +52,7 @@ def pack(component: Component, prefix: str) -> dict[str, Any]:
         "torch": str(torch.__version__),
         "component": describe(component),
         "prefix": prefix,
-        "classes": list(getattr(component, "classes", None) or ()),
+        "categories": {name: list(names) for name, names in getattr(component, "categories", {}).items()},
     }
 
 
@@ -258,8 +258,8 @@ def _assemble(contents: dict[str, Any], path: str | Path) -> Any:
         component.load_state_dict(weights)
     except RuntimeError as error:
         raise ValueError(f"the weights in {path} do not fit: {' '.join(str(error).split())[:300]}") from None
-    if entry.get("classes"):
-        component.classes = tuple(entry["classes"])
+    if entry["categories"]:
+        component.categories = {name: tuple(names) for name, names in entry["categories"].items()}
     return component.eval()
 
 

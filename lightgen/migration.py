@@ -3,7 +3,7 @@
 0.1    `sampler`, `warps` and `guidance` stood beside each other in a prior, and are its `recipe` now; classes were
        numbers of the network and the prior, and a critic a part of its own, now a `ClassLabel` and one of `others`;
        networks took the numbers that are an `Interface` now
-0.2    nothing was named otherwise
+0.2    had the names of classes, and of no other category, as `classes`
 
 Arguments that a component has got since then do what it did before: see `ADDED`.
 """
@@ -41,6 +41,8 @@ def migrate(contents: dict[str, Any], key: str) -> None:
         key: where it says what it holds.
     """
     entry = contents[key]
+    classes = entry.pop("classes", None)
+    entry.setdefault("categories", {"label": classes} if classes else {})
     if not str(entry["version"]).startswith("0.1."):
         entry["component"] = completed(entry["component"])
     else:

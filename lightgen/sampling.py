@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from lightgen.prior import Prior
 from lightgen.recipe import Recipe
 from lightgen.samplers.iteration import Iteration
 from lightgen.types import Canvas, OnStep
+
+LONGEST_NAME = 60
+"""Letters of what a picture is asked for, in the name of its file."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,8 @@ class Sampling:
     Args:
         prior: what to sample.
         recipe: None means the prior's own.
-        condition: of one row, what all pictures are asked for; what it leaves open is drawn for each.
-            None leaves all open.
+        condition: what pictures are asked for, dealt out in turn; what it leaves open is drawn for each. None leaves
+            all open.
         seed: of the pictures.
         on_batch: makes an `on_step` for each batch, e.g. to move a progress bar, given the pictures' numbers and the
             batch on its way.
@@ -50,6 +54,7 @@ class Sampling:
         known: what of every picture is known.
         composite: whether to put the known pixels back.
         acceleration: what makes it fast; None does nothing.
+        negative: what guidance goes away from, dealt out likewise; None is nothing.
     """
 
     prior: Prior
@@ -61,6 +66,7 @@ class Sampling:
     known: KnownRegion | None = None
     composite: bool = False
     acceleration: Acceleration | None = None
+    negative: Condition | None = None
 
     def begin(self) -> None:
         """What is done once, when the prior is on its device."""
@@ -71,8 +77,8 @@ class Sampling:
         device, known = self.prior.device, self.known
         canvas = self.canvas if known is None else known.canvas
         ids_BN, known_BN = (None, None) if known is None else known.rows(len(index), device)
-        condition = (self.condition or Condition()).repeat(len(index)).to(device)
-        iteration = self.prior.iterate(Noise(self.seed, index), self.recipe, condition, ids_BN, known_BN, canvas)
+        told, away = ((one or Condition()).dealt(index).to(device) for one in (self.condition, self.negative))
+        iteration = self.prior.iterate(Noise(self.seed, index), self.recipe, told, ids_BN, known_BN, canvas, away)
         sample = iteration.run(self.on_batch(index, iteration) if self.on_batch else None)
         images = self.prior.decode(sample.ids, canvas)
         if known is not None and self.composite:
@@ -81,24 +87,33 @@ class Sampling:
 
 
 class PictureFiles:
-    """Picture i in `out/00000i.png`, as soon as it is made, and how many network evaluations each took.
+    """Pictures as files, as soon as they are made, and how many network evaluations each took.
 
     Args:
         out: the folder.
-        num_images: how many there will be.
+        names: of their files.
     """
 
-    def __init__(self, out: Path, num_images: int) -> None:
-        self.out = out
-        self.evaluations = torch.zeros(num_images, dtype=torch.long)
+    def __init__(self, out: Path, names: Sequence[str]) -> None:
+        self.out, self.names = out, names
+        self.evaluations = torch.zeros(len(names), dtype=torch.long)
 
     def write(self, made: SampledPictures) -> None:
         """Write a batch."""
         for index, image in zip(made.index.tolist(), made.images.cpu(), strict=True):
-            save_png(image, self.out / picture_name(index))
+            save_png(image, self.out / self.names[index])
         self.evaluations[made.index.cpu()] = made.evaluations.cpu()
 
 
-def picture_name(index: int) -> str:
-    """The file name of a picture."""
-    return f"{index:06d}.png"
+def picture_name(index: int, said: str = "") -> str:
+    """The file name of a picture.
+
+    >>> lightgen.sampling.picture_name(7), lightgen.sampling.picture_name(7, "A red heart!")
+    ('000007.png', '000007-A-red-heart.png')
+
+    Args:
+        index: its number.
+        said: what it is asked for, of which a few letters are kept.
+    """
+    words = re.sub(r"[^\w]+", "-", said, flags=re.ASCII).strip("-")[:LONGEST_NAME].strip("-")
+    return f"{index:06d}{'-' * bool(words)}{words}.png"

@@ -32,7 +32,7 @@ def data_that_fit(config: Namespace) -> LightningDataModule:
     arguments = config.model.get("init_args") or Namespace()
     conditioner = arguments.get("conditioner")
     if conditioner is not None:
-        made(Conditioner, conditioner).require_data(pictures.class_names)
+        made(Conditioner, conditioner).require_data(pictures.conditions)
     if isinstance(pictures, ImageData):
         _require_size(pictures, arguments.get("tokenizer"))
         # Looks for the files.

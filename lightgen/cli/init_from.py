@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from lightgen.checkpoint import load
+from lightgen.cli.following import parts_of
 from lightgen.cli.picture_run import as_config
 from lightgen.prior import Prior
 from lightgen.registry import describe
@@ -49,9 +50,10 @@ def config_of(path: str) -> dict[str, Any]:
     if not isinstance(component, Prior):
         return {"model": {"class_path": "TokenizerModule", "init_args": arguments}}
     conditioner = _entry(component.network.conditioner)
-    if "num_classes" in (conditioner or {}).get("init_args", {}):
-        # As many as the data have.
-        conditioner["init_args"]["num_classes"] = 0
+    for part in parts_of(conditioner):
+        if "num_classes" in part["init_args"]:
+            # As many as the data have.
+            part["init_args"]["num_classes"] = 0
     arguments |= {
         "init_from": path,
         "network": _entry(component.network, "interface"),

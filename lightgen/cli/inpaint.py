@@ -13,8 +13,8 @@ from lightgen.data.own import own_filter
 from lightgen.figures import read_png, save_png, sheet
 from lightgen.functional.files import save_json
 from lightgen.inpainting import known_region
-from lightgen.sampling import picture_name
 
+NUM_IMAGES = 4
 SHEET_COLUMNS = 6
 SHEET_LIMIT = 22
 RECORD = "inpaint.json"
@@ -49,13 +49,13 @@ def parser(trainer: bool = True) -> Parser:
         "default: in the middle",
     )
     files = f"sheet.png (original, what is kept, results) and {RECORD}"
-    picture_run.add_options(made, 4, "inpainted", files, "default: no class, and no guidance", trainer)
+    picture_run.add_options(made, NUM_IMAGES, "inpainted", files, "default: no class, and no guidance", trainer)
     return made
 
 
 def main(args: list[str]) -> int:
     """Paint and write pictures; `args[0]` is the command's name."""
-    run(picture_run.requested(parser, args[1:], painting=True))
+    run(picture_run.requested(parser, args[1:], NUM_IMAGES, painting=True))
     return 0
 
 
@@ -80,9 +80,12 @@ def run(request: Request) -> None:
         record = picture_run.run(request, decided, known=known, composite=parsed.composite)
         if record is None:
             return
-        results = [read_png(parsed.out / picture_name(i)) for i in range(min(parsed.num_images, SHEET_LIMIT))]
+        numbers, names = range(min(request.num_images, SHEET_LIMIT)), picture_run.names(request)
+        results = [read_png(parsed.out / names[i]) for i in numbers]
         shown = [known.image, known.shown(prior.layout(canvas)), *results]
-        captions = ["original", "what is kept", *(f"result {i}" for i in range(len(results)))]
+        captions = ["original", "what is kept", *(f"result {i}" for i in numbers)]
+        if several := picture_run.varied(request.asked):
+            captions[2:] = [picture_run.words_of(request, i, several) for i in numbers]
         title = picture_run.described(request, record)
         save_png(sheet(shown, title, captions, min(len(shown), SHEET_COLUMNS)), parsed.out / "sheet.png")
         record |= {

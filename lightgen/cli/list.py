@@ -15,7 +15,7 @@ ZOO = "zoo"
 SAMPLER = "sampler"
 GROUPS = {
     "to sample": (SAMPLER, "remasking", "order", "schedule", "warps", "guidance", "recipe"),
-    "a prior": ("process", "network", "resampler", "conditioner", "interface", "layout", "prior"),
+    "a prior": ("process", "network", "resampler", "conditioner", "text encoder", "interface", "layout", "prior"),
     "a tokenizer": ("tokenizer", "quantizer", "loss", "perceptual", "adversarial", "discriminator", "objective",
                     "regulariser", "augmentation", "health"),
     "to train and to score": ("data", "module", "protocol", "features", "classifier", "score", "importer"),

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 import re
+import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from lightgen.acceleration import Acceleration, Dtype, Mode, chosen
+from lightgen.asking import NEGATIVE_TEXT, TEXT
 from lightgen.checkpoint import fingerprint, load
 from lightgen.cli import one_device, picture_folder
+from lightgen.cli.asked import PROMPTS, Asked
 from lightgen.cli.configs import with_located_configs
 from lightgen.cli.one_device import OneDevice
 from lightgen.cli.overrides import RULE, Overrides
@@ -25,14 +29,14 @@ from lightgen.condition import Condition
 from lightgen.functional.random import Noise
 from lightgen.guidance.base import Guidance
 from lightgen.inpainting import KnownRegion
-from lightgen.labels import class_number
+from lightgen.labels import LABEL, class_name, class_number
 from lightgen.prior import Prior
 from lightgen.provenance import provenance
 from lightgen.recipe import Recipe
 from lightgen.registry import describe
 from lightgen.samplers.base import Sampler, sampler_called
 from lightgen.samplers.iteration import Iteration
-from lightgen.sampling import PictureFiles, Sampling
+from lightgen.sampling import PictureFiles, Sampling, picture_name
 from lightgen.types import Canvas, OnStep
 from lightgen.warps import Warps
 from lightgen.windows import on_canvas
@@ -51,8 +55,15 @@ class Request:
 
     prior: Prior
     recipe: Recipe
+    asked: list[dict[str, Any]]
+    """What pictures are asked for in turn, in words: see `Asked.combinations`."""
+    negative_text: str | None
     condition: Condition
+    """A row for each that is asked for."""
+    negative: Condition
     """Of one row."""
+    num_images: int
+    """In all."""
     canvas: Canvas | None
     devices: OneDevice | ManyDevices
     acceleration: Acceleration
@@ -64,13 +75,23 @@ def add_options(made: Parser, num_images: int, out: str, files: str, open_label:
     """Checkpoint, number of pictures, where to, how to sample, and, of Lightning's Trainer, on which machines."""
     made.add_argument("--config", action="config", help="a YAML file with any of these options")
     made.add_argument("--ckpt_path", type=str, required=True, help="a prior's checkpoint, written by `lightgen fit`")
-    made.add_argument("--num_images", type=int, default=num_images, help="how many pictures")
+    made.add_argument(
+        "--num_images", type=int | None, default=None,
+        help=f"how many pictures, of each text and category where several are given; default: {num_images} in all, and "
+        "at least one of each",
+    )  # fmt: skip
     made.add_argument("--batch_size", type=int, default=64, help="pictures at a time; does not change any picture")
     made.add_argument("--seed", type=int, default=0, help="another seed, other pictures")
     picture_folder.add_options(made, out, f"000000.png …, {files}")
+    several = "several in quotes or again: every one with every other"
+    made.add_argument(f"--{TEXT}", type=str | None, help=f"what is to be seen, of a prior that knows text; {several}")
+    made.add_argument(f"--{PROMPTS}", type=Path | None, help="a file with a text on each line")
+    made.add_argument(f"--{NEGATIVE_TEXT}", type=str | None, help="what guidance goes away from, in place of nothing")
     made.add_argument(
-        "--label", type=int | str | None, default=None, help=f"class of every picture, by number or name; {open_label}"
-    )
+        f"--{LABEL}", type=int | str | None, default=None,
+        help=f"class, by number or name, one or several; {open_label}. Each other category that the prior was trained "
+        "with is an option of its name, as --style noto",
+    )  # fmt: skip
     made.add_argument("--canvas", type=str | None, default=None, help=CANVAS)
     made.add_argument(
         "--accelerate", type=Mode, default="auto",
@@ -93,39 +114,46 @@ def add_recipe(made: Parser) -> None:
     )
 
 
-def requested(parser: Callable[[bool], Parser], args: list[str], painting: bool = False) -> Request:
+def requested(parser: Callable[[bool], Parser], args: list[str], num_usual: int, painting: bool = False) -> Request:
     """Read a command line, whose recipe begins with what the checkpoint says.
 
     Args:
         parser: makes the one of the command, with or without the options of Lightning's Trainer.
         args: the command line.
+        num_usual: pictures where no number is given.
         painting: whether no class and no guidance are the default, because the rest of the picture says what fits.
 
     Raises:
         ValueError: if it makes no sense, before any work.
     """
-    overrides = Overrides(with_located_configs(args), PARTS)
-    parsed, devices = understood(parser, overrides.rest)
+    overrides, made = Overrides(with_located_configs(args), PARTS), parser(False)
+    asked = Asked(overrides.rest, made._option_string_actions, lambda: parser(True)._option_string_actions)
+    parsed, devices = understood(made, parser, asked.rest)
     for name in ("num_images", "batch_size"):
-        if parsed[name] < 1:
+        if parsed[name] is not None and parsed[name] < 1:
             raise ValueError(f"{name} must be at least 1, not {parsed[name]}")
     prior: Prior = load(parsed.ckpt_path, "prior")
+    combinations, away = asked.combinations(prior), asked.negative_text
     named = any(path.split(".")[0] == "guidance" for path, _ in overrides.changes)
-    own = prior.recipe if named or not painting else prior.unguided
-    recipe = prior.chosen(changed(own, overrides, prior))
+    # A text says more of what to paint than the rest of the picture, and is nothing without guidance.
+    fits = painting and not named and away is None and TEXT not in combinations[0]
+    recipe = prior.chosen(changed(prior.unguided if fits else prior.recipe, overrides, prior))
     canvas = None if parsed.canvas is None else pair("canvas", parsed.canvas, "x")
     prior.layout(canvas)
-    condition = prior.no_class(1) if painting and parsed.label is None else prior.condition(parsed.label, 1)
-    prior.completed(condition, Noise.of(0, 1))
+    num, several = len(combinations), {name: [one[name] for one in combinations] for name in combinations[0]}
+    condition = prior.unconditional(1) if painting and not several else prior.condition(num_images=num, **several)
+    prior.completed(condition, Noise.of(0, max(1, len(condition))))
+    negative = prior.negative(away, 1, recipe)
     where, branches = devices(), 1 if recipe.guidance is None else len(recipe.guidance.branches)
     each = recipe.sampler.num_evaluations(prior.layout(canvas).num_tokens, branches)
-    evaluations = parsed.num_images * each // where.world_size
-    acceleration = chosen(parsed.accelerate, parsed.dtype, where.device, evaluations)
-    return Request(prior, recipe, condition, canvas, where, acceleration, parsed)
+    num_images = num * (parsed.num_images or max(1, num_usual // num))
+    acceleration = chosen(parsed.accelerate, parsed.dtype, where.device, num_images * each // where.world_size)
+    run = (canvas, where, acceleration, parsed)
+    return Request(prior, recipe, combinations, away, condition, negative, num_images, *run)
 
 
 def understood(
-    parser: Callable[[bool], Parser], args: list[str]
+    made: Parser, parser: Callable[[bool], Parser], args: list[str]
 ) -> tuple[Any, Callable[[], OneDevice] | Callable[[], ManyDevices]]:
     """What a command line says, and what makes the devices that it asks for.
 
@@ -134,7 +162,7 @@ def understood(
     """
     if one_device.is_alone() and not any(arg.partition("=")[0] in SHOWING for arg in args):
         with suppress(ValueError):
-            return parser(False).parse_args(args), OneDevice
+            return made.parse_args(args), OneDevice
     made = parser(True)
     parsed = made.parse_args(args)
 
@@ -198,11 +226,16 @@ def settings(request: Request, **more: Any) -> dict[str, Any]:
         request: what was asked for.
         more: what else decides them.
     """
-    prior, parsed = request.prior, request.parsed
+    prior, parsed, asked = request.prior, request.parsed, request.asked
+    told = {name: list(dict.fromkeys(one[name] for one in asked)) for name in asked[0]}
+    labels = [class_number(one, prior.classes) for one in told.pop(LABEL, [])]
+    if request.negative_text is not None:
+        told[NEGATIVE_TEXT] = [request.negative_text]
     return {
         "weights": fingerprint(prior),
         "seed": parsed.seed,
-        "label": None if parsed.label is None else class_number(parsed.label, prior.classes),
+        **{name: several if len(several) > 1 else several[0] for name, several in told.items()},
+        "label": labels if len(labels) > 1 else next(iter(labels), None),
         "canvas": None if request.canvas is None else describe_canvas(prior, request.canvas),
         **describe(request.recipe)["arguments"],
         "precision": request.devices.precision,
@@ -219,7 +252,7 @@ def writing(request: Request, record: str, decided: dict[str, Any]) -> Iterator[
     if not request.devices.is_first:
         yield
         return
-    with picture_folder.writing(parsed.out, record, decided, parsed.num_images, parsed.overwrite):
+    with picture_folder.writing(parsed.out, record, decided, request.num_images, parsed.overwrite):
         yield
 
 
@@ -239,12 +272,12 @@ def run(
         known, composite: see `Sampling`.
     """
     parsed, devices = request.parsed, request.devices
-    files = PictureFiles(parsed.out, parsed.num_images)
-    num_batches = math.ceil(parsed.num_images / devices.world_size / parsed.batch_size)
+    files = PictureFiles(parsed.out, names(request))
+    num_batches = math.ceil(request.num_images / devices.world_size / parsed.batch_size)
     if devices.is_first:
         print(request.acceleration)
     start = time.perf_counter()
-    with progress_bar(f"sampling {parsed.num_images} pictures", num_batches * num_steps(request), "steps") as advance:
+    with progress_bar(f"sampling {request.num_images} pictures", num_batches * num_steps(request), "steps") as advance:
 
         def stepping(index: Tensor, iteration: Iteration) -> OnStep:
             looking_on = on_batch(index, iteration) if on_batch is not None else None
@@ -257,19 +290,56 @@ def run(
             return on_step
 
         how = (request.recipe, request.condition, parsed.seed, stepping, request.canvas, known, composite)
-        devices.make(Sampling(request.prior, *how, request.acceleration), files, parsed.batch_size)
+        devices.make(Sampling(request.prior, *how, request.acceleration, request.negative), files, parsed.batch_size)
     if not devices.is_first:
         return None
     return {
         "ckpt_path": str(parsed.ckpt_path),
-        "num_images": parsed.num_images,
+        "num_images": request.num_images,
         "batch_size": parsed.batch_size,
         **decided,
+        "asked": told(request),
         "accelerate": asdict(request.acceleration),
         "evaluations": files.evaluations.tolist(),
         "seconds": round(time.perf_counter() - start, 3),
         **provenance(devices.device),
     }
+
+
+def told(request: Request) -> list[dict[str, Any]]:
+    """What each picture is asked for: its text, and its class and other categories by name, those drawn for it too."""
+    prior = request.prior
+    index = torch.arange(request.num_images)
+    noise = Noise(request.parsed.seed, index.to(prior.device))
+    found = prior.completed(request.condition.dealt(index), noise)
+    rows: list[dict[str, Any]] = [dict(request.asked[i % len(request.asked)]) for i in range(request.num_images)]
+    for name, tensor in found.tensors.items():
+        hidden = found.hidden.get(name)
+        if tensor.ndim == 1 and hidden is None:
+            for row, number in zip(rows, tensor.tolist(), strict=True):
+                row[name] = class_name(number, prior.categories.get(name), name)
+    return rows
+
+
+def varied(asked: list[dict[str, Any]]) -> list[str]:
+    """Of what pictures are asked for, that which is not the same for all."""
+    return [name for name in asked[0] if any(one[name] != asked[0][name] for one in asked)]
+
+
+def words_of(request: Request, number: int, asked: Sequence[str]) -> str:
+    """What a picture is asked for under some names."""
+    one, prior = request.asked[number % len(request.asked)], request.prior
+    return ", ".join(
+        class_name(value, prior.categories.get(name), name) if isinstance(value := one[name], int) else str(value)
+        for name in asked
+    )
+
+
+def names(request: Request) -> list[str]:
+    """What the files of pictures are called: by number, and by what is asked for where that is a text or differs."""
+    asked = list(request.asked[0]) if TEXT in request.asked[0] else varied(request.asked)
+    said = [words_of(request, i, asked) for i in range(len(request.asked))]
+    return [picture_name(i, said[i % len(said)]) for i in range(request.num_images)]
 
 
 def num_steps(request: Request) -> int:
@@ -296,8 +366,11 @@ def described(request: Request, record: dict[str, Any]) -> str:
     doubled = f" ({branches} a step, for guidance)" if branches > 1 else ""
     canvas = f" of {record['canvas']['windows']} windows" if record["canvas"] else ""
     mean = sum(record["evaluations"]) / record["num_images"]
+    same = [name for name in request.asked[0] if name not in varied(request.asked)]
+    of_all = f" of {textwrap.shorten(words_of(request, 0, same), 80)}" if same else ""
     return (
-        f"{_count(record['num_images'], 'picture')} by {type(sampler).__name__}, {_count(steps, 'step')}{clipped}, "
+        f"{_count(record['num_images'], 'picture')}{of_all} by {type(sampler).__name__}, "
+        f"{_count(steps, 'step')}{clipped}, "
         f"{mean:.4g} network evaluations{canvas} each{doubled}"
     )
 

@@ -102,7 +102,7 @@ def describe_cache(tokenizer: Tokenizer, data: ImageData, num_crops: int) -> Hea
             name: {"dtype": column.dtype.name, "shape": list(column.shape[1:])}
             for name, column in data.collection.conditions.items()
         },
-        class_names=data.class_names,
+        categories={name: names for name, names in data.conditions.items() if names},
         rows=ROWS,
         origin={"title": data.title, **data.options},
     )

@@ -21,6 +21,9 @@ FILE_NAME = "file_name"
 MOST_CAPTIONS = 16
 """Of a picture; what comes behind them is left out."""
 
+LONGEST_FILE = 1 << 16
+"""Bytes of a NAME.txt that are read."""
+
 Row = dict[str, Any]
 Read = Callable[[str], IO[bytes]]
 
@@ -93,6 +96,20 @@ def _comma_separated(stream: IO[bytes]) -> Iterator[tuple[int, Row | None]]:
 READERS = {"metadata.jsonl": _json_lines, "metadata.csv": _comma_separated}
 
 
+def texts_beside(names: Sequence[str], read: Read) -> Callable[[str], list[str]]:
+    """Looks up the captions in the NAME.txt of a picture NAME.png; `names` are those of all files."""
+    known = set(names)
+
+    def beside(picture: str) -> list[str]:
+        name = PurePosixPath(picture).with_suffix(".txt").as_posix()
+        if name not in known:
+            return []
+        with read(name) as stream:
+            return captions(stream.read(LONGEST_FILE).decode("utf-8-sig", errors="replace").splitlines())
+
+    return beside
+
+
 def captions(value: Any) -> list[str]:
     """The captions that a column has of a picture: one, several, or none."""
     several = value if isinstance(value, list) else [value]
@@ -110,6 +127,11 @@ def classes(values: Sequence[Any]) -> tuple[Array, list[str]]:
     names = sorted(set(words), key=lambda word: (int(word), "") if word.isdecimal() else (1 << 62, word))
     number = {name: i for i, name in enumerate(names)}
     return np.array([number[word] for word in words], np.int64), names
+
+
+def are_words(name: str, values: Sequence[Any]) -> bool:
+    """Whether `column` makes classes of such values."""
+    return column(name, values)[1] != []
 
 
 def column(name: str, values: Sequence[Any]) -> tuple[Array, list[str]]:

@@ -27,9 +27,11 @@ from torch.utils.data import Dataset
 from lightgen.data import old_caches
 from lightgen.data.base import SPLITS, Split
 from lightgen.data.collection import Array, described
+from lightgen.functional.text import CAPTION
+from lightgen.labels import LABEL
 from lightgen.types import Batch
 
-FORMAT = 2
+FORMAT = 3
 Views = tuple[Tensor, Tensor, Tensor]
 """(B,) int64 each: numbers of pictures in their split, which crop of each, and 1 for its mirror image."""
 
@@ -48,7 +50,7 @@ class Header:
         seed: of the data.
         counts: pictures in each split.
         conditions: by name, the `dtype`, and the `shape` of one picture's row.
-        class_names: of the condition "label", in the order of their ids.
+        categories: by name of a condition, e.g. "label", the names of its values in the order of their ids.
         rows: pictures in a file of ids; the last file of a split may hold fewer.
         origin: the data's `title` and `options`, for people; empty in caches of earlier versions.
     """
@@ -62,9 +64,13 @@ class Header:
     seed: int
     counts: dict[str, int]
     conditions: dict[str, dict[str, Any]]
-    class_names: list[str]
+    categories: dict[str, list[str]]
     rows: int
     origin: dict[str, Any] = field(default_factory=dict, compare=False)
+
+    def described(self) -> dict[str, list[str]]:
+        """See `ImageData.conditions`."""
+        return {CAPTION if n == "captions" else n: self.categories.get(n, []) for n in self.conditions}
 
     @property
     def dtype(self) -> type[np.unsignedinteger[Any]]:
@@ -129,8 +135,10 @@ def read_header(folder: Path) -> tuple[Header, list[str]] | None:
         entry = json.loads(path.read_text(encoding="utf-8"))
         number, files = entry.pop("format"), entry.pop("files")
         if number == 1:
-            return Header(**old_caches.from_format_1(entry)), files
-        if number == FORMAT:
+            entry = old_caches.from_format_1(entry)
+        if number in (1, 2):
+            entry = old_caches.from_format_2(entry)
+        if number in (1, 2, FORMAT):
             return Header(**entry), files
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ValueError(f"{path} is damaged, or not of a token cache; delete the folder to encode anew") from None
@@ -199,9 +207,14 @@ class TokenDataset(Dataset[Batch]):
     def __init__(self, header: Header, split: Split, shards: list[Array], conditions: dict[str, Array]) -> None:
         self.count, self.rows, self.shape = header.counts[split], header.rows, header.shape
         self.shards, self.conditions = shards, conditions
+        self.words = [name for name in header.categories if name != LABEL]
 
     def __len__(self) -> int:
         return self.count
+
+    def described(self, numbers: list[int] | Array) -> Batch:
+        """What is said of pictures, without their ids."""
+        return described(self.conditions, numbers, self.words)
 
     def __getitems__(self, views: Views) -> Batch:
         order = views[0].argsort()
@@ -212,7 +225,7 @@ class TokenDataset(Dataset[Batch]):
         for start, stop in pairwise([*starts, len(numbers)]):
             here = slice(start, stop)
             ids[here] = self.shards[shards[start]][rows[here], crops[here], flips[here]]
-        batch = described(self.conditions, views[0].numpy())
+        batch = self.described(views[0].numpy())
         return Batch(ids=torch.from_numpy(ids)[order.argsort()], index=views[0], **batch)
 
 

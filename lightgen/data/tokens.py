@@ -14,11 +14,13 @@ from torch.utils.data import DataLoader
 
 from lightgen.checkpoint import fingerprint
 from lightgen.data.base import ImageData, Split
+from lightgen.data.collection import all_captions
 from lightgen.data.encode import encode
 from lightgen.data.loader import TrainLoader, shares, whole
 from lightgen.data.order import TrainOrder
 from lightgen.data.token_cache import TokenCache, TokenDataset, Views, plain, read_header
 from lightgen.functional.random import Noise, Stream
+from lightgen.labels import LABEL
 from lightgen.prior import Prior
 from lightgen.registry import Component
 from lightgen.tokenizers.base import Tokenizer
@@ -64,7 +66,12 @@ class CachedTokens(LightningDataModule, Component):
     @property
     def class_names(self) -> list[str]:
         """Names of the classes, in the order of their ids; empty without labels."""
-        return self.cache.header.class_names
+        return self.cache.header.categories.get(LABEL, [])
+
+    @property
+    def conditions(self) -> dict[str, list[str]]:
+        """See `ImageData.conditions`."""
+        return self.cache.header.described()
 
     def prepare_data(self) -> None:
         # Lightning runs this on one process of each node; the others wait.
@@ -109,6 +116,11 @@ class CachedTokens(LightningDataModule, Component):
     def dataset(self, split: Split) -> TokenDataset:
         """One split; its files are checked when it is first asked for."""
         return self.cache.dataset(split)
+
+    def train_captions(self) -> list[str]:
+        """All captions of the training pictures; empty without any."""
+        captions = self.dataset("train").conditions.get("captions")
+        return [] if captions is None else all_captions(captions)
 
     def _loader(self, split: Split) -> DataLoader[Batch]:
         dataset = self.dataset(split)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+CAPTION = "caption"
+"""What a text of a picture is called among its conditions."""
 LONGEST = 512
 """Bytes of a text; text encoders read fewer."""
 

@@ -165,9 +165,11 @@ class TrainingModule(LightningModule, Component):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         entry = pack(getattr(self, self.product), f"{self.product}.")
         checkpoint[KEY] = {**entry, "config": self.resolved_config}
-        # Averaging rounds, and so would change even weights and counts that stay as they are.
+        # Averaging rounds, and so would change even weights and counts that stay as they are; what is kept beside the
+        # weights, as a vocabulary, it does not know.
         current = checkpoint.get("current_model_state", {})
         constant = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
+        constant |= {name for name in current if name.endswith("._extra_state")}
         prefixes = tuple(f"{self.product}.{part}." for part in self.frozen)
         kept = {name: current[name] for name in current if name in constant or name.startswith(prefixes)}
         checkpoint["state_dict"] |= kept

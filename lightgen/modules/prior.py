@@ -17,6 +17,7 @@ from lightgen.checkpoint import load, load_tokenizer
 from lightgen.condition import Condition
 from lightgen.conditioners.base import Conditioner
 from lightgen.functional.random import Noise
+from lightgen.functional.text import CAPTION
 from lightgen.modules.base import TrainingModule
 from lightgen.modules.initial import take
 from lightgen.modules.optim import OptimizerFactory, SchedulerFactory
@@ -112,10 +113,12 @@ class PriorModule(TrainingModule):
         super().on_fit_start()
         conditioner = self.prior.network.conditioner
         if conditioner is not None:
-            names = getattr(getattr(self.trainer, "datamodule", None), "class_names", None)
+            told = getattr(getattr(self.trainer, "datamodule", None), "conditions", None)
             # Some classes would be out of range, others never trained.
-            conditioner.require_data(names)
-            self.prior.classes = tuple(names or ()) or None
+            conditioner.require_data(told)
+            told = told or {}
+            self.prior.categories = {name: tuple(told[name]) for name in conditioner.names if told.get(name)}
+            self._learn_texts()
         if self.prior.process.informed and self.trainer.global_step == 0:
             self.prior.process.observe(self._code_counts())
 
@@ -146,7 +149,7 @@ class PriorModule(TrainingModule):
         """What the pictures of a batch are, as far as the network can be told."""
         conditioner = self.prior.network.conditioner
         told = Condition(batch.get("condition", {}), batch.get("hidden", {}))
-        return told.keep(() if conditioner is None else conditioner.names)
+        return told if conditioner is None else conditioner.ahead(told.keep(conditioner.names))
 
     def evaluate(self, split: str, batch: Batch) -> None:
         ids_BN = self.ids(batch)
@@ -160,6 +163,14 @@ class PriorModule(TrainingModule):
             scores["bits_per_dim"] = bits / self.prior.num_values
         for name, value in scores.items():
             self.add_to_mean(f"{split}/{name}", value, len(ids_BN))
+
+    def _learn_texts(self) -> None:
+        texts: list[str] | None = None
+        for network in (self.prior.network, *self.prior.others.values()):
+            conditioner: Any = network.conditioner
+            if CAPTION in conditioner.names:
+                texts = self.trainer.datamodule.train_captions() if texts is None else texts
+                conditioner.learn(texts)
 
     def _code_counts(self) -> Tensor:
         """(V,) how often each code stands in the first batches of the training data, over all ranks."""
