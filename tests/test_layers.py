@@ -21,7 +21,7 @@ LAYERS = [
     {"tokenizers", "samplers", "losses", "metrics"},
     {"acceleration", "pretrained", "migration", "checkpoint", "figures", "provenance", "windows", "recipe"},
     {"assembly"},
-    {"inpainting"},
+    {"inpainting", "editing"},
     {"prior", "importers", "sampling"},
     {"data", "modules"},
     {"callbacks", "bench"},

@@ -77,7 +77,7 @@ def run(request: Request) -> None:
         picture=digest(known.ids, known.tokens, known.image, known.pixels),
     )
     with picture_run.writing(request, RECORD, decided):
-        record = picture_run.run(request, decided, known=known, composite=parsed.composite)
+        record = picture_run.run(request, decided, given=known, composite=parsed.composite)
         if record is None:
             return
         numbers, names = range(min(request.num_images, SHEET_LIMIT)), picture_run.names(request)

@@ -26,6 +26,7 @@ from lightgen.cli.overrides import RULE, Overrides
 from lightgen.cli.parser import Parser
 from lightgen.cli.progress import progress_bar
 from lightgen.condition import Condition
+from lightgen.editing import Edit
 from lightgen.functional.random import Noise
 from lightgen.guidance.base import Guidance
 from lightgen.inpainting import KnownRegion
@@ -69,6 +70,8 @@ class Request:
     acceleration: Acceleration
     parsed: Any
     """All options, as the parser gave them."""
+    start: float = 1.0
+    """The time at which pictures begin; 1 is all noise."""
 
 
 def add_options(made: Parser, num_images: int, out: str, files: str, open_label: str, trainer: bool) -> None:
@@ -114,7 +117,9 @@ def add_recipe(made: Parser) -> None:
     )
 
 
-def requested(parser: Callable[[bool], Parser], args: list[str], num_usual: int, painting: bool = False) -> Request:
+def requested(
+    parser: Callable[[bool], Parser], args: list[str], num_usual: int, painting: bool = False, whole: bool = False
+) -> Request:
     """Read a command line, whose recipe begins with what the checkpoint says.
 
     Args:
@@ -122,6 +127,7 @@ def requested(parser: Callable[[bool], Parser], args: list[str], num_usual: int,
         args: the command line.
         num_usual: pictures where no number is given.
         painting: whether no class and no guidance are the default, because the rest of the picture says what fits.
+        whole: whether the whole picture is painted over, so that a class says more than the rest of it, as a text does.
 
     Raises:
         ValueError: if it makes no sense, before any work.
@@ -136,7 +142,8 @@ def requested(parser: Callable[[bool], Parser], args: list[str], num_usual: int,
     combinations, away = asked.combinations(prior), asked.negative_text
     named = any(path.split(".")[0] == "guidance" for path, _ in overrides.changes)
     # A text says more of what to paint than the rest of the picture, and is nothing without guidance.
-    fits = painting and not named and away is None and TEXT not in combinations[0]
+    tells = bool(combinations[0]) if whole else TEXT in combinations[0]
+    fits = painting and not named and away is None and not tells
     recipe = prior.chosen(changed(prior.unguided if fits else prior.recipe, overrides, prior))
     canvas = None if parsed.canvas is None else pair("canvas", parsed.canvas, "x")
     prior.layout(canvas)
@@ -260,7 +267,7 @@ def run(
     request: Request,
     decided: dict[str, Any],
     on_batch: Callable[[Tensor, Iteration], OnStep | None] | None = None,
-    known: KnownRegion | None = None,
+    given: KnownRegion | Edit | None = None,
     composite: bool = False,
 ) -> dict[str, Any] | None:
     """Make the pictures and write them; the record where `devices.is_first`, else None.
@@ -269,7 +276,7 @@ def run(
         request: what was asked for.
         decided: see `settings`.
         on_batch: makes what looks on at every step of a batch, given the pictures' numbers and the batch on its way.
-        known, composite: see `Sampling`.
+        given, composite: see `Sampling`.
     """
     parsed, devices = request.parsed, request.devices
     files = PictureFiles(parsed.out, names(request))
@@ -289,7 +296,7 @@ def run(
 
             return on_step
 
-        how = (request.recipe, request.condition, parsed.seed, stepping, request.canvas, known, composite)
+        how = (request.recipe, request.condition, parsed.seed, stepping, request.canvas, given, composite)
         devices.make(Sampling(request.prior, *how, request.acceleration, request.negative), files, parsed.batch_size)
     if not devices.is_first:
         return None
@@ -345,7 +352,7 @@ def names(request: Request) -> list[str]:
 def num_steps(request: Request) -> int:
     """The most steps that a picture takes; where a token is written once, no more than there are tokens."""
     sampler, num_tokens = request.recipe.sampler, request.prior.layout(request.canvas).num_tokens
-    steps = sampler.num_steps(num_tokens)
+    steps = sampler.num_steps(num_tokens) - sampler.first_step(request.start, num_tokens)
     return min(steps, num_tokens) if sampler.revises == "no" else steps
 
 
@@ -361,7 +368,8 @@ def described(request: Request, record: dict[str, Any]) -> str:
     sampler, guidance, steps = request.recipe.sampler, request.recipe.guidance, num_steps(request)
     num_tokens = request.prior.layout(request.canvas).num_tokens
     asked = getattr(sampler, "steps", steps)
-    clipped = f" (the most for {num_tokens} tokens), not {asked}" if steps < asked else ""
+    less = f" (the last of {asked})" if request.start < 1 else f" (the most for {num_tokens} tokens), not {asked}"
+    clipped = less if steps < asked else ""
     branches = 1 if guidance is None else len(guidance.branches)
     doubled = f" ({branches} a step, for guidance)" if branches > 1 else ""
     canvas = f" of {record['canvas']['windows']} windows" if record["canvas"] else ""

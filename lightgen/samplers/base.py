@@ -178,6 +178,20 @@ def sampler_called(name: str, family: NoiseFamily, roles: Collection[str] = ()) 
     return found
 
 
+def require_restart(family: NoiseFamily) -> None:
+    """Refuse to begin from a picture on a network whose noise has no levels.
+
+    Raises:
+        ValueError: in one line that names the samplers that can.
+    """
+    if family is NoiseFamily.CAUSAL:
+        can = {name for other in NoiseFamily if other is not family for name in fitting(other, ())}
+        raise ValueError(
+            f"a prior trained with {family.value} noise writes each token once, and cannot begin from a picture; "
+            f"those of other noise can, by {', '.join(sorted(can))}"
+        )
+
+
 def fitting(family: NoiseFamily, roles: Collection[str]) -> list[str]:
     """Names of the samplers for a network of a noise family, beside which there are networks in some roles."""
     known = [found for found in components(Sampler.kind) if issubclass(found, Sampler)]
