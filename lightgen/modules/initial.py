@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from lightgen.conditioners.mixed import Mixed
 
 LEAST = 0.5
 """The share of the parameters that must fit, or it would be a training from the start by another name."""
@@ -19,7 +21,7 @@ def take(network: nn.Module, other: nn.Module) -> list[str]:
     Raises:
         ValueError: in one line, if less than half of the parameters fit.
     """
-    own, there = network.state_dict(), other.state_dict()
+    own, there = network.state_dict(), placed(network, other)
     fitting = [name for name, tensor in own.items() if name in there and there[name].shape == tensor.shape]
     share = sum(own[name].numel() for name in fitting) / max(1, sum(tensor.numel() for tensor in own.values()))
     if share < LEAST:
@@ -34,3 +36,14 @@ def take(network: nn.Module, other: nn.Module) -> list[str]:
         for name in own
         if name not in fitting
     ]
+
+
+def placed(network: nn.Module, other: nn.Module) -> dict[str, Tensor]:
+    """The weights of another network by the names that they have in this one, where its conditioner is one of several."""
+    mine, theirs, prefix = getattr(network, "conditioner", None), getattr(other, "conditioner", None), "conditioner."
+    if not isinstance(mine, Mixed) or type(theirs) is not type(mine.parts[0]):
+        return other.state_dict()
+    return {
+        f"{prefix}parts.0.{name.removeprefix(prefix)}" if name.startswith(prefix) else name: tensor
+        for name, tensor in other.state_dict().items()
+    }
