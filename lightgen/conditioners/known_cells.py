@@ -1,9 +1,8 @@
 """Which cells of a picture are known, for networks that are trained to fill holes.
 
-Nichol et al., 2021, "GLIDE", arXiv 2112.10741, section 3.1: a network that is finetuned with the known part of the picture
-and its mask as further inputs fills holes better than one that only finds known tokens among the others. The shapes of
-the holes are those of Yu et al., 2018, "Free-form image inpainting with gated convolution", arXiv 1806.03589, and
-Suvorov et al., 2021, "Resolution-robust large mask inpainting with Fourier convolutions", arXiv 2109.07161.
+Nichol et al., 2021, "GLIDE", arXiv 2112.10741: the network is finetuned with the known part of the picture and its mask
+as further inputs. On tokens the known part stands among the others. Holes are rectangles and strokes as in Yu et al.,
+2018, "Free-form image inpainting with gated convolution", arXiv 1806.03589, and half planes.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ CORNERS, REACH, WIDTHS = 5, 0.7, (0.06, 0.16)
 class KnownCells(Conditioner):
     """A learned vector for known cells and one for those to be filled, added cell by cell; both begin at zero.
 
-    It is told by the sampler what is known, and not asked for anything, so that guidance does not go away from it. Where
+    It is told by the sampler what is known, and asked for nothing, so that guidance does not go away from it. Where
     nothing of a picture is known, nothing is added: then the network is that for whole pictures.
 
     Args:
@@ -46,6 +45,8 @@ class KnownCells(Conditioner):
     source: ClassVar[str] = "Nichol et al., 2021, arXiv 2112.10741"
 
     def __init__(self, whole: float = 0.1) -> None:
+        if not 0 <= whole <= 1:
+            raise ValueError(f"whole must be in [0, 1], not {whole}")
         super().__init__(dropout=whole)
 
     @property

@@ -39,7 +39,7 @@ def take(network: nn.Module, other: nn.Module) -> list[str]:
 
 
 def placed(network: nn.Module, other: nn.Module) -> dict[str, Tensor]:
-    """The weights of another network by the names that they have in this one, where its conditioner is one of several."""
+    """The weights of another network by their names in this one, where its conditioner is the first of several."""
     mine, theirs, prefix = getattr(network, "conditioner", None), getattr(other, "conditioner", None), "conditioner."
     if not isinstance(mine, Mixed) or type(theirs) is not type(mine.parts[0]):
         return other.state_dict()

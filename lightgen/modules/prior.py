@@ -60,8 +60,8 @@ class PriorModule(TrainingModule):
         activation_checkpointing: whether to work out the activations in a block again where its gradient needs them,
             which takes one forward pass more, and memory for one block in place of all.
         init_from: a prior's checkpoint; weights of the same name and shape begin as they are there.
-        known: what the network is told of the known cells, beside `conditioner`; then it is trained to fill holes. Known
-            tokens are read as they are, count as right, and give no gradient. None trains on whole pictures.
+        known: tells the network which cells are known, beside `conditioner`, and trains it to fill holes. Known tokens
+            are read as they are, count as right, and give no gradient. None trains on whole pictures.
 
     Raises:
         ValueError: if the tokenizer's checkpoint cannot be read, or parts do not fit each other.
@@ -219,8 +219,8 @@ def require_holes(process: Process, layout: Layout, conditioner: Conditioner | N
         ValueError: in one line.
     """
     if not process.diffuses:
-        raise ValueError(f"known: a network trained with {process.family.value} noise reads what comes before a token "
-                         "alone, and so does not see what is around a hole; --model.known null does without")  # fmt: skip
+        raise ValueError(f"known: a network trained with {process.family.value} noise sees only what comes before a "
+                         "token, and not what is around a hole; --model.known null does without")  # fmt: skip
     if not layout.is_grid:
         raise ValueError("known: a part of a picture can be known only where tokens stand on a grid; these do not")
     if conditioner is not None and conditioner.reads_known:
