@@ -8,10 +8,10 @@
 
 The same without the overlay says what the further steps alone bring. All priors are absorbing ones of one tokenizer,
 and see the same holes in the held-out emoji, asked for no class: squares in the middle, and those of the training. A
-prior that is not told finds what is known among the tokens, as `lightgen inpaint` does with any. The ring is the cells of
-the hole that touch a known one; its bits are those of its tokens given what is known and nothing of the rest of the hole,
-all orders of them being as likely (Hoogeboom et al., 2022, arXiv 2110.02037, eq. 4). The difference to the first prior is
-that of the same pictures, with twice its standard error.
+prior that is not told finds what is known among the tokens, as `lightgen inpaint` does with any. The ring is the cells
+of the hole that touch a known one. Its bits are those of its tokens given what is known, nothing of the rest of the
+hole, and each order of them as likely (Hoogeboom et al., 2022, arXiv 2110.02037, eq. 4). The difference to the first
+prior is that of the same pictures, with twice its standard error.
 """
 
 from __future__ import annotations
