@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
@@ -243,8 +244,7 @@ class Assembly(nn.Module):
         recipe = self.chosen(recipe)
         start_BN = self.initial(noise, canvas)
         if ids_BN is not None:
-            whole = known_BN is None or start < 1
-            start_BN = ids_BN if whole else torch.where(known_BN, ids_BN, start_BN)  # type: ignore[arg-type]
+            start_BN = ids_BN if known_BN is None or start < 1 else torch.where(known_BN, ids_BN, start_BN)
         denoise = self.denoiser(noise, recipe, condition, negative, canvas)
         return recipe.sampler.iterate(denoise, start_BN, known_BN, noise, watch, self.player, start)
 
@@ -299,8 +299,8 @@ class Assembly(nn.Module):
         Raises:
             ValueError: if the share is out of [0, 1], or the prior is autoregressive.
         """
-        if not 0 <= strength <= 1:
-            raise ValueError(f"strength must be in [0, 1], not {strength}")
+        if not (isinstance(strength, Real) and 0 <= strength <= 1):
+            raise ValueError(f"strength must be in [0, 1], not {strength!r}")
         require_restart(self.process.family)
         # The ends are exact: nothing is destroyed, or everything is, and sampling begins.
         if strength in (0, 1):

@@ -162,6 +162,7 @@ def test_what_cannot_be_edited_is_refused_in_words(prior_checkpoint):
     image = torch.zeros(3, 16, 16, dtype=torch.uint8)
     for given, message in (
         ({"strength": 1.5}, r"strength must be in \[0, 1\], not 1.5"),
+        ({"strength": "much"}, r"strength must be in \[0, 1\], not 'much'"),
         ({"strength": float("nan")}, r"strength must be in \[0, 1\], not nan"),
         ({"images": image[:, :8]}, r"of shape \(P, 3, 16, 16\) or \(3, 16, 16\), not torch.uint8 \(3"),
         ({"images": image.float()}, "not torch.float32"),
