@@ -11,9 +11,9 @@ from torch import Tensor
 
 from lightgen.condition import Condition
 from lightgen.conditioners.base import Conditioner
-from lightgen.functional.text import CAPTION, LONGEST, to_bytes
+from lightgen.functional.text import CAPTION, LONGEST, to_bytes, to_texts
 from lightgen.guidance.base import Guidance
-from lightgen.labels import LABEL, Categories, Label, class_numbers, each
+from lightgen.labels import LABEL, Categories, Label, class_name, class_numbers, each
 
 TEXT, NEGATIVE_TEXT = "text", "negative_text"
 
@@ -49,6 +49,22 @@ def condition_of(
         else:
             tensors[name] = torch.tensor(class_numbers(given, num_images, categories.get(name), name))
     return Condition(tensors)
+
+
+def in_words(condition: Condition, categories: Categories) -> list[dict[str, str]]:
+    """What each row asks for, as far as people can read it: texts, and values of categories by name."""
+    rows: list[dict[str, str]] = [{} for _ in range(len(condition))]
+    for name, tensor in condition.tensors.items():
+        hidden = condition.hidden.get(name, torch.zeros(len(tensor), dtype=torch.bool)).tolist()
+        if name == CAPTION and tensor.dtype == torch.uint8:
+            said, word = to_texts(tensor.cpu().numpy()), TEXT
+        elif tensor.ndim == 1 and tensor.dtype == torch.int64:
+            said, word = [class_name(number, categories.get(name), name) for number in tensor.tolist()], name
+        else:
+            continue
+        for row, value, is_hidden in zip(rows, said, hidden, strict=True):
+            row |= {} if is_hidden else {word: value}
+    return rows
 
 
 def words(conditioner: Conditioner | None) -> list[str]:

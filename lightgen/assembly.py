@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from numbers import Real
 from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
@@ -21,10 +20,8 @@ from lightgen.labels import LABEL, Categories
 from lightgen.layout import Layout
 from lightgen.networks.base import Network, require_sight
 from lightgen.processes.base import Process
-from lightgen.processes.diffusion import Diffusion
 from lightgen.recipe import Recipe
 from lightgen.samplers.base import Sampler, require_fit, require_restart, sampler_called
-from lightgen.samplers.diffusing import time_of
 from lightgen.samplers.iteration import Iteration
 from lightgen.samplers.recorded import Player
 from lightgen.tokenizers.base import Tokenizer
@@ -271,42 +268,9 @@ class Assembly(nn.Module):
             on_step: see `Sampler`.
             canvas: rows and columns, in windows of the size in training, for a larger grid (see `lightgen.windows`).
             negative: what guidance goes away from, in place of nothing.
-            start: the time in [0, 1] at which `ids_BN` stand, as `noised` gives both; 1 is all noise, 0 none.
+            start: the time in [0, 1] at which `ids_BN` stand; 1 is all noise. `lightgen.editing.noised` gives both.
         """
         return self.iterate(noise, recipe, condition, ids_BN, known_BN, canvas, negative, start=start).run(on_step)
-
-    def noised(self, ids_BN: Tensor, strength: float, noise: Noise) -> tuple[Tensor, float]:
-        """Ids of pictures with a share of the tokens destroyed as in training, and the time at which they stand.
-
-        That is where `iterate` and `sample_ids` begin an edit from.
-
-        Args:
-            ids_BN: (B, N) clean ids.
-            strength: the share, in [0, 1]; each token is destroyed with this probability.
-            noise: of the B pictures.
-
-        Raises:
-            ValueError: if the share is out of range, or the prior is autoregressive.
-        """
-        process, start = self.process, self.time_at(strength)
-        assert isinstance(process, Diffusion)
-        time_B = torch.full_like(noise.index, start, dtype=torch.float64)
-        return process.corrupt(ids_BN, time_B, noise), start
-
-    def time_at(self, strength: float) -> float:
-        """The time at which the process has destroyed a share of the tokens.
-
-        Raises:
-            ValueError: if the share is out of [0, 1], or the prior is autoregressive.
-        """
-        if not (isinstance(strength, Real) and 0 <= strength <= 1):
-            raise ValueError(f"strength must be in [0, 1], not {strength!r}")
-        require_restart(self.process.family)
-        # The ends are exact: nothing is destroyed, or everything is, and sampling begins.
-        if strength in (0, 1):
-            return float(strength)
-        process: Any = self.process
-        return float(time_of(process, torch.tensor(strength, dtype=torch.float64, device=self.device)))
 
     @torch.no_grad()
     def encode(self, images: Tensor) -> Tensor:

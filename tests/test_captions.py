@@ -173,7 +173,9 @@ def test_what_is_missing_is_counted_and_hidden_and_broken_lines_are_passed_over(
     ] == missing
     # The network is not told: to it they are as those without a caption altogether.
     module = SimpleNamespace(
-        prior=SimpleNamespace(network=SimpleNamespace(conditioner=SimpleNamespace(names=("caption",))))
+        prior=SimpleNamespace(
+            network=SimpleNamespace(conditioner=SimpleNamespace(names=("caption",), ahead=lambda told: told))
+        )
     )
     told = PriorModule.condition(module, batch)
     assert [*told.tensors] == ["caption"] and torch.equal(told.hidden["caption"], batch["hidden"]["caption"])

@@ -15,6 +15,7 @@ import lightgen
 from lightgen.checkpoint import KEY, save
 from lightgen.cli.main import main
 from lightgen.data.masked import read_masked
+from lightgen.editing import noised, start_of
 from lightgen.figures import GAP, LINE, read_png
 from lightgen.functional.random import Noise
 from lightgen.guidance import ConstantGuidance
@@ -61,7 +62,7 @@ def small(process, sampler, network=Transformer):
 
 def edited(prior, strength, index=range(5), **more):
     noise = Noise(3, torch.tensor(list(index)))
-    ids, start = prior.noised(CLEAN[noise.index], strength, noise)
+    ids, start = noised(prior, CLEAN[noise.index], strength, noise)
     return prior.sample_ids(noise, ids_BN=ids, start=start, **more)
 
 
@@ -81,7 +82,7 @@ def test_in_between_it_takes_its_share_of_the_steps(sampler, process):
     seen = []
     found = edited(prior, 0.3, on_step=lambda step, ids: seen.append(step))
     assert found.ids.min() >= 0 and found.ids.max() < 256
-    most, noise = prior.recipe.sampler.num_evaluations(16) / STEPS, prior.noised(CLEAN, 0.3, Noise.of(3, 5))
+    most, noise = prior.recipe.sampler.num_evaluations(16) / STEPS, noised(prior, CLEAN, 0.3, Noise.of(3, 5))
     if sampler is EBSampler:
         assert torch.equal(found.trace.evaluations, (noise[0] == 256).sum(1))
     else:
@@ -120,7 +121,7 @@ def test_a_network_that_reads_the_time_is_told_where_the_picture_stands(sampler)
     prior, told = small(process, sampler(STEPS)), []
     forward = prior.network.forward
     prior.network.forward = lambda ids, time, context: (told.append(time[0].item()), forward(ids, time, context))[1]
-    start = prior.time_at(0.37)
+    start = start_of(prior, 0.37)
     edited(prior, 0.37)
     share = 1 - prior.process.noise_level(torch.tensor([start], dtype=torch.float64)).kept.item()
     assert share == pytest.approx(0.37, abs=1e-8) and told[0] == pytest.approx(start, abs=1e-6)
@@ -129,7 +130,7 @@ def test_a_network_that_reads_the_time_is_told_where_the_picture_stands(sampler)
 
 def test_known_tokens_never_change_in_an_edit():
     prior, noise = small(SUNDAEProcess, SUNDAE(STEPS)), Noise.of(3, 5)
-    ids, start = prior.noised(CLEAN, 0.5, noise)
+    ids, start = noised(prior, CLEAN, 0.5, noise)
     known = torch.arange(16).expand(5, 16) % 3 == 0
     found = prior.sample_ids(noise, ids_BN=torch.where(known, CLEAN, ids), known_BN=known, start=start).ids
     assert torch.equal(found[known], CLEAN[known]) and not torch.equal(found, CLEAN)

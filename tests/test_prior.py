@@ -102,7 +102,7 @@ def test_sample_command_writes_what_load_samples(prior, prior_checkpoint, tmp_pa
     assert record["seconds"] > 0 and {"torch", "lightgen", "git"} <= record.keys()
     with Image.open(tmp_path / "steps.gif") as animation:
         assert animation.n_frames == 7
-    line = "5 pictures by SUNDAE, 6 steps, 6 network evaluations each, "
+    line = "5 pictures of rectangle by SUNDAE, 6 steps, 6 network evaluations each, "
     assert line in capsys.readouterr().out
 
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from lightgen.checkpoint import load
 from lightgen.data.emoji import Emoji
+from lightgen.editing import noised
 from lightgen.functional.random import Noise
 from lightgen.metrics.features import EfficientNetLite0, FeatureNetwork
 from lightgen.prior import Prior
@@ -45,7 +46,7 @@ def main(paths: list[str]) -> None:
         ids = prior.encode(pictures)
         reconstructed, noise = prior.decode(ids), Noise.of(0, NUM)
         for strength in STRENGTHS:
-            noisy, start = prior.noised(ids, strength, noise)
+            noisy, start = noised(prior, ids, strength, noise)
             found = prior.sample_ids(noise, condition=prior.condition(new, NUM), ids_BN=noisy, start=start)
             images = prior.decode(found.ids)
             same = (found.ids == ids).float().mean()

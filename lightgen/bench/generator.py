@@ -10,6 +10,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
 
+from lightgen.condition import Condition
 from lightgen.metrics.base import FeatureMetric
 from lightgen.metrics.protocols import EvaluationProtocol
 from lightgen.modules.sampling import SamplingModule, indices
@@ -48,13 +49,24 @@ class Generator:
     def __init__(self, protocol: EvaluationProtocol, trainer: Trainer, batch_size: int) -> None:
         self.protocol, self.trainer, self.batch_size = protocol, trainer, batch_size
 
-    def __call__(self, prior: Prior, recipe: Recipe, seed: int, num_images: int, on_step: OnStep | None) -> Generated:
-        """Pictures 0 to num_images - 1 of a seed. `on_step` is called after every step of every batch."""
+    def __call__(
+        self,
+        prior: Prior,
+        recipe: Recipe,
+        seed: int,
+        num_images: int,
+        on_step: OnStep | None,
+        condition: Condition | None = None,
+    ) -> Generated:
+        """Pictures 0 to num_images - 1 of a seed. `on_step` is called after every step of every batch.
+
+        What the condition says is dealt out to them, see `Sampling`.
+        """
         looking_on = None if on_step is None else lambda *_: on_step
         collector = Collector(self.protocol)
         self.trainer.callbacks = [collector]  # type: ignore[attr-defined]
         self.trainer.predict(
-            SamplingModule(Sampling(prior, recipe, seed=seed, on_batch=looking_on)),
+            SamplingModule(Sampling(prior, recipe, condition, seed, looking_on)),
             indices(num_images, min(self.batch_size, num_images)),
             return_predictions=False,
         )

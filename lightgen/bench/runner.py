@@ -19,6 +19,7 @@ from lightgen.bench.priors import Priors
 from lightgen.bench.rows import Place, Row
 from lightgen.bench.suite import Suite
 from lightgen.data.base import ImageData
+from lightgen.data.held_out import held_out
 from lightgen.metrics.protocols import EvaluationProtocol
 from lightgen.metrics.scores import Score, checked, standard_error_of
 from lightgen.provenance import provenance
@@ -128,9 +129,12 @@ class Runner:
         )
 
     def _generated(self, what: Measurement, on_step: OnStep | None) -> Generated:
-        prior = self.priors[what.prior]
+        prior, looked_at = self.priors[what.prior], self.evaluator
         if what.source == "sampler":
-            return self.generator(prior, build(what.recipe, "recipe"), what.seed, what.num_images, on_step)
+            pictures, told = looked_at.data.dataset(looked_at.split), looked_at.data.conditions
+            condition = held_out(prior, pictures, told, what.seed, looked_at.numbers.tolist())
+            recipe = build(what.recipe, "recipe")
+            return self.generator(prior, recipe, what.seed, what.num_images, on_step, condition)
         train = self.evaluator.data.dataset("train")
         images = baseline(what.source, prior, train, what.seed, what.num_images)
         return Generated(self.evaluator.features(images), images[:SHOWN])

@@ -17,6 +17,8 @@ import yaml
 
 from lightgen.asking import NEGATIVE_TEXT, TEXT, require_told, words
 from lightgen.cli.meant import meant, nearest
+from lightgen.cli.parser import Parser
+from lightgen.cli.turns import Turns
 from lightgen.labels import LABEL
 from lightgen.prior import Prior
 
@@ -24,6 +26,19 @@ PROMPTS = "prompts"
 OWN = (TEXT, PROMPTS, NEGATIVE_TEXT, LABEL)
 ELSEWHERE = ("trainer",)
 """Options that a parser has only when it is needed."""
+
+
+def add_options(made: Parser, open_label: str) -> None:
+    """For help and completion; what they are given is read by `Asked`."""
+    several = "several in quotes or again: every one with every other"
+    made.add_argument(f"--{TEXT}", type=str | None, help=f"what is to be seen, of a prior that knows text; {several}")
+    made.add_argument(f"--{PROMPTS}", type=Path | None, help="a file with a text on each line")
+    made.add_argument(f"--{NEGATIVE_TEXT}", type=str | None, help="what guidance goes away from, in place of nothing")
+    made.add_argument(
+        f"--{LABEL}", type=int | str | None, default=None,
+        help=f"class, by number or name, one or several; {open_label}. Each other category that the prior was trained "
+        "with is an option of its name, as --style noto",
+    )  # fmt: skip
 
 
 class Asked:
@@ -60,9 +75,12 @@ class Asked:
             else:
                 given = [value] if equals else list(itertools.takewhile(lambda word: not word.startswith("--"), left))
                 left = left if equals else left[len(given) :]
-                if not given:
+                if given:
+                    self.values[name] = [*self.values.get(name, []), *given]
+                elif name in OWN:
                     raise ValueError(f"{option} needs a value")
-                self.values[name] = [*self.values.get(name, []), *given]
+                else:
+                    self.rest.append(option)
         self.values = {**configured, **self.values}
 
     @property
@@ -77,29 +95,34 @@ class Asked:
             raise ValueError(f"--{NEGATIVE_TEXT} takes one text, in quotes, not {len(several)}")
         return several[0]
 
-    def combinations(self, prior: Prior) -> list[dict[str, Any]]:
-        """What pictures are asked for in turn: every text with every value of every category, texts slowest.
+    @property
+    def others(self) -> list[str]:
+        """Names that are categories of the prior, or mistakes."""
+        return [name for name in self.values if name not in OWN]
 
-        One of nothing, if nothing is asked for.
+    def turns(self, prior: Prior) -> Turns:
+        """Every text with every value of every category, texts slowest; one of nothing, if nothing is asked for.
 
         Raises:
             ValueError: in one line, if the prior has no such category, or a file of texts is not there.
         """
         there = words(prior.network.conditioner)
         values = {TEXT: self._texts(), LABEL: self.values.get(LABEL, [])}
-        for name in self.values.keys() - {*OWN}:
+        for name in self.others:
             if name not in there:
-                raise ValueError(self._no_option(name, there))
-        values |= {name: self.values[name] for name in there if name in self.values.keys() - {*OWN}}
+                raise ValueError(self.no_option(name, there))
+        values |= {name: self.values[name] for name in there if name in self.others}
         found: dict[str, list[Any]] = {}
         for name, several in values.items():
             names = prior.categories.get(name, ())
             if told := [one if name == TEXT else _value(one, names) for one in several if one not in (None, "null")]:
                 require_told(name, told[0], prior.network.conditioner)
                 found[name] = told
-        return [dict(zip(found, one, strict=True)) for one in itertools.product(*found.values())]
+        rows = [dict(zip(found, one, strict=True)) for one in itertools.product(*found.values())]
+        return Turns(rows, prior.categories)
 
-    def _no_option(self, name: str, there: list[str]) -> str:
+    def no_option(self, name: str, there: Sequence[str]) -> str:
+        """What to say of an option that is neither one of the command nor among the words that a prior knows."""
         near = nearest(f"--{name}", [f"--{word}" for word in there])
         said = meant([f"--{name}", *map(str, self.values[name])], [near] if near else self.all_options())
         return said if "did you mean" in said else f"{said}, and this prior knows {', '.join(there) or 'no condition'}"

@@ -39,6 +39,7 @@ EXAMPLES = {
         "lightgen sample --ckpt_path zoo:emoji64-causal --num_images 36 --out samples",
         "lightgen sample --ckpt_path zoo:emoji64-sundae --sampler.steps 50 --guidance.scale 3 --animate --out s",
         "lightgen sample --ckpt_path zoo:emoji64-absorbing --sampler MaskGIT --warps.temperature 0.5 --out m",
+        'lightgen sample --ckpt_path P --text "a red heart" "a fox" --style noto --out t    # knows text',
     ),
     "inpaint": (
         "lightgen inpaint --ckpt_path zoo:emoji64-sundae --image cat.png --mask mask.png --composite --out painted",

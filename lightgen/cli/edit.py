@@ -15,7 +15,7 @@ from lightgen.cli.picture_run import Request
 from lightgen.data.folder import pictures_under
 from lightgen.data.masked import read_masked
 from lightgen.data.own import own_filter
-from lightgen.editing import Edit
+from lightgen.editing import Edit, start_of
 from lightgen.figures import read_png, save_png, sheet
 from lightgen.functional.files import save_json
 
@@ -52,17 +52,17 @@ def main(args: list[str]) -> int:
 
 def run(request: Request) -> None:
     """Make the pictures; rank zero writes the sheet and the record."""
-    prior, parsed, num_asked = request.prior, request.parsed, len(request.asked)
+    prior, parsed, turns = request.prior, request.parsed, request.turns
     if request.canvas is not None:
         raise ValueError("an edit is as large as the pictures in training, so that --canvas means nothing")
-    start = prior.time_at(parsed.strength)
+    start = start_of(prior, parsed.strength)
     paths, resize = _paths(parsed.image), own_filter(parsed.ckpt_path)
     tokenizer = prior.tokenizer
     size = (tokenizer.image_size, tokenizer.channels, resize)
     images = torch.stack([read_masked(path, None, *size)[0] for path in paths])
     ids = prior.encode(images.to(prior.device)).cpu()
     # Each text and category of the first picture, then of the second.
-    edit = Edit(ids.repeat_interleave(num_asked, 0), parsed.strength)
+    edit = Edit(ids.repeat_interleave(len(turns), 0), parsed.strength)
     request = replace(request, num_images=request.num_images * len(paths), start=start)
     decided = picture_run.settings(request, strength=parsed.strength, pictures=digest(images))
     with picture_run.writing(request, RECORD, decided):
@@ -70,17 +70,17 @@ def run(request: Request) -> None:
         if record is None:
             return
         reconstructions = prior.decode(ids[:SHEET_PICTURES].to(prior.device)).cpu()
-        names, words = picture_run.names(request), picture_run.varied(request.asked)
+        names = turns.file_names(request.num_images)
         shown, captions = [], []
         for number, pair in enumerate(zip(images, reconstructions, strict=False)):
-            of_it = [i for i in range(request.num_images) if i // num_asked % len(paths) == number][:SHEET_EDITS]
+            of_it = [i for i in range(request.num_images) if i // len(turns) % len(paths) == number][:SHEET_EDITS]
             shown += [*pair, *(read_png(parsed.out / names[i]) for i in of_it)]
-            edits = [picture_run.words_of(request, i, words) or f"edit {i}" for i in of_it]
+            edits = [turns.words(i, turns.varied) or f"edit {i}" for i in of_it]
             captions += ["original", "reconstruction", *edits]
         columns = len(shown) // min(len(paths), SHEET_PICTURES)
         title = f"strength {parsed.strength:g}: {picture_run.described(request, record)}"
         save_png(sheet(shown, title, captions, columns), parsed.out / "sheet.png")
-        of = [str(paths[i // num_asked % len(paths)]) for i in range(request.num_images)]
+        of = [str(paths[i // len(turns) % len(paths)]) for i in range(request.num_images)]
         save_json(record | {"images": of, "resize": resize, "start": start}, parsed.out / RECORD)
     print(picture_run.summary(request, record, parsed.out / "sheet.png"))
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lightgen.checkpoint import digest
 from lightgen.cli import picture_run
+from lightgen.cli.canvas import pair
 from lightgen.cli.parser import Parser
 from lightgen.cli.picture_run import Request
 from lightgen.data.masked import read_masked
@@ -64,7 +65,7 @@ def run(request: Request) -> None:
     prior, parsed, canvas = request.prior, request.parsed, request.canvas
     if canvas is None and (parsed.mask is None or parsed.place is not None):
         raise ValueError("without a --canvas, a --mask is needed and --place means nothing")
-    at = None if parsed.place is None else picture_run.pair("place", parsed.place, ",")
+    at = None if parsed.place is None else pair("place", parsed.place, ",")
     resize = own_filter(parsed.ckpt_path)
     tokenizer = prior.tokenizer
     image, pixels = read_masked(parsed.image, parsed.mask, tokenizer.image_size, tokenizer.channels, resize)
@@ -80,12 +81,12 @@ def run(request: Request) -> None:
         record = picture_run.run(request, decided, given=known, composite=parsed.composite)
         if record is None:
             return
-        numbers, names = range(min(request.num_images, SHEET_LIMIT)), picture_run.names(request)
+        numbers, names = range(min(request.num_images, SHEET_LIMIT)), request.turns.file_names(request.num_images)
         results = [read_png(parsed.out / names[i]) for i in numbers]
         shown = [known.image, known.shown(prior.layout(canvas)), *results]
         captions = ["original", "what is kept", *(f"result {i}" for i in numbers)]
-        if several := picture_run.varied(request.asked):
-            captions[2:] = [picture_run.words_of(request, i, several) for i in numbers]
+        if request.turns.varied:
+            captions[2:] = [request.turns.words(i, request.turns.varied) for i in numbers]
         title = picture_run.described(request, record)
         save_png(sheet(shown, title, captions, min(len(shown), SHEET_COLUMNS)), parsed.out / "sheet.png")
         record |= {

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-import re
 import textwrap
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,38 +15,37 @@ import torch
 from torch import Tensor
 
 from lightgen.acceleration import Acceleration, Dtype, Mode, chosen
-from lightgen.asking import NEGATIVE_TEXT, TEXT
+from lightgen.asking import NEGATIVE_TEXT, TEXT, in_words
 from lightgen.checkpoint import fingerprint, load
-from lightgen.cli import one_device, picture_folder
-from lightgen.cli.asked import PROMPTS, Asked
+from lightgen.cli import asked, one_device, picture_folder
+from lightgen.cli.asked import Asked
+from lightgen.cli.canvas import CANVAS, describe_canvas, pair
 from lightgen.cli.configs import with_located_configs
 from lightgen.cli.one_device import OneDevice
 from lightgen.cli.overrides import RULE, Overrides
 from lightgen.cli.parser import Parser
 from lightgen.cli.progress import progress_bar
+from lightgen.cli.turns import Turns
 from lightgen.condition import Condition
 from lightgen.editing import Edit
 from lightgen.functional.random import Noise
 from lightgen.guidance.base import Guidance
 from lightgen.inpainting import KnownRegion
-from lightgen.labels import LABEL, class_name, class_number
 from lightgen.prior import Prior
 from lightgen.provenance import provenance
 from lightgen.recipe import Recipe
 from lightgen.registry import describe
 from lightgen.samplers.base import Sampler, sampler_called
 from lightgen.samplers.iteration import Iteration
-from lightgen.sampling import PictureFiles, Sampling, picture_name
+from lightgen.sampling import PictureFiles, Sampling
 from lightgen.types import Canvas, OnStep
 from lightgen.warps import Warps
-from lightgen.windows import on_canvas
 
 if TYPE_CHECKING:
     from lightgen.cli.many_devices import ManyDevices
 
 SHOWING = ("-h", "--help", "--print_config")
 PARTS = ("sampler", "warps", "guidance")
-CANVAS = "rows x columns of the size in training, e.g. 2x3 or 1x1.5; overlapping windows share the probabilities"
 
 
 @dataclass(frozen=True)
@@ -56,11 +54,11 @@ class Request:
 
     prior: Prior
     recipe: Recipe
-    asked: list[dict[str, Any]]
-    """What pictures are asked for in turn, in words: see `Asked.combinations`."""
+    turns: Turns
+    """What pictures are asked for, in words."""
     negative_text: str | None
     condition: Condition
-    """A row for each that is asked for."""
+    """The same, a row for each turn."""
     negative: Condition
     """Of one row."""
     num_images: int
@@ -86,15 +84,7 @@ def add_options(made: Parser, num_images: int, out: str, files: str, open_label:
     made.add_argument("--batch_size", type=int, default=64, help="pictures at a time; does not change any picture")
     made.add_argument("--seed", type=int, default=0, help="another seed, other pictures")
     picture_folder.add_options(made, out, f"000000.png …, {files}")
-    several = "several in quotes or again: every one with every other"
-    made.add_argument(f"--{TEXT}", type=str | None, help=f"what is to be seen, of a prior that knows text; {several}")
-    made.add_argument(f"--{PROMPTS}", type=Path | None, help="a file with a text on each line")
-    made.add_argument(f"--{NEGATIVE_TEXT}", type=str | None, help="what guidance goes away from, in place of nothing")
-    made.add_argument(
-        f"--{LABEL}", type=int | str | None, default=None,
-        help=f"class, by number or name, one or several; {open_label}. Each other category that the prior was trained "
-        "with is an option of its name, as --style noto",
-    )  # fmt: skip
+    asked.add_options(made, open_label)
     made.add_argument("--canvas", type=str | None, default=None, help=CANVAS)
     made.add_argument(
         "--accelerate", type=Mode, default="auto",
@@ -133,30 +123,38 @@ def requested(
         ValueError: if it makes no sense, before any work.
     """
     overrides, made = Overrides(with_located_configs(args), PARTS), parser(False)
-    asked = Asked(overrides.rest, made._option_string_actions, lambda: parser(True)._option_string_actions)
-    parsed, devices = understood(made, parser, asked.rest)
+    said = Asked(overrides.rest, made._option_string_actions, lambda: parser(True)._option_string_actions)
+    try:
+        parsed, devices = understood(made, parser, said.rest)
+    except ValueError:
+        # What is lacking may be there, but for a letter.
+        for name in said.others:
+            if "did you mean" in (message := said.no_option(name, ())):
+                raise ValueError(message) from None
+        raise
     for name in ("num_images", "batch_size"):
         if parsed[name] is not None and parsed[name] < 1:
             raise ValueError(f"{name} must be at least 1, not {parsed[name]}")
     prior: Prior = load(parsed.ckpt_path, "prior")
-    combinations, away = asked.combinations(prior), asked.negative_text
+    turns, away = said.turns(prior), said.negative_text
     named = any(path.split(".")[0] == "guidance" for path, _ in overrides.changes)
     # A text says more of what to paint than the rest of the picture, and is nothing without guidance.
-    tells = bool(combinations[0]) if whole else TEXT in combinations[0]
+    tells = bool(turns.columns) if whole else TEXT in turns.columns
     fits = painting and not named and away is None and not tells
     recipe = prior.chosen(changed(prior.unguided if fits else prior.recipe, overrides, prior))
     canvas = None if parsed.canvas is None else pair("canvas", parsed.canvas, "x")
     prior.layout(canvas)
-    num, several = len(combinations), {name: [one[name] for one in combinations] for name in combinations[0]}
-    condition = prior.unconditional(1) if painting and not several else prior.condition(num_images=num, **several)
+    condition = prior.condition(num_images=len(turns), **turns.columns)
+    if painting and not condition:
+        condition = prior.unconditional(1)
     prior.completed(condition, Noise.of(0, max(1, len(condition))))
     negative = prior.negative(away, 1, recipe)
     where, branches = devices(), 1 if recipe.guidance is None else len(recipe.guidance.branches)
     each = recipe.sampler.num_evaluations(prior.layout(canvas).num_tokens, branches)
-    num_images = num * (parsed.num_images or max(1, num_usual // num))
+    num_images = len(turns) * (parsed.num_images or max(1, num_usual // len(turns)))
     acceleration = chosen(parsed.accelerate, parsed.dtype, where.device, num_images * each // where.world_size)
     run = (canvas, where, acceleration, parsed)
-    return Request(prior, recipe, combinations, away, condition, negative, num_images, *run)
+    return Request(prior, recipe, turns, away, condition, negative, num_images, *run)
 
 
 def understood(
@@ -203,18 +201,6 @@ def changed(recipe: Recipe, overrides: Overrides, prior: Prior) -> Recipe:
     return Recipe(objects.sampler, objects.warps, objects.guidance)
 
 
-def pair(name: str, text: str, separator: str) -> tuple[float, float]:
-    """Two numbers, as in 2x3.
-
-    Raises:
-        ValueError: if the text is anything else.
-    """
-    match = re.fullmatch(rf"(\d+\.?\d*){separator}(\d+\.?\d*)", text.replace(" ", ""))
-    if match is None:
-        raise ValueError(f"{name} must be two numbers like 2{separator}1.5, rows first, not {text}")
-    return float(match[1]), float(match[2])
-
-
 def as_config(description: Any) -> Any:
     """A description of components in the words of YAML."""
     if isinstance(description, list):
@@ -233,16 +219,12 @@ def settings(request: Request, **more: Any) -> dict[str, Any]:
         request: what was asked for.
         more: what else decides them.
     """
-    prior, parsed, asked = request.prior, request.parsed, request.asked
-    told = {name: list(dict.fromkeys(one[name] for one in asked)) for name in asked[0]}
-    labels = [class_number(one, prior.classes) for one in told.pop(LABEL, [])]
-    if request.negative_text is not None:
-        told[NEGATIVE_TEXT] = [request.negative_text]
+    prior, parsed, away = request.prior, request.parsed, request.negative_text
     return {
         "weights": fingerprint(prior),
         "seed": parsed.seed,
-        **{name: several if len(several) > 1 else several[0] for name, several in told.items()},
-        "label": labels if len(labels) > 1 else next(iter(labels), None),
+        **request.turns.record(),
+        **({} if away is None else {NEGATIVE_TEXT: away}),
         "canvas": None if request.canvas is None else describe_canvas(prior, request.canvas),
         **describe(request.recipe)["arguments"],
         "precision": request.devices.precision,
@@ -279,7 +261,7 @@ def run(
         given, composite: see `Sampling`.
     """
     parsed, devices = request.parsed, request.devices
-    files = PictureFiles(parsed.out, names(request))
+    files = PictureFiles(parsed.out, request.turns.file_names(request.num_images))
     num_batches = math.ceil(request.num_images / devices.world_size / parsed.batch_size)
     if devices.is_first:
         print(request.acceleration)
@@ -313,40 +295,11 @@ def run(
     }
 
 
-def told(request: Request) -> list[dict[str, Any]]:
+def told(request: Request) -> list[dict[str, str]]:
     """What each picture is asked for: its text, and its class and other categories by name, those drawn for it too."""
-    prior = request.prior
-    index = torch.arange(request.num_images)
+    prior, index = request.prior, torch.arange(request.num_images)
     noise = Noise(request.parsed.seed, index.to(prior.device))
-    found = prior.completed(request.condition.dealt(index), noise)
-    rows: list[dict[str, Any]] = [dict(request.asked[i % len(request.asked)]) for i in range(request.num_images)]
-    for name, tensor in found.tensors.items():
-        hidden = found.hidden.get(name)
-        if tensor.ndim == 1 and hidden is None:
-            for row, number in zip(rows, tensor.tolist(), strict=True):
-                row[name] = class_name(number, prior.categories.get(name), name)
-    return rows
-
-
-def varied(asked: list[dict[str, Any]]) -> list[str]:
-    """Of what pictures are asked for, that which is not the same for all."""
-    return [name for name in asked[0] if any(one[name] != asked[0][name] for one in asked)]
-
-
-def words_of(request: Request, number: int, asked: Sequence[str]) -> str:
-    """What a picture is asked for under some names."""
-    one, prior = request.asked[number % len(request.asked)], request.prior
-    return ", ".join(
-        class_name(value, prior.categories.get(name), name) if isinstance(value := one[name], int) else str(value)
-        for name in asked
-    )
-
-
-def names(request: Request) -> list[str]:
-    """What the files of pictures are called: by number, and by what is asked for where that is a text or differs."""
-    asked = list(request.asked[0]) if TEXT in request.asked[0] else varied(request.asked)
-    said = [words_of(request, i, asked) for i in range(len(request.asked))]
-    return [picture_name(i, said[i % len(said)]) for i in range(request.num_images)]
+    return in_words(prior.completed(request.condition.dealt(index), noise), prior.categories)
 
 
 def num_steps(request: Request) -> int:
@@ -354,13 +307,6 @@ def num_steps(request: Request) -> int:
     sampler, num_tokens = request.recipe.sampler, request.prior.layout(request.canvas).num_tokens
     steps = sampler.num_steps(num_tokens) - sampler.first_step(request.start, num_tokens)
     return min(steps, num_tokens) if sampler.revises == "no" else steps
-
-
-def describe_canvas(prior: Prior, canvas: Canvas) -> dict[str, Any]:
-    """A canvas for the record: one evaluation of it is one of the network on every window."""
-    layout = prior.layout(canvas)
-    windows = on_canvas(prior.network, layout).num_windows
-    return {"rows": canvas[0], "columns": canvas[1], "cells": list(layout.cells), "windows": windows}
 
 
 def described(request: Request, record: dict[str, Any]) -> str:
@@ -374,8 +320,7 @@ def described(request: Request, record: dict[str, Any]) -> str:
     doubled = f" ({branches} a step, for guidance)" if branches > 1 else ""
     canvas = f" of {record['canvas']['windows']} windows" if record["canvas"] else ""
     mean = sum(record["evaluations"]) / record["num_images"]
-    same = [name for name in request.asked[0] if name not in varied(request.asked)]
-    of_all = f" of {textwrap.shorten(words_of(request, 0, same), 80)}" if same else ""
+    of_all = f" of {textwrap.shorten(request.turns.same, 80)}" if request.turns.same else ""
     return (
         f"{_count(record['num_images'], 'picture')}{of_all} by {type(sampler).__name__}, "
         f"{_count(steps, 'step')}{clipped}, "

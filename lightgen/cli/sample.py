@@ -60,7 +60,7 @@ def run(request: Request) -> None:
         record = picture_run.run(request, decided, animation)
         if record is None:
             return
-        laid, names = layout(request), picture_run.names(request)
+        laid, names = layout(request), request.turns.file_names(request.num_images)
         shown = [read_png(parsed.out / names[i]) for i in laid.numbers]
         title = picture_run.described(request, record)
         save_png(sheet(shown, title, laid.captions, laid.columns, laid.headings), parsed.out / "grid.png")
@@ -91,20 +91,21 @@ class Laid:
 
 def layout(request: Request) -> Laid:
     """The first pictures; where several things are asked for, a row for each text, or else for each class or so."""
-    asked, num = request.asked, request.num_images
-    if len(asked) == 1:
+    turns, num = request.turns, request.num_images
+    if not turns.varied:
         return Laid(range(min(num, GRID_LIMIT)))
-    first, *others = picture_run.varied(asked)
-    values = list(dict.fromkeys(one[first] for one in asked))
+    first, *others = turns.varied
+    asked = turns.columns[first]
+    values = list(dict.fromkeys(asked))
     if len(values) == num:
         numbers = range(min(num, GRID_LIMIT))
-        return Laid(numbers, [picture_run.words_of(request, i, [first]) for i in numbers])
+        return Laid(numbers, [turns.words(i, [first]) for i in numbers])
     columns = min(num // len(values), COLUMN_LIMIT)
-    rows = [sorted((i for i in range(num) if asked[i % len(asked)][first] == value), key=lambda i: i % len(asked))
+    rows = [sorted((i for i in range(num) if asked[i % len(asked)] == value), key=lambda i: i % len(asked))
             for value in values[: max(1, GRID_LIMIT // columns)]]  # fmt: skip
     numbers = [i for row in rows for i in row[:columns]]
-    captions = [picture_run.words_of(request, i, others) for i in numbers] if others else None
-    return Laid(numbers, captions, columns, [picture_run.words_of(request, row[0], [first]) for row in rows])
+    captions = [turns.words(i, others) for i in numbers] if others else None
+    return Laid(numbers, captions, columns, [turns.words(row[0], [first]) for row in rows])
 
 
 def is_blank(picture: Tensor) -> bool:

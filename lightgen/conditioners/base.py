@@ -96,11 +96,7 @@ class Conditioner(nn.Module, Component):
         return condition
 
     def learn(self, texts: Sequence[str]) -> None:
-        """Take what must be known before the first step from the captions to train on, unless it is known already.
-
-        Raises:
-            ValueError: if there are none, where they are needed.
-        """
+        """Take what must be known before the first step from the captions to train on, unless it is known already."""
 
     def require_data(self, conditions: Mapping[str, Sequence[str]] | None) -> None:
         """Refuse data that do not say of pictures what it reads, or have other classes than there are.

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lightgen.condition import Condition, Context
 from lightgen.conditioners.base import Conditioner
+from lightgen.functional.random import Noise
 from lightgen.functional.text import CAPTION
 from lightgen.text_encoders.base import TextEncoder
 from lightgen.text_encoders.word_pieces import WordPieces
@@ -59,10 +60,13 @@ class Text(Conditioner):
         features = self._features(condition) if self.encoder.frozen else None
         return condition if features is None else Condition({**condition.tensors, CAPTION: features}, condition.hidden)
 
+    def hide(self, condition: Condition, noise: Noise, position: int = 0) -> Condition:
+        if CAPTION not in condition.tensors:
+            raise ValueError("the data have no captions, which the conditioner Text is trained with; "
+                             "--data.captions NAME takes that column, or NAME.txt beside each picture")  # fmt: skip
+        return super().hide(condition, noise, position)
+
     def learn(self, texts: Sequence[str]) -> None:
-        if not texts:
-            raise ValueError("the data have no captions, which the conditioner Text reads; --data.captions NAME takes "
-                             "that column, or NAME.txt beside each picture")  # fmt: skip
         self.encoder.learn(texts)
 
     def require(self, condition: Condition) -> None:

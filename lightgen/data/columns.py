@@ -137,9 +137,9 @@ def _there(metadata: Metadata) -> str:
 
 
 def padded(texts: Sequence[Sequence[str]]) -> Array:
-    """(n, K, L) uint8: see `Collection`."""
+    """(n, K, L) uint8: see `Collection`; K and L are at least 1."""
     flat = to_bytes([text for several in texts for text in several])
-    rows = np.zeros((len(texts), max(map(len, texts)), flat.shape[1]), np.uint8)
+    rows = np.zeros((len(texts), max(1, *map(len, texts)), max(1, flat.shape[1])), np.uint8)
     start = 0
     for row, several in zip(rows, texts, strict=True):
         row[: len(several)] = flat[start : start + len(several)]

@@ -14,6 +14,9 @@ from lightgen.data.collection import Collection, said
 from lightgen.data.columns import Columns, tell
 from lightgen.data.metadata import Metadata, Row
 
+PARTS = 16
+"""Of a stream that comes from a folder."""
+
 
 class HuggingFaceImages(ImageData):
     """An image column of a data set from the hub, or of one that `save_to_disk` wrote.
@@ -52,8 +55,8 @@ class HuggingFaceImages(ImageData):
         return _Rows(self.path, found(self.path, self.split), self.image_column, self.columns)
 
 
-def found(path: str, split: str) -> Any:
-    """A split of a data set.
+def found(path: str, split: str, streaming: bool = False) -> Any:
+    """A split of a data set, or a stream of it.
 
     Raises:
         ValueError: if the package `datasets`, the data set or the split is missing.
@@ -63,13 +66,18 @@ def found(path: str, split: str) -> Any:
     except ImportError:
         raise ValueError('Hugging Face data sets need: pip install "lightgen[huggingface]"') from None
     try:
-        everything = datasets.load_from_disk(path) if Path(path).is_dir() else datasets.load_dataset(path)
+        if Path(path).is_dir():
+            everything = datasets.load_from_disk(path)
+        else:
+            everything = datasets.load_dataset(path, streaming=streaming)
     except Exception as error:
         raise ValueError(f"no data set {path}: {' '.join(str(error).split())[:200]}") from None
     if isinstance(everything, dict):
         if split not in everything:
             raise ValueError(f"the data set {path} has no split {split}; there are {', '.join(everything)}")
-        return everything[split]
+        everything = everything[split]
+    if streaming and isinstance(everything, datasets.Dataset):
+        everything = everything.to_iterable_dataset(min(PARTS, len(everything)))
     return everything
 
 
@@ -89,7 +97,7 @@ def class_names(features: Any, columns: Sequence[str]) -> dict[str, list[str]]:
     return {name: features[name].names for name in columns if hasattr(features[name], "names")}
 
 
-def known(row: Row, ids: Sequence[str]) -> Row:
+def _known(row: Row, ids: Sequence[str]) -> Row:
     """What a row says: a class id of -1, in columns that have some, says nothing."""
     return {name: None if name in ids and value == -1 else value for name, value in row.items()}
 
@@ -103,7 +111,7 @@ class _Rows(Collection):
         if columns:
             ids = class_names(rows.features, columns.names)
             lines = rows.select_columns(list(dict.fromkeys(columns.names))).with_format(None)
-            metadata = Metadata({picture: known(row, [*ids]) for picture, row in zip(pictures, lines, strict=True)})
+            metadata = Metadata({picture: _known(row, [*ids]) for picture, row in zip(pictures, lines, strict=True)})
             told = tell(path, metadata, pictures, columns, class_names=ids)
             self.numbers = [int(picture.removeprefix("row-")) for picture in told.pictures]
             self.identities, self.conditions = told.identities, told.conditions

@@ -5,7 +5,8 @@
     train-condition-label.5b0e77aa.npy    (pictures, ...) one of the named conditions
     train-00000.1f3a9c04.npy              (rows, crops, flips, *shape) ids of the first pictures, then 00001, ...
 
-and the same for `val` and `test`. Ids are uint16, or uint32 for more than 65,536 codes. `crops` are the centre alone
+and the same for `val` and `test`; beside them, where a text encoder was named, the features of all captions (see
+`lightgen.data.text_features`). Ids are uint16, or uint32 for more than 65,536 codes. `crops` are the centre alone
 or `num_crops` random windows, `flips` are each picture and, if `mirror`, its mirror image; held-out pictures have one
 view. The eight digits in a file's name are the CRC-32 of its bytes.
 """
@@ -27,11 +28,14 @@ from torch.utils.data import Dataset
 from lightgen.data import old_caches
 from lightgen.data.base import SPLITS, Split
 from lightgen.data.collection import Array, described
+from lightgen.data.text_features import TextFeatures
 from lightgen.functional.text import CAPTION
 from lightgen.labels import LABEL
 from lightgen.types import Batch
 
 FORMAT = 3
+TEXT = "text"
+CAPTIONS = f"{TEXT}-captions"
 Views = tuple[Tensor, Tensor, Tensor]
 """(B,) int64 each: numbers of pictures in their split, which crop of each, and 1 for its mirror image."""
 
@@ -52,6 +56,8 @@ class Header:
         conditions: by name, the `dtype`, and the `shape` of one picture's row.
         categories: by name of a condition, e.g. "label", the names of its values in the order of their ids.
         rows: pictures in a file of ids; the last file of a split may hold fewer.
+        text: whose features of captions there are, the `encoder`'s name, its class as `title`, and the number of
+            distinct `captions`; None where there are none.
         origin: the data's `title` and `options`, for people; empty in caches of earlier versions.
     """
 
@@ -66,6 +72,7 @@ class Header:
     conditions: dict[str, dict[str, Any]]
     categories: dict[str, list[str]]
     rows: int
+    text: dict[str, Any] | None = None
     origin: dict[str, Any] = field(default_factory=dict, compare=False)
 
     def described(self) -> dict[str, list[str]]:
@@ -90,7 +97,15 @@ class Header:
     def stems(self) -> list[str]:
         """Of all files, without checksum and suffix."""
         lists = ["names", *(f"condition-{name}" for name in self.conditions)]
-        return [stem for split in SPLITS for stem in (*(f"{split}-{part}" for part in lists), *self.shards(split))]
+        own = [stem for split in SPLITS for stem in (*(f"{split}-{part}" for part in lists), *self.shards(split))]
+        return [*own, *([CAPTIONS] if self.text else []), *self.text_shards()]
+
+    def text_shards(self) -> dict[str, range]:
+        """The captions in each file of features, by the stem of its name."""
+        count = self.text["captions"] if self.text else 0
+        return {
+            f"{TEXT}-{i:05d}": range(s, min(s + self.rows, count)) for i, s in enumerate(range(0, count, self.rows))
+        }
 
     def require(self, folder: Path, **wanted: Any) -> None:
         """Refuse a cache that was made otherwise.
@@ -105,6 +120,8 @@ class Header:
                 made = "by another tokenizer"
             elif name == "data":
                 made = f"from {_difference(self.origin, wanted.get('origin', {}))}"
+            elif name == "text":
+                made = f"with features of captions by another text encoder ({(self.text or {}).get('title')})"
             else:
                 made = f"with {name} {getattr(self, name)}, not {value}"
             raise ValueError(f"the token cache {folder} was made {made}; delete it, or name another folder")
@@ -183,6 +200,16 @@ class TokenCache:
         shards = [self._load(stem) for stem in self.header.shards(split)]
         conditions = {name: self._load(f"{split}-condition-{name}") for name in self.header.conditions}
         return TokenDataset(self.header, split, shards, conditions)
+
+    def text_features(self) -> TextFeatures | None:
+        """Looks up the features of captions, if there are some.
+
+        Raises:
+            ValueError: as `dataset`.
+        """
+        if self.header.text is None:
+            return None
+        return TextFeatures(self._checked(CAPTIONS), [self._checked(stem) for stem in self.header.text_shards()])
 
     def names(self, split: Split) -> list[str]:
         """What the pictures of one split are called."""

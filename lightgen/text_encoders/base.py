@@ -57,7 +57,7 @@ class TextEncoder(nn.Module, Component):
         before, self._num_cut = self._num_cut, self._num_cut + num
         if num and (before == 0 or len(str(before)) < len(str(self._num_cut))):
             warnings.warn(
-                f"{self._num_cut} texts had more than {self.max_length} tokens; the others were left out "
+                f"texts of more than {self.max_length} tokens, whose others were left out: {self._num_cut} "
                 f"(max_length of {type(self).__name__})",
                 stacklevel=3,
             )
