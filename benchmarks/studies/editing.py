@@ -14,6 +14,7 @@ import sys
 
 import torch
 from guidance import fit, of
+from priors import some
 from torch import Tensor, nn
 
 from lightgen.checkpoint import load
@@ -23,8 +24,8 @@ from lightgen.functional.random import Noise
 from lightgen.metrics.features import EfficientNetLite0, FeatureNetwork
 from lightgen.prior import Prior
 
-NUM = 128
-STRENGTHS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+NUM, NUM_TRAINING = 48, 1200
+STRENGTHS = (0.2, 0.4, 0.6)
 TOLERANCE = 16
 
 
@@ -32,9 +33,9 @@ def main(paths: list[str]) -> None:
     data, features = Emoji(), EfficientNetLite0()
     train, held_out = data.dataset("train"), data.dataset("val")
     num_classes = len(data.class_names)
-    classifier = fit(of(features, train.images()), train.condition()["label"], num_classes)
-    chosen = torch.arange(NUM) * len(held_out) // NUM
-    pictures, old = held_out.images()[chosen], held_out.condition()["label"][chosen]
+    images, label = some(train, NUM_TRAINING)
+    classifier = fit(of(features, images), label, num_classes)
+    pictures, old = some(held_out, NUM)
     new = (old + 1 + Noise.of(0, NUM).integers(0, 0, 1, num_classes - 1).squeeze(1)) % num_classes
     print(f"{NUM} held-out emoji, each towards another class\n")
     print(

@@ -20,11 +20,12 @@ import math
 import sys
 
 import torch
-from priors import batches, ids_and_labels
+from priors import batches, some
 from torch import Tensor
 
 from lightgen.checkpoint import load
 from lightgen.conditioners import KnownCells
+from lightgen.data.emoji import Emoji
 from lightgen.functional.categorical import ranks
 from lightgen.functional.errors import token_errors
 from lightgen.functional.masks import dilate
@@ -32,31 +33,29 @@ from lightgen.functional.random import Noise, Stream
 from lightgen.prior import Prior
 from lightgen.types import Grid
 
-DRAWS = 16
+NUM, DRAWS = 128, 4
 
 
 def main(paths: list[str]) -> None:
     priors = {path: load(path, "prior").eval() for path in paths}
     first = next(iter(priors.values()))
-    ids, _ = ids_and_labels(first, "val")
+    ids = first.encode(some(Emoji().dataset("val"), NUM)[0])
     grid, noise = first.layout().grid, Noise.of(0, len(ids))
     print(f"{len(ids)} held-out emoji of {grid[0]}x{grid[1]} tokens, {DRAWS} draws of each\n")
-    print("| hole | tokens | prior | bits per token of the ring | difference | of the whole hole | difference |")
-    print("|---|---|---|---|---|---|---|")
-    for name, known in {"square": square(grid, len(ids)), "training's": KnownCells(0.0).holes(grid, noise)}.items():
-        edge = torch.stack([dilate(row.view(grid), 1).flatten() for row in known]) & ~known
-        before: list[Tensor] = []
+    print("| hole | tokens of the ring | prior | bits per token | difference |")
+    print("|---|---|---|---|---|")
+    for name, known in {"square": square(grid, len(ids)), "as in training": KnownCells(0.0).holes(grid, noise)}.items():
+        ring = torch.stack([dilate(row.view(grid), 1).flatten() for row in known]) & ~known
+        before = None
         for path, prior in priors.items():
-            cells, found = [f"{(~known).sum(1).float().mean():.1f}, ring {edge.sum(1).float().mean():.1f}", path], []
-            for i, part in enumerate((edge, ~known)):
-                found.append(bits(prior, ids, known, part))
-                cells.append(f"{found[i].mean():.3f}")
-                cells.append(compared(found[i] - before[i]) if before else "")
-            before = before or found
-            print(f"| {name} | {' | '.join(cells)} |", flush=True)
+            found = bits(prior, ids, known, ring)
+            size, apart = ring.sum(1).float().mean(), "" if before is None else compared(found - before)
+            print(f"| {name} | {size:.1f} | {path} | {found.mean():.3f} | {apart} |", flush=True)
+            before = found if before is None else before
 
 
 def compared(difference: Tensor) -> str:
+    """A mean, and twice its standard error."""
     return f"{difference.mean():+.3f} ± {2 * difference.std() / math.sqrt(len(difference)):.3f}"
 
 
