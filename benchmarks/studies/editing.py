@@ -25,7 +25,7 @@ from lightgen.metrics.features import EfficientNetLite0, FeatureNetwork
 from lightgen.prior import Prior
 
 NUM, NUM_TRAINING = 48, 1200
-STRENGTHS = (0.2, 0.4, 0.6)
+STRENGTHS = (0.0, 0.2, 0.4, 0.6)
 TOLERANCE = 16
 
 
@@ -38,9 +38,7 @@ def main(paths: list[str]) -> None:
     pictures, old = some(held_out, NUM)
     new = (old + 1 + Noise.of(0, NUM).integers(0, 0, 1, num_classes - 1).squeeze(1)) % num_classes
     print(f"{NUM} held-out emoji, each towards another class\n")
-    print(
-        "| prior | sampler | strength | evaluations | tokens kept | pixels kept | of the new class | of the old class |"
-    )
+    print("| prior | sampler | strength | evaluations | tokens kept | pixels kept | of new class | of old class |")
     print("|---|---|---|---|---|---|---|---|")
     for path in paths:
         prior: Prior = load(path, "prior")

@@ -34,7 +34,7 @@ def ids_and_labels(prior: Prior, split: Split) -> tuple[Tensor, Tensor]:
 
 
 def some(pictures: Pictures, num: int) -> tuple[Tensor, Tensor]:
-    """So many pictures (num, C, H, W) from all over a split of the emoji, which lie there by class, and their classes."""
+    """So many pictures (num, C, H, W) of a split of the emoji, from all over it, and their classes."""
     batch = pictures.__getitems__([i * len(pictures) // num for i in range(num)])
     return batch["image"], batch["condition"]["label"]
 
