@@ -78,7 +78,7 @@ class Iteration:
         self._denoise = denoise.bind(everyone, watch or again, self.known)
         self._make = sampler.step if player is None else player.stepping(sampler, sampler.step, self._denoise)
         num_steps, first = sampler.num_steps(ids_BN.shape[1]), sampler.first_step(start, ids_BN.shape[1])
-        state = State(self.ids, self.known, noise, everyone, num_steps, first, first, start)
+        state = State(self.ids, self.known, noise, everyone, num_steps, first, first=first, start=start)
         self._state = sampler.start(state, self._denoise) if first < num_steps else state
         self._holds = known_BN is not None
         self._nothing = torch.zeros_like(everyone)

@@ -24,12 +24,12 @@ class State:
     """The length of the loop."""
     step: int = 0
     """The number of the step that comes; it may decide what a step does, unlike the data."""
+    memory: dict[str, Tensor] = field(default_factory=dict)
+    """What a sampler keeps from step to step, one row a picture: (A, ...)."""
     first: int = 0
     """The number of the first step; those before it are left out where sampling starts with less noise."""
     start: float = 1.0
     """The time at which the ids stood at first: 1 is all noise."""
-    memory: dict[str, Tensor] = field(default_factory=dict)
-    """What a sampler keeps from step to step, one row a picture: (A, ...)."""
 
     @property
     def is_first(self) -> bool:
