@@ -10,6 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+KNOWN = "known"
+"""The name of (B, h w) bool, True where a cell is known: nobody asks for it, the sampler tells it."""
+
 
 @dataclass(frozen=True)
 class Condition:

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from lightgen.acceleration import Acceleration
+from lightgen.assembly import Beginning
 from lightgen.condition import Condition
+from lightgen.editing import Edit
 from lightgen.figures import save_png
 from lightgen.functional.random import Noise
 from lightgen.inpainting import KnownRegion
@@ -55,9 +57,9 @@ class Sampling:
         seed: of the pictures.
         on_batch: makes an `on_step` for each batch, e.g. to move a progress bar, given the pictures' numbers and the
             batch on its way.
-        canvas: rows and columns in windows, for larger pictures; a known region brings its own.
-        known: what of every picture is known.
-        composite: whether to put the known pixels back.
+        canvas: rows and columns in windows, for larger pictures; what is given brings its own.
+        given: what of every picture is known, or which pictures are changed.
+        composite: whether to put the pixels of a known region back.
         acceleration: what makes it fast; None does nothing.
         negative: what guidance goes away from, dealt out likewise; None is nothing.
         best_of: how to choose among several draws of each; None makes one.
@@ -69,7 +71,7 @@ class Sampling:
     seed: int = 0
     on_batch: Callable[[Tensor, Iteration], OnStep | None] | None = None
     canvas: Canvas | None = None
-    known: KnownRegion | None = None
+    given: KnownRegion | Edit | None = None
     composite: bool = False
     acceleration: Acceleration | None = None
     negative: Condition | None = None
@@ -83,20 +85,22 @@ class Sampling:
             self.best_of.judge.to(self.prior.device)
 
     def __call__(self, index: Tensor) -> SampledPictures:
-        device, known = self.prior.device, self.known
-        canvas = self.canvas if known is None else known.canvas
+        device, given = self.prior.device, self.given
+        canvas = self.canvas if given is None else given.canvas
         draws = index if self.best_of is None else self.best_of.draws(index)
-        ids_BN, known_BN = (None, None) if known is None else known.rows(len(draws), device)
+        noise = Noise(self.seed, draws)
+        begun = Beginning() if given is None else given.begin(self.prior, noise)
         told, away = ((one or Condition()).dealt(index).to(device) for one in (self.condition, self.negative))
         # All draws of a picture are asked for the same, which the first of them decides.
         asked = told = self.prior.completed(told, Noise(self.seed, draws[:: len(draws) // len(index)]))
         if self.best_of is not None:
             told, away = self.best_of.asked(told), self.best_of.asked(away)
-        iteration = self.prior.iterate(Noise(self.seed, draws), self.recipe, told, ids_BN, known_BN, canvas, away)
+        how = (noise, self.recipe, told, begun.ids, begun.known, canvas, away)
+        iteration = self.prior.iterate(*how, start=begun.start)
         sample = iteration.run(self.on_batch(index, iteration) if self.on_batch else None)
         images = self.prior.decode(sample.ids, canvas)
-        if known is not None and self.composite:
-            images = known.composite(images)
+        if isinstance(given, KnownRegion) and self.composite:
+            images = given.composite(images)
         evaluations, seconds = sample.trace.evaluations, sample.trace.seconds
         if self.best_of is not None:
             kept = self.best_of.best(images, told, self.prior.categories)

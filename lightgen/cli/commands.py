@@ -10,6 +10,7 @@ COMMANDS = {
     "encode": ("encode", "the ids of pictures in a token cache, to train priors on; resumes, and shares the work"),
     "sample": ("sample", "make pictures from a prior's checkpoint, with any sampler that fits it"),
     "inpaint": ("inpaint", "fill the masked part of a picture, or continue it on a larger canvas"),
+    "edit": ("edit", "change whole pictures without a mask, as little or as much as --strength says"),
     "reconstruct": ("reconstruct", "send pictures through a tokenizer: side-by-side sheet, PSNR, SSIM, codebook usage"),
     "import": (
         "import_weights",
@@ -44,6 +45,10 @@ EXAMPLES = {
     "inpaint": (
         "lightgen inpaint --ckpt_path zoo:emoji64-sundae --image cat.png --mask mask.png --composite --out painted",
         "lightgen inpaint --ckpt_path zoo:emoji64-sundae --image cat.png --canvas 1x2 --place 0,0 --out wider",
+    ),
+    "edit": (
+        "lightgen edit --ckpt_path zoo:emoji64-sundae --image cat.png --label Flags --strength 0.4 --out edited",
+        "lightgen edit --ckpt_path P --image FOLDER --text 'a red car' --num_images 3 --out edited",
     ),
     "reconstruct": ("lightgen reconstruct --ckpt_path zoo:emoji64-tokenizer --out reconstructions",),
     "import": (

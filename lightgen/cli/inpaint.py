@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lightgen.checkpoint import digest
 from lightgen.cli import picture_run
+from lightgen.cli.canvas import pair
 from lightgen.cli.parser import Parser
 from lightgen.cli.picture_run import Request
 from lightgen.data.masked import read_masked
@@ -64,7 +65,7 @@ def run(request: Request) -> None:
     prior, parsed, canvas = request.prior, request.parsed, request.canvas
     if canvas is None and (parsed.mask is None or parsed.place is not None):
         raise ValueError("without a --canvas, a --mask is needed and --place means nothing")
-    at = None if parsed.place is None else picture_run.pair("place", parsed.place, ",")
+    at = None if parsed.place is None else pair("place", parsed.place, ",")
     resize = own_filter(parsed.ckpt_path)
     tokenizer = prior.tokenizer
     image, pixels = read_masked(parsed.image, parsed.mask, tokenizer.image_size, tokenizer.channels, resize)
@@ -77,7 +78,7 @@ def run(request: Request) -> None:
         picture=digest(known.ids, known.tokens, known.image, known.pixels),
     )
     with picture_run.writing(request, RECORD, decided):
-        record = picture_run.run(request, decided, known=known, composite=parsed.composite)
+        record = picture_run.run(request, decided, given=known, composite=parsed.composite)
         if record is None:
             return
         numbers, names = range(min(request.num_images, SHEET_LIMIT)), request.turns.file_names(request.num_images)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import textwrap
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from lightgen.asking import NEGATIVE_TEXT, TEXT, in_words
 from lightgen.checkpoint import fingerprint, load
 from lightgen.cli import asked, one_device, picture_folder
 from lightgen.cli.asked import Asked
+from lightgen.cli.canvas import CANVAS, describe_canvas, pair
 from lightgen.cli.configs import with_located_configs
 from lightgen.cli.one_device import OneDevice
 from lightgen.cli.overrides import RULE, Overrides
@@ -27,6 +27,7 @@ from lightgen.cli.parser import Parser
 from lightgen.cli.progress import progress_bar
 from lightgen.cli.turns import Turns
 from lightgen.condition import Condition
+from lightgen.editing import Edit
 from lightgen.functional.random import Noise
 from lightgen.guidance.base import Guidance
 from lightgen.inpainting import KnownRegion
@@ -40,14 +41,12 @@ from lightgen.samplers.iteration import Iteration
 from lightgen.sampling import PictureFiles, Sampling
 from lightgen.types import Canvas, OnStep
 from lightgen.warps import Warps
-from lightgen.windows import on_canvas
 
 if TYPE_CHECKING:
     from lightgen.cli.many_devices import ManyDevices
 
 SHOWING = ("-h", "--help", "--print_config")
 PARTS = ("sampler", "warps", "guidance")
-CANVAS = "rows x columns of the size in training, e.g. 2x3 or 1x1.5; overlapping windows share the probabilities"
 
 
 @dataclass(frozen=True)
@@ -71,6 +70,8 @@ class Request:
     best_of: BestOf | None
     parsed: Any
     """All options, as the parser gave them."""
+    start: float = 1.0
+    """The time at which pictures begin; 1 is all noise."""
 
 
 def add_options(made: Parser, num_images: int, out: str, files: str, open_label: str, trainer: bool) -> None:
@@ -108,7 +109,9 @@ def add_recipe(made: Parser) -> None:
     )
 
 
-def requested(parser: Callable[[bool], Parser], args: list[str], num_usual: int, painting: bool = False) -> Request:
+def requested(
+    parser: Callable[[bool], Parser], args: list[str], num_usual: int, painting: bool = False, whole: bool = False
+) -> Request:
     """Read a command line, whose recipe begins with what the checkpoint says.
 
     Args:
@@ -116,6 +119,7 @@ def requested(parser: Callable[[bool], Parser], args: list[str], num_usual: int,
         args: the command line.
         num_usual: pictures where no number is given.
         painting: whether no class and no guidance are the default, because the rest of the picture says what fits.
+        whole: whether the whole picture is painted over, so that a class says more than the rest of it, as a text does.
 
     Raises:
         ValueError: if it makes no sense, before any work.
@@ -137,7 +141,8 @@ def requested(parser: Callable[[bool], Parser], args: list[str], num_usual: int,
     turns, away = said.turns(prior), said.negative_text
     named = any(path.split(".")[0] == "guidance" for path, _ in overrides.changes)
     # A text says more of what to paint than the rest of the picture, and is nothing without guidance.
-    fits = painting and not named and away is None and TEXT not in turns.columns
+    tells = bool(turns.columns) if whole else TEXT in turns.columns
+    fits = painting and not named and away is None and not tells
     recipe = prior.chosen(changed(prior.unguided if fits else prior.recipe, overrides, prior))
     canvas = None if parsed.canvas is None else pair("canvas", parsed.canvas, "x")
     prior.layout(canvas)
@@ -201,18 +206,6 @@ def changed(recipe: Recipe, overrides: Overrides, prior: Prior) -> Recipe:
     return Recipe(objects.sampler, objects.warps, objects.guidance)
 
 
-def pair(name: str, text: str, separator: str) -> tuple[float, float]:
-    """Two numbers, as in 2x3.
-
-    Raises:
-        ValueError: if the text is anything else.
-    """
-    match = re.fullmatch(rf"(\d+\.?\d*){separator}(\d+\.?\d*)", text.replace(" ", ""))
-    if match is None:
-        raise ValueError(f"{name} must be two numbers like 2{separator}1.5, rows first, not {text}")
-    return float(match[1]), float(match[2])
-
-
 def as_config(description: Any) -> Any:
     """A description of components in the words of YAML."""
     if isinstance(description, list):
@@ -262,7 +255,7 @@ def run(
     request: Request,
     decided: dict[str, Any],
     on_batch: Callable[[Tensor, Iteration], OnStep | None] | None = None,
-    known: KnownRegion | None = None,
+    given: KnownRegion | Edit | None = None,
     composite: bool = False,
 ) -> dict[str, Any] | None:
     """Make the pictures and write them; the record where `devices.is_first`, else None.
@@ -271,7 +264,7 @@ def run(
         request: what was asked for.
         decided: see `settings`.
         on_batch: makes what looks on at every step of a batch, given the pictures' numbers and the batch on its way.
-        known, composite: see `Sampling`.
+        given, composite: see `Sampling`.
     """
     parsed, devices = request.parsed, request.devices
     files = PictureFiles(parsed.out, request.turns.file_names(request.num_images))
@@ -291,7 +284,7 @@ def run(
 
             return on_step
 
-        how = (request.recipe, request.condition, parsed.seed, stepping, request.canvas, known, composite)
+        how = (request.recipe, request.condition, parsed.seed, stepping, request.canvas, given, composite)
         sampling = Sampling(request.prior, *how, request.acceleration, request.negative, request.best_of)
         devices.make(sampling, files, parsed.batch_size)
     if not devices.is_first:
@@ -320,15 +313,8 @@ def told(request: Request) -> list[dict[str, str]]:
 def num_steps(request: Request) -> int:
     """The most steps that a picture takes; where a token is written once, no more than there are tokens."""
     sampler, num_tokens = request.recipe.sampler, request.prior.layout(request.canvas).num_tokens
-    steps = sampler.num_steps(num_tokens)
+    steps = sampler.num_steps(num_tokens) - sampler.first_step(request.start, num_tokens)
     return min(steps, num_tokens) if sampler.revises == "no" else steps
-
-
-def describe_canvas(prior: Prior, canvas: Canvas) -> dict[str, Any]:
-    """A canvas for the record: one evaluation of it is one of the network on every window."""
-    layout = prior.layout(canvas)
-    windows = on_canvas(prior.network, layout).num_windows
-    return {"rows": canvas[0], "columns": canvas[1], "cells": list(layout.cells), "windows": windows}
 
 
 def described(request: Request, record: dict[str, Any]) -> str:
@@ -336,7 +322,8 @@ def described(request: Request, record: dict[str, Any]) -> str:
     sampler, guidance, steps = request.recipe.sampler, request.recipe.guidance, num_steps(request)
     num_tokens = request.prior.layout(request.canvas).num_tokens
     asked = getattr(sampler, "steps", steps)
-    clipped = f" (the most for {num_tokens} tokens), not {asked}" if steps < asked else ""
+    less = f" (the last of {asked})" if request.start < 1 else f" (the most for {num_tokens} tokens), not {asked}"
+    clipped = less if steps < asked else ""
     branches = 1 if guidance is None else len(guidance.branches)
     doubled = f" ({branches} a step, for guidance)" if branches > 1 else ""
     canvas = f" of {record['canvas']['windows']} windows" if record["canvas"] else ""

@@ -39,6 +39,7 @@ class Stream(IntEnum):
     CROP = 12
     AUGMENT = 13
     CAPTION = 14
+    KNOWN = 15
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from lightgen.conditioners.mixed import Mixed
 from lightgen.layout import Layout
 from lightgen.networks.base import Network
 from lightgen.tokenizers.base import Tokenizer
@@ -28,7 +29,7 @@ def take(network: Network, other: Network) -> tuple[set[str], list[str]]:
     Raises:
         ValueError: in one line, if less than half of the parameters fit.
     """
-    own, there = network.state_dict(), other.state_dict()
+    own, there = network.state_dict(), placed(network, other)
     taken = {name: there[name] for name, tensor in own.items() if name in there and there[name].shape == tensor.shape}
     share = sum(tensor.numel() for tensor in taken.values()) / max(1, sum(tensor.numel() for tensor in own.values()))
     if share < LEAST:
@@ -78,3 +79,14 @@ def _shape(tensor: Tensor | None) -> str:
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in (head, *rows)]
+
+
+def placed(network: nn.Module, other: nn.Module) -> dict[str, Tensor]:
+    """The weights of another network by their names in this one, where its conditioner is the first of several."""
+    mine, theirs, prefix = getattr(network, "conditioner", None), getattr(other, "conditioner", None), "conditioner."
+    if not isinstance(mine, Mixed) or type(theirs) is not type(mine.parts[0]):
+        return other.state_dict()
+    return {
+        f"{prefix}parts.0.{name.removeprefix(prefix)}" if name.startswith(prefix) else name: tensor
+        for name, tensor in other.state_dict().items()
+    }
