@@ -47,10 +47,11 @@ html_title = "lightgen"
 html_static_path = ["_static"]
 html_css_files = ["lightgen.css"]
 html_show_sourcelink = False
-html_sidebars = {"index": []}
+html_sidebars = {"**": ["sidebar.html"]}
 html_theme_options: dict[str, Any] = {
     "logo": {"text": "lightgen"},
-    "header_links_before_dropdown": 7,
+    "navbar_center": [],
+    "primary_sidebar_end": [],
     "navigation_with_keys": False,
     "footer_start": ["copyright"],
     "footer_end": [],

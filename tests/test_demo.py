@@ -82,7 +82,8 @@ def test_demo(calls, tmp_path, capsys):
     # Each picture says how much of all is left; here each step has one.
     looks = re.findall(r"^ +(\d+)% of stage (\d), about (.*) left in all; look at (.*)$", told, re.M)
     assert [(share, stage) for share, stage, _, _ in looks] == [("50", "1"), ("100", "1"), ("50", "2"), ("100", "2")]
-    assert {Path(path) for *_, path in looks} == {out / "tokenizer" / "reconstructions.png", out / "prior" / "samples.png"}
+    drawn = {out / "tokenizer" / "reconstructions.png", out / "prior" / "samples.png"}
+    assert {Path(path) for *_, path in looks} == drawn
     # Each command is said as anyone can give it.
     assert [line.split()[1] for line in re.findall(r"^ {8}lightgen .*", said, re.M)] == [call[0] for call in calls]
     # How long it takes, first the whole of it, then each part.
@@ -129,7 +130,7 @@ def test_what_is_left_of_the_demo_follows_its_speed(monkeypatch, capsys):
     # The rest of the stage went as planned.
     now, outlook.worked = 4.0, 3.0
     outlook.announce(2)
-    assert capsys.readouterr().out.endswith("2 of 5, about 7 minutes, about 12 minutes left in all: " + demo.STAGES[1][1] + "\n")
+    assert "2 of 5, about 7 minutes, about 12 minutes left in all: A SUNDAE prior" in capsys.readouterr().out
     # Gone on with at half of stage two: what was done before says nothing of the speed.
     now = 0.0
     again = demo.Outlook()

@@ -1,4 +1,4 @@
-"""The documentation builds without a warning, fetches nothing, and says what is there. `make docs` runs its notebooks, too."""
+"""The documentation builds without a warning, fetches nothing, says what is true. `make docs` runs its notebooks."""
 
 import json
 import re
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from sphinx.application import Sphinx
 
 import lightgen
 
@@ -16,16 +17,19 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
 
 
+# Sphinx and its extensions warn the developers of one another.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning")
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
     """The built pages, notebooks not run, from a copy of the sources, because Sphinx writes beside them."""
-    application = pytest.importorskip("sphinx.application")
     root = tmp_path_factory.mktemp("site")
     shutil.copytree(ROOT / "docs", root / "docs", ignore=shutil.ignore_patterns("_build", "generated"))
     for name in ("benchmarks", "CONTRIBUTING.md"):
         (root / name).symlink_to(ROOT / name)
     log = (root / "warnings").open("w+", encoding="utf-8")
-    app = application.Sphinx(
+    app = Sphinx(
         root / "docs", root / "docs", root / "html", root / "doctrees", "html",
         confoverrides={"nb_execution_mode": "off"}, status=None, warning=log,
     )  # fmt: skip

@@ -1,6 +1,6 @@
 """Draws what a run logged in training, for `docs/training.md`.
 
-    python benchmarks/studies/loss_curves.py runs/icons64-tokenizer train/l1 train/mse train/perceptual --out curves.svg
+python benchmarks/studies/loss_curves.py runs/icons64-tokenizer train/l1 train/mse train/perceptual --out curves.svg
 """
 
 from __future__ import annotations
