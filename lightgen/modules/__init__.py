@@ -1,3 +1,5 @@
+"""Training steps, optimizers and logging."""
+
 from lightgen.modules.optim import WarmupCosine
 from lightgen.modules.prior import PriorModule
 from lightgen.modules.scorer import ScorerModule
