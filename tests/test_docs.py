@@ -26,8 +26,9 @@ def site(tmp_path_factory) -> Path:
     """The built pages, notebooks not run, from a copy of the sources, because Sphinx writes beside them."""
     root = tmp_path_factory.mktemp("site")
     shutil.copytree(ROOT / "docs", root / "docs", ignore=shutil.ignore_patterns("_build", "generated"))
-    for name in ("benchmarks", "CONTRIBUTING.md"):
-        (root / name).symlink_to(ROOT / name)
+    # Not a link, whose links would be counted from where it leads to.
+    shutil.copy(ROOT / "CONTRIBUTING.md", root)
+    (root / "benchmarks").symlink_to(ROOT / "benchmarks")
     log = (root / "warnings").open("w+", encoding="utf-8")
     app = Sphinx(
         root / "docs", root / "docs", root / "html", root / "doctrees", "html",

@@ -30,14 +30,14 @@ ELSEWHERE = ("trainer",)
 
 def add_options(made: Parser, open_label: str) -> None:
     """For help and completion; what they are given is read by `Asked`."""
-    several = "of several, each in quotes, every one is made with every class and so on"
-    made.add_argument(f"--{TEXT}", type=str | None, help=f"what is to be seen, of a prior that knows text; {several}")
+    several = "each in quotes; every one is made with every class"
+    made.add_argument(f"--{TEXT}", type=str | None, help=f"what is to be seen, one or several, {several}")
     made.add_argument(f"--{PROMPTS}", type=Path | None, help="a file with a text on each line")
     made.add_argument(f"--{NEGATIVE_TEXT}", type=str | None, help="what guidance goes away from, in place of nothing")
     made.add_argument(
         f"--{LABEL}", type=int | str | None, default=None,
-        help=f"class, by number or name, one or several; {open_label}. Each other category that the prior was trained "
-        "with is an option of its name, as --style noto",
+        help=f"class, by number or name, one or several; {open_label}; other categories of the prior alike, as --style "
+        "noto",
     )  # fmt: skip
 
 

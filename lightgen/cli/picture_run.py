@@ -80,8 +80,7 @@ def add_options(made: Parser, num_images: int, out: str, files: str, open_label:
     made.add_argument("--ckpt_path", type=str, required=True, help="a prior's checkpoint, written by `lightgen fit`")
     made.add_argument(
         "--num_images", type=int | None, default=None,
-        help=f"how many pictures, of each text and category where several are given; default: {num_images} in all, and "
-        "at least one of each",
+        help=f"pictures of each text and category where several are given; default: {num_images} in all",
     )  # fmt: skip
     made.add_argument("--batch_size", type=int, default=64, help="pictures at a time; does not change any picture")
     made.add_argument("--seed", type=int, default=0, help="another seed, other pictures")
