@@ -2,8 +2,9 @@
 
     lightgen encode --tokenizer zoo:emoji64-tokenizer --out tokens
     lightgen fit --init_from zoo:emoji64-absorbing --config method/inpainting.yaml --data CachedTokens \
-        --data.cache tokens --data.data Emoji --data.data.image_size 64 --data.batch_size 64 --model.optimizer.lr 3e-4 \
-        --trainer.max_steps 400 --trainer.limit_val_batches 0 --trainer.default_root_dir known
+        --data.cache tokens --data.data Emoji --data.data.image_size 64 --data.batch_size 32 --model.optimizer.lr 2e-4 \
+        --model.scheduler WarmupCosine --model.scheduler.warmup_steps 20 --model.scheduler.final_fraction 0.02 \
+        --trainer.max_steps 300 --trainer.limit_val_batches 0 --trainer.default_root_dir known
     python benchmarks/studies/inpainting_ring.py zoo:emoji64-absorbing known/last.ckpt
 
 The same without the overlay says what the further steps alone bring. All priors are absorbing ones of one tokenizer,

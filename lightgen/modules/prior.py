@@ -261,9 +261,9 @@ class Knowing(nn.Module):
     label smoothing, the constant that a certain answer costs).
     """
 
-    def __init__(self, denoise: nn.Module, ids_BN: Tensor, known_BN: Tensor) -> None:
+    def __init__(self, denoise: Denoise, ids_BN: Tensor, known_BN: Tensor) -> None:
         super().__init__()
-        self.denoise = denoise
+        self.denoise: Any = denoise
         self.ids, self.known = ids_BN, known_BN
 
     def forward(self, ids_BN: Tensor, time: Tensor | None = None) -> Tensor:
