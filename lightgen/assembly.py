@@ -38,6 +38,11 @@ class Assembly(nn.Module):
     classes: tuple[str, ...] | None = None
     """Names of the classes by number, as the data of the training call them; None where nobody said."""
 
+    ckpt_path: str | None = None
+    """What it was loaded from; None where it was made otherwise."""
+    acceleration: Acceleration | None = None
+    """What it was made fast by."""
+
     def __init__(
         self,
         tokenizer: Tokenizer,
@@ -122,6 +127,7 @@ class Assembly(nn.Module):
 
     def adopt(self, acceleration: Acceleration) -> None:
         """Do what was chosen for the device that the prior is on."""
+        self.acceleration = acceleration
         networks = (self.network, *self.others.values())
         if acceleration.dtype == "bfloat16":
             for module in (*networks, self.tokenizer.decoding):

@@ -161,6 +161,17 @@ def export(path: str | Path, folder: Path, half: bool = False) -> Any:
     """
     contents = read(path)
     component = _assemble(contents, path)
+    write_folder(component, contents[KEY], folder, half)
+    return component
+
+
+def write_folder(component: Any, entry: dict[str, Any], folder: Path, half: bool = False) -> None:
+    """Write a component as a folder; for its entry see `pack`.
+
+    Raises:
+        OSError: if it cannot be written.
+        ValueError: if a weight is too large for float16.
+    """
     # Safetensors wants every tensor for itself and in plain order.
     weights = {
         name: (tensor.half() if half and tensor.dtype == torch.float32 else tensor).clone(
@@ -169,13 +180,12 @@ def export(path: str | Path, folder: Path, half: bool = False) -> Any:
         for name, tensor in component.state_dict().items()
     }
     if (name := not_finite(weights)) is not None:
-        raise ValueError(f"the weights of {path} are too large for float16, the first in {name}; leave out --half")
+        raise ValueError(f"weights are too large for float16, the first in {name}; leave out half")
     # The library's own writing to a file makes one that nobody else may read.
     written = serialized(weights)
     with atomic(folder / WEIGHTS, durable=True) as temporary:
         temporary.write_bytes(written)
-    save_json({**contents[KEY], "prefix": "", CHECKSUM: zlib.crc32(written)}, folder / CONFIG)
-    return component
+    save_json({**entry, "prefix": "", CHECKSUM: zlib.crc32(written)}, folder / CONFIG)
 
 
 def load(path: str | Path, kind: str | None = None) -> Any:
@@ -197,7 +207,9 @@ def load(path: str | Path, kind: str | None = None) -> Any:
     held = contents[KEY]["component"]["kind"]
     if kind is not None and held != kind:
         raise ValueError(f"{path} holds a {held}, where a {kind} is needed")
-    return _assemble(contents, path)
+    component = _assemble(contents, path)
+    component.ckpt_path = str(path)
+    return component
 
 
 def _assemble(contents: dict[str, Any], path: str | Path) -> Any:

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, NoReturn
+from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from PIL import Image
 from torch import Tensor
 
 from lightgen.assembly import Assembly
+from lightgen.checkpoint import pack, write_folder
 from lightgen.condition import Condition
 from lightgen.functional.random import Noise
 from lightgen.guidance.base import Guidance
 from lightgen.inpainting import KnownRegion, known_pixels, known_region
 from lightgen.labels import Label, class_numbers
+from lightgen.made import Pictures
+from lightgen.progress import progress_bar
 from lightgen.recipe import Recipe
 from lightgen.registry import Component
 from lightgen.samplers.base import Sampler
+from lightgen.settings import SAMPLE, Settings, decided, own_acceleration, stamp
 from lightgen.types import Canvas, OnStep
+
+CHANGES = ("sampler", "steps", "temperature", "guidance")
+"""What changes a recipe: see `Recipe.changed`."""
 
 
 class Prior(Assembly, Component):
@@ -54,14 +63,59 @@ class Prior(Assembly, Component):
             f"pixels, {asked}, {self.recipe})"
         )
 
-    def forward(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """A prior is not called.
+    def forward(self, num_images: int = 1, **how: Any) -> Pictures:
+        """Pictures of Pillow with what made them; a bar shows the steps on a terminal and in a notebook.
+
+        Args:
+            num_images: how many.
+            how: as `sample` takes it.
 
         Raises:
-            ValueError: that says what to call.
+            ValueError: as `sample`.
+
+        >>> made = lightgen.load("zoo:emoji64-sundae")(2, steps=4, label="Flags", seed=7)
+        >>> made.images[0].size, made.settings[0]["label"]
+        ((64, 64), 2)
         """
-        raise ValueError("a prior is not called: prior.sample(4) makes four pictures, prior.inpaint(image, mask) fills "
-                         "a hole, prior.network gives logits")  # fmt: skip
+        given = inspect.signature(self.sample).bind(num_images, **how)
+        given.apply_defaults()
+        asked = given.arguments
+        recipe = self.chosen(asked.pop("recipe"), **{name: asked.pop(name) for name in CHANGES})
+        on_step, canvas, batches = asked.pop("on_step"), asked["canvas"], -(-num_images // asked["batch_size"])
+        steps = batches * recipe.sampler.num_steps(self.layout(canvas).num_tokens)
+        with progress_bar(f"{num_images} pictures", steps, "steps") as advance:
+
+            def stepping(step: int, ids_BN: Tensor) -> None:
+                advance(1)
+                if on_step is not None:
+                    on_step(step, ids_BN)
+
+            tensor = self.sample(**asked, recipe=recipe, on_step=stepping)
+        return Pictures(tensor, self._settings(recipe, **asked))
+
+    def _settings(
+        self, recipe: Recipe, num_images: int, seed: int, batch_size: int, canvas: Canvas | None, **asked: Any
+    ) -> list[Settings]:
+        """What made each picture."""
+        if asked["label"] is not None:
+            asked["label"] = class_numbers(asked["label"], num_images, self.classes)
+        told = {name: value if isinstance(value, list) else [value] * num_images for name, value in asked.items()}
+        common = decided(self, recipe, seed, canvas, **asked)
+        made = stamp(SAMPLE, self.ckpt_path, num_images, batch_size, own_acceleration(self), **common)
+        return [{**made, **{name: values[i] for name, values in told.items()}, "index": i} for i in range(num_images)]
+
+    def save_pretrained(self, folder: str | Path, half: bool = False) -> None:
+        """Write the prior as a folder of safetensors and JSON, which `lightgen.load` reads, as `lightgen export` does.
+
+        Args:
+            folder: where to.
+            half: keep float32 weights in float16.
+
+        Raises:
+            OSError: if it cannot be written.
+            ValueError: if a weight is too large for float16.
+        """
+        write_folder(self, {**pack(self, ""), "config": None}, Path(folder), half)
 
     def condition(self, label: Label | Sequence[Label] | Tensor | None, num_images: int) -> Condition:
         """That pictures are of one class, or each of its own; None leaves it open.

@@ -14,9 +14,11 @@ from lightgen.condition import Condition
 from lightgen.figures import save_png
 from lightgen.functional.random import Noise
 from lightgen.inpainting import KnownRegion
+from lightgen.made import picture_name
 from lightgen.prior import Prior
 from lightgen.recipe import Recipe
 from lightgen.samplers.iteration import Iteration
+from lightgen.settings import Settings
 from lightgen.types import Canvas, OnStep
 
 
@@ -86,19 +88,16 @@ class PictureFiles:
     Args:
         out: the folder.
         num_images: how many there will be.
+        settings: what made them, which each carries.
     """
 
-    def __init__(self, out: Path, num_images: int) -> None:
+    def __init__(self, out: Path, num_images: int, settings: Settings) -> None:
         self.out = out
+        self.settings = settings
         self.evaluations = torch.zeros(num_images, dtype=torch.long)
 
     def write(self, made: SampledPictures) -> None:
         """Write a batch."""
         for index, image in zip(made.index.tolist(), made.images.cpu(), strict=True):
-            save_png(image, self.out / picture_name(index))
+            save_png(image, self.out / picture_name(index), {**self.settings, "index": index})
         self.evaluations[made.index.cpu()] = made.evaluations.cpu()
-
-
-def picture_name(index: int) -> str:
-    """The file name of a picture."""
-    return f"{index:06d}.png"

@@ -10,6 +10,7 @@ COMMANDS = {
     "encode": ("encode", "the ids of pictures in a token cache, to train priors on; resumes, and shares the work"),
     "sample": ("sample", "make pictures from a prior's checkpoint, with any sampler that fits it"),
     "inpaint": ("inpaint", "fill the masked part of a picture, or continue it on a larger canvas"),
+    "show": ("show", "what made a picture of lightgen's, and the command that makes it again"),
     "reconstruct": ("reconstruct", "send pictures through a tokenizer: side-by-side sheet, PSNR, SSIM, codebook usage"),
     "import": (
         "import_weights",
@@ -38,6 +39,7 @@ EXAMPLES = {
         "lightgen sample --ckpt_path zoo:emoji64-causal --num_images 36 --out samples",
         "lightgen sample --ckpt_path zoo:emoji64-sundae --sampler.steps 50 --guidance.scale 3 --animate --out s",
         "lightgen sample --ckpt_path zoo:emoji64-absorbing --sampler MaskGIT --warps.temperature 0.5 --out m",
+        "lightgen sample --from samples/000007.png --seed 7 --out varied    # the same settings, other pictures",
     ),
     "inpaint": (
         "lightgen inpaint --ckpt_path zoo:emoji64-sundae --image cat.png --mask mask.png --composite --out painted",

@@ -7,9 +7,8 @@ from typing import Any
 import yaml
 
 from lightgen.checkpoint import load
-from lightgen.cli.picture_run import as_config
 from lightgen.prior import Prior
-from lightgen.registry import describe
+from lightgen.registry import as_config, describe
 
 OPTION = "--init_from"
 RATE = 1e-4

@@ -13,7 +13,7 @@ from lightgen.data.own import own_filter
 from lightgen.figures import read_png, save_png, sheet
 from lightgen.functional.files import save_json
 from lightgen.inpainting import known_region
-from lightgen.sampling import picture_name
+from lightgen.made import picture_name
 
 SHEET_COLUMNS = 6
 SHEET_LIMIT = 22
@@ -76,18 +76,18 @@ def run(request: Request) -> None:
         composite=parsed.composite,
         picture=digest(known.ids, known.tokens, known.image, known.pixels),
     )
+    files = {"image": str(parsed.image), "mask": None if parsed.mask is None else str(parsed.mask)}
     with picture_run.writing(request, RECORD, decided):
-        record = picture_run.run(request, decided, known=known, composite=parsed.composite)
+        record = picture_run.run(request, decided, known=known, composite=parsed.composite, **files)
         if record is None:
             return
         results = [read_png(parsed.out / picture_name(i)) for i in range(min(parsed.num_images, SHEET_LIMIT))]
         shown = [known.image, known.shown(prior.layout(canvas)), *results]
         captions = ["original", "what is kept", *(f"result {i}" for i in range(len(results)))]
         title = picture_run.described(request, record)
-        save_png(sheet(shown, title, captions, min(len(shown), SHEET_COLUMNS)), parsed.out / "sheet.png")
+        laid = sheet(shown, title, captions, min(len(shown), SHEET_COLUMNS))
+        save_png(laid, parsed.out / "sheet.png", picture_run.stamp(request, decided, **files))
         record |= {
-            "image": str(parsed.image),
-            "mask": None if parsed.mask is None else str(parsed.mask),
             "resize": resize,
             "known_tokens": int(known.tokens.sum()),
             "tokens": known.tokens.numel(),

@@ -7,15 +7,16 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from lightgen import settings as recorded
 from lightgen.acceleration import Acceleration, Dtype, Mode, chosen
-from lightgen.checkpoint import fingerprint, load
-from lightgen.cli import one_device, picture_folder
+from lightgen.checkpoint import load
+from lightgen.cli import from_png, one_device, picture_folder
 from lightgen.cli.configs import with_located_configs
 from lightgen.cli.one_device import OneDevice
 from lightgen.cli.overrides import RULE, Overrides
@@ -29,13 +30,13 @@ from lightgen.labels import class_number
 from lightgen.prior import Prior
 from lightgen.provenance import provenance
 from lightgen.recipe import Recipe
-from lightgen.registry import describe
+from lightgen.registry import as_config, describe
 from lightgen.samplers.base import Sampler, sampler_called
 from lightgen.samplers.iteration import Iteration
 from lightgen.sampling import PictureFiles, Sampling
+from lightgen.settings import INPAINT, SAMPLE, Settings
 from lightgen.types import Canvas, OnStep
 from lightgen.warps import Warps
-from lightgen.windows import on_canvas
 
 if TYPE_CHECKING:
     from lightgen.cli.many_devices import ManyDevices
@@ -63,6 +64,7 @@ class Request:
 def add_options(made: Parser, num_images: int, out: str, files: str, open_label: str, trainer: bool) -> None:
     """Checkpoint, number of pictures, where to, how to sample, and, of Lightning's Trainer, on which machines."""
     made.add_argument("--config", action="config", help="a YAML file with any of these options")
+    made.add_argument(from_png.OPTION, type=str | None, default=None, help=from_png.HELP)
     made.add_argument("--ckpt_path", type=str, required=True, help="a prior's checkpoint, written by `lightgen fit`")
     made.add_argument("--num_images", type=int, default=num_images, help="how many pictures")
     made.add_argument("--batch_size", type=int, default=64, help="pictures at a time; does not change any picture")
@@ -104,12 +106,16 @@ def requested(parser: Callable[[bool], Parser], args: list[str], painting: bool 
     Raises:
         ValueError: if it makes no sense, before any work.
     """
+    args, origin = from_png.expanded(args, INPAINT if painting else SAMPLE)
     overrides = Overrides(with_located_configs(args), PARTS)
     parsed, devices = understood(parser, overrides.rest)
+    if parsed["from"] is not None:
+        raise ValueError(f"{from_png.OPTION} stands on the command line, not in a config")
     for name in ("num_images", "batch_size"):
         if parsed[name] < 1:
             raise ValueError(f"{name} must be at least 1, not {parsed[name]}")
     prior: Prior = load(parsed.ckpt_path, "prior")
+    from_png.require_weights(origin, prior)
     named = any(path.split(".")[0] == "guidance" for path, _ in overrides.changes)
     own = prior.recipe if named or not painting else prior.unguided
     recipe = prior.chosen(changed(own, overrides, prior))
@@ -180,17 +186,6 @@ def pair(name: str, text: str, separator: str) -> tuple[float, float]:
     return float(match[1]), float(match[2])
 
 
-def as_config(description: Any) -> Any:
-    """A description of components in the words of YAML."""
-    if isinstance(description, list):
-        return [as_config(part) for part in description]
-    if not isinstance(description, dict):
-        return description
-    if description.keys() == {"kind", "name", "arguments"}:
-        return {"class_path": description["name"], "init_args": as_config(description["arguments"])}
-    return {name: as_config(value) for name, value in description.items()}
-
-
 def settings(request: Request, **more: Any) -> dict[str, Any]:
     """What decides every picture, as plain data.
 
@@ -199,17 +194,21 @@ def settings(request: Request, **more: Any) -> dict[str, Any]:
         more: what else decides them.
     """
     prior, parsed = request.prior, request.parsed
+    label = None if parsed.label is None else class_number(parsed.label, prior.classes)
     return {
-        "weights": fingerprint(prior),
-        "seed": parsed.seed,
-        "label": None if parsed.label is None else class_number(parsed.label, prior.classes),
-        "canvas": None if request.canvas is None else describe_canvas(prior, request.canvas),
-        **describe(request.recipe)["arguments"],
+        **recorded.decided(prior, request.recipe, parsed.seed, request.canvas, label=label),
         "precision": request.devices.precision,
         # Pictures of before were all made with these.
         **({} if request.acceleration.dtype == "float32" else {"dtype": request.acceleration.dtype}),
         **more,
     }
+
+
+def stamp(request: Request, decided: Settings, **more: Any) -> Settings:
+    """What every PNG of a run carries."""
+    parsed, command = request.parsed, INPAINT if "image" in more else SAMPLE
+    counts = (str(parsed.ckpt_path), parsed.num_images, parsed.batch_size)
+    return recorded.stamp(command, *counts, request.acceleration, **decided, **more)
 
 
 @contextmanager
@@ -229,6 +228,7 @@ def run(
     on_batch: Callable[[Tensor, Iteration], OnStep | None] | None = None,
     known: KnownRegion | None = None,
     composite: bool = False,
+    **more: Any,
 ) -> dict[str, Any] | None:
     """Make the pictures and write them; the record where `devices.is_first`, else None.
 
@@ -237,9 +237,11 @@ def run(
         decided: see `settings`.
         on_batch: makes what looks on at every step of a batch, given the pictures' numbers and the batch on its way.
         known, composite: see `Sampling`.
+        more: what the record says besides.
     """
     parsed, devices = request.parsed, request.devices
-    files = PictureFiles(parsed.out, parsed.num_images)
+    made = stamp(request, decided, **more)
+    files = PictureFiles(parsed.out, parsed.num_images, made)
     num_batches = math.ceil(parsed.num_images / devices.world_size / parsed.batch_size)
     if devices.is_first:
         print(request.acceleration)
@@ -261,11 +263,7 @@ def run(
     if not devices.is_first:
         return None
     return {
-        "ckpt_path": str(parsed.ckpt_path),
-        "num_images": parsed.num_images,
-        "batch_size": parsed.batch_size,
-        **decided,
-        "accelerate": asdict(request.acceleration),
+        **made,
         "evaluations": files.evaluations.tolist(),
         "seconds": round(time.perf_counter() - start, 3),
         **provenance(devices.device),
@@ -277,13 +275,6 @@ def num_steps(request: Request) -> int:
     sampler, num_tokens = request.recipe.sampler, request.prior.layout(request.canvas).num_tokens
     steps = sampler.num_steps(num_tokens)
     return min(steps, num_tokens) if sampler.revises == "no" else steps
-
-
-def describe_canvas(prior: Prior, canvas: Canvas) -> dict[str, Any]:
-    """A canvas for the record: one evaluation of it is one of the network on every window."""
-    layout = prior.layout(canvas)
-    windows = on_canvas(prior.network, layout).num_windows
-    return {"rows": canvas[0], "columns": canvas[1], "cells": list(layout.cells), "windows": windows}
 
 
 def described(request: Request, record: dict[str, Any]) -> str:

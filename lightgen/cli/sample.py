@@ -11,8 +11,8 @@ from lightgen.cli.parser import Parser
 from lightgen.cli.picture_run import Request
 from lightgen.figures import read_png, save_gif, save_png, sheet
 from lightgen.functional.files import save_json
+from lightgen.made import picture_name
 from lightgen.samplers.iteration import Iteration
-from lightgen.sampling import picture_name
 from lightgen.types import OnStep
 
 GRID_LIMIT = 64
@@ -59,7 +59,8 @@ def run(request: Request) -> None:
         if record is None:
             return
         shown = [read_png(parsed.out / picture_name(i)) for i in range(min(parsed.num_images, GRID_LIMIT))]
-        save_png(sheet(shown, picture_run.described(request, record)), parsed.out / "grid.png")
+        grid = sheet(shown, picture_run.described(request, record))
+        save_png(grid, parsed.out / "grid.png", picture_run.stamp(request, decided))
         if frames:
             save_gif(frames, parsed.out / "steps.gif")
         save_json(record, parsed.out / RECORD)
