@@ -17,7 +17,22 @@ from lightgen.functional.embedded import embedded
 from lightgen.labels import class_name
 from lightgen.pretrained import located
 from lightgen.registry import as_config, describe, find
-from lightgen.settings import ASKED, COUNTS, HOLE, INPAINT, PARTS, PRECISION, SAMPLE, Settings, recipe_of
+from lightgen.settings import (
+    AXES,
+    COUNTS,
+    GRID,
+    HOLE,
+    INPAINT,
+    NEVER_ASKED,
+    PARTS,
+    PRECISION,
+    SAMPLE,
+    Settings,
+    asked,
+    recipe_of,
+)
+
+SCALAR = str | int | float | None
 
 
 def read(path: Path) -> Settings:
@@ -37,13 +52,14 @@ def _make_sense(found: Settings) -> bool:
     counts = [found.get(name) for name in ("num_images", "batch_size")]
     index = found.get("index", 0)
     return (
-        found.get("command") in (SAMPLE, INPAINT)
+        found.get("command") in (SAMPLE, INPAINT, GRID)
         and isinstance(found.get("ckpt_path"), str | None)
         and isinstance(found.get("seed"), int)
         and all(isinstance(count, int) and count > 0 for count in counts)
         and isinstance(index, int)
         and 0 <= index < found["num_images"]
-        and all(isinstance(found.get(name), str | int | float | None) for name in (*ASKED, *HOLE))
+        and all(name.isidentifier() and name not in NEVER_ASKED for name in asked(found))
+        and all(isinstance(value, SCALAR) for value in (*asked(found).values(), *map(found.get, (*HOLE, *AXES))))
         and all(map(_can_be_shown, _texts(found)))
         and _is_whole(found)
     )
@@ -82,8 +98,8 @@ def command(settings: Settings, out: str = "again") -> str:
 def options(settings: Settings) -> list[str]:
     """The options of `lightgen sample` or `inpaint`, without `--out`; what a class does by default is left out."""
     words = [] if settings["ckpt_path"] is None else ["--ckpt_path", settings["ckpt_path"]]
-    for name in (*ASKED, *HOLE):
-        words += _option(name, settings.get(name))
+    for name, value in (*asked(settings).items(), *((name, settings.get(name)) for name in (*HOLE, *AXES))):
+        words += _option(name, value)
     if (canvas := settings.get("canvas")) is not None:
         words += ["--canvas", f"{canvas['rows']}x{canvas['columns']}"]
     for name in PARTS:
@@ -128,13 +144,14 @@ def said(settings: Settings, classes: Sequence[str] | None = None) -> str:
         classes: names by number; None where nobody knows them.
     """
     sampler, index = recipe_of(settings).sampler, settings.get("index")
-    asked = {name: settings[name] for name in ASKED if settings.get(name) is not None}
-    if "label" in asked:
-        asked["label"] = class_name(asked["label"], classes)
+    told = asked(settings)
+    if isinstance(label := told.get("label"), int):
+        told["label"] = class_name(label, classes)
     parts = [
         f"{settings['num_images']} pictures of seed" if index is None else f"picture {index} of seed",
-        *asked.values(),
+        *map(str, told.values()),
         f"{settings['image']} painted in part" if settings.get("image") else "",
+        f"over {settings['x']} and {settings['y']}" if settings.get("x") else "",
         f"by {sampler!r}",
         f"from {settings['ckpt_path'] or 'a prior that was never saved'}",
         f"lightgen {settings.get('lightgen', 'of an unknown version')}",

@@ -79,30 +79,42 @@ class Prior(Assembly, Component):
         """
         given = inspect.signature(self.sample).bind(num_images, **how)
         given.apply_defaults()
-        asked = given.arguments
-        recipe = self.chosen(asked.pop("recipe"), **{name: asked.pop(name) for name in CHANGES})
-        on_step, canvas, batches = asked.pop("on_step"), asked["canvas"], -(-num_images // asked["batch_size"])
-        steps = batches * recipe.sampler.num_steps(self.layout(canvas).num_tokens)
-        with progress_bar(f"{num_images} pictures", steps, "steps") as advance:
+        rest = dict(given.arguments)
+        recipe = self.chosen(rest.pop("recipe"), **{name: rest.pop(name) for name in CHANGES})
+        looking_on = rest.pop("on_step")
+        steps = recipe.sampler.num_steps(self.layout(rest["canvas"]).num_tokens)
+        with progress_bar(f"{num_images} pictures", steps * -(-num_images // rest["batch_size"]), "steps") as advance:
 
-            def stepping(step: int, ids_BN: Tensor) -> None:
+            def on_step(step: int, ids_BN: Tensor) -> None:
                 advance(1)
-                if on_step is not None:
-                    on_step(step, ids_BN)
+                if looking_on is not None:
+                    looking_on(step, ids_BN)
 
-            tensor = self.sample(**asked, recipe=recipe, on_step=stepping)
-        return Pictures(tensor, self._settings(recipe, **asked))
+            tensor = self.sample(**rest, recipe=recipe, on_step=on_step)
+        return Pictures(tensor, self.settings(recipe, **rest))
 
-    def _settings(
-        self, recipe: Recipe, num_images: int, seed: int, batch_size: int, canvas: Canvas | None, **asked: Any
+    def settings(
+        self,
+        recipe: Recipe,
+        num_images: int = 1,
+        seed: int = 0,
+        batch_size: int = 64,
+        canvas: Canvas | None = None,
+        **told: Any,
     ) -> list[Settings]:
-        """What made each picture."""
-        if asked["label"] is not None:
-            asked["label"] = class_numbers(asked["label"], num_images, self.classes)
-        told = {name: value if isinstance(value, list) else [value] * num_images for name, value in asked.items()}
-        common = decided(self, recipe, seed, canvas, **asked)
+        """What makes each picture, as plain data: see `lightgen.settings`.
+
+        Args:
+            recipe: as `chosen` gives it.
+            num_images, seed, batch_size, canvas: see `sample`.
+            told: what pictures are asked for, as `sample` takes it.
+        """
+        if told.get("label") is not None:
+            told["label"] = class_numbers(told["label"], num_images, self.classes)
+        common = decided(self, recipe, seed, canvas, **told)
         made = stamp(SAMPLE, self.ckpt_path, num_images, batch_size, own_acceleration(self), **common)
-        return [{**made, **{name: values[i] for name, values in told.items()}, "index": i} for i in range(num_images)]
+        each = {name: value if isinstance(value, list) else [value] * num_images for name, value in told.items()}
+        return [{**made, **{name: values[i] for name, values in each.items()}, "index": i} for i in range(num_images)]
 
     def save_pretrained(self, folder: str | Path, half: bool = False) -> None:
         """Write the prior as a folder of safetensors and JSON, which `lightgen.load` reads, as `lightgen export` does.

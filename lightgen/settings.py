@@ -24,28 +24,33 @@ from lightgen.warps import Warps
 from lightgen.windows import on_canvas
 
 Settings = dict[str, Any]
-SAMPLE, INPAINT = "sample", "inpaint"
-ASKED = ("label",)
-"""What pictures are asked for by, as the options call it."""
+SAMPLE, INPAINT, GRID = "sample", "inpaint", "grid"
 HOLE = ("image", "mask", "margin", "place", "composite")
 """What `lightgen inpaint` takes besides."""
+AXES = ("x", "y")
+"""Of `lightgen grid`."""
 COUNTS = ("seed", "num_images", "batch_size")
 PRECISION = "32-true"
 PARTS = ("sampler", "warps", "guidance")
 """Of a recipe, by their kinds."""
+SCHEMA = {"command", "ckpt_path", *COUNTS, "weights", "canvas", *PARTS, "precision", "dtype", *HOLE, *AXES, "picture",
+          "accelerate", "lightgen", "torch", "index"}  # fmt: skip
+"""All but what pictures are asked for, which is whatever the prior knows: `label`, `text`, `style`."""
+NEVER_ASKED = {"animate", "config", "from", "help", "out", "overwrite", "print_config", "trainer"}
+"""Options that decide no picture, so that a file of a stranger has no say in them."""
 
 
-def decided(prior: Assembly, recipe: Recipe, seed: int, canvas: Canvas | None, **asked: Any) -> Settings:
+def decided(prior: Assembly, recipe: Recipe, seed: int, canvas: Canvas | None, **told: Any) -> Settings:
     """What decides every picture.
 
     Args:
         prior, recipe, seed, canvas: see `Prior.sample`.
-        asked: what pictures are asked for, by the names of `ASKED`, as plain data.
+        told: what pictures are asked for, as plain data.
     """
     return {
         "weights": fingerprint(prior),
         "seed": seed,
-        **asked,
+        **told,
         "canvas": None if canvas is None else describe_canvas(prior, canvas),
         **describe(recipe)["arguments"],
     }
@@ -78,6 +83,11 @@ def own_acceleration(prior: Assembly) -> Acceleration:
     """What a prior was made fast by; nothing, unless somebody asked for it."""
     on_cpu = prior.device.type == "cpu"
     return prior.acceleration or chosen("auto" if on_cpu else "off", "auto", prior.device, 0)
+
+
+def asked(settings: Settings) -> dict[str, Any]:
+    """What pictures are asked for, by name, but for what is left open."""
+    return {name: value for name, value in settings.items() if name not in SCHEMA and value is not None}
 
 
 def recipe_of(settings: Settings) -> Recipe:

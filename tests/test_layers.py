@@ -24,6 +24,7 @@ LAYERS = [
     {"inpainting", "settings"},
     {"again", "made"},
     {"prior", "importers", "sampling"},
+    {"crossing"},
     {"data", "modules"},
     {"callbacks", "bench"},
     {"cli"},

@@ -10,6 +10,7 @@ COMMANDS = {
     "encode": ("encode", "the ids of pictures in a token cache, to train priors on; resumes, and shares the work"),
     "sample": ("sample", "make pictures from a prior's checkpoint, with any sampler that fits it"),
     "inpaint": ("inpaint", "fill the masked part of a picture, or continue it on a larger canvas"),
+    "grid": ("grid", "the same pictures over any two settings, side by side, as PNG and HTML"),
     "show": ("show", "what made a picture of lightgen's, and the command that makes it again"),
     "reconstruct": ("reconstruct", "send pictures through a tokenizer: side-by-side sheet, PSNR, SSIM, codebook usage"),
     "import": (
@@ -41,6 +42,11 @@ EXAMPLES = {
         "lightgen sample --ckpt_path zoo:emoji64-absorbing --sampler MaskGIT --warps.temperature 0.5 --out m",
         "lightgen sample --from samples/000007.png --seed 7 --out varied    # the same settings, other pictures",
     ),
+    "grid": (
+        "lightgen grid --ckpt_path zoo:emoji64-absorbing --x steps=4,8,16 --y sampler=MaskGIT,Halton --out grid",
+        "lightgen grid --from samples/000007.png --x temperature=0.5,1 --y guidance=1,2,4 --num_images 4 --out g",
+    ),
+    "show": ("lightgen show samples/000007.png",),
     "inpaint": (
         "lightgen inpaint --ckpt_path zoo:emoji64-sundae --image cat.png --mask mask.png --composite --out painted",
         "lightgen inpaint --ckpt_path zoo:emoji64-sundae --image cat.png --canvas 1x2 --place 0,0 --out wider",

@@ -9,7 +9,7 @@ from lightgen.again import options, read
 from lightgen.checkpoint import fingerprint
 from lightgen.pretrained import located
 from lightgen.prior import Prior
-from lightgen.settings import Settings
+from lightgen.settings import GRID, SAMPLE, Settings
 
 OPTION = "--from"
 HELP = "a PNG that lightgen made, whose settings are the defaults of all other options: see `lightgen show`"
@@ -37,8 +37,8 @@ def expanded(args: Sequence[str], command: str) -> tuple[list[str], Settings | N
     else:
         return words, None
     settings = read(Path(path))
-    if settings["command"] != command:
-        made = settings["command"]
+    # A sheet may begin with the settings of a picture.
+    if (made := settings["command"]) not in (command, SAMPLE if command == GRID else command):
         raise ValueError(f"{path} was made by `lightgen {made}`; give it to `lightgen {made} {OPTION}`")
     own = not any(word.partition("=")[0] == "--ckpt_path" for word in words)
     if own and settings["ckpt_path"] is not None and not located(settings["ckpt_path"]).exists():

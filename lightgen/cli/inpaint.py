@@ -14,6 +14,7 @@ from lightgen.figures import read_png, save_png, sheet
 from lightgen.functional.files import save_json
 from lightgen.inpainting import known_region
 from lightgen.made import picture_name
+from lightgen.settings import INPAINT
 
 SHEET_COLUMNS = 6
 SHEET_LIMIT = 22
@@ -48,14 +49,14 @@ def parser(trainer: bool = True) -> Parser:
         help="on a --canvas: rows,columns from its top left to the picture's, in picture sizes, e.g. 0,0.5; "
         "default: in the middle",
     )
-    files = f"sheet.png (original, what is kept, results) and {RECORD}"
+    files = f"000000.png …, sheet.png (original, what is kept, results) and {RECORD}"
     picture_run.add_options(made, 4, "inpainted", files, "default: no class, and no guidance", trainer)
     return made
 
 
 def main(args: list[str]) -> int:
     """Paint and write pictures; `args[0]` is the command's name."""
-    run(picture_run.requested(parser, args[1:], painting=True))
+    run(picture_run.requested(parser, args[1:], INPAINT))
     return 0
 
 
@@ -86,7 +87,7 @@ def run(request: Request) -> None:
         captions = ["original", "what is kept", *(f"result {i}" for i in range(len(results)))]
         title = picture_run.described(request, record)
         laid = sheet(shown, title, captions, min(len(shown), SHEET_COLUMNS))
-        save_png(laid, parsed.out / "sheet.png", picture_run.stamp(request, decided, **files))
+        save_png(laid, parsed.out / "sheet.png", picture_run.stamp(request, decided, INPAINT, **files))
         record |= {
             "resize": resize,
             "known_tokens": int(known.tokens.sum()),

@@ -69,7 +69,7 @@ def add_options(made: Parser, num_images: int, out: str, files: str, open_label:
     made.add_argument("--num_images", type=int, default=num_images, help="how many pictures")
     made.add_argument("--batch_size", type=int, default=64, help="pictures at a time; does not change any picture")
     made.add_argument("--seed", type=int, default=0, help="another seed, other pictures")
-    picture_folder.add_options(made, out, f"000000.png …, {files}")
+    picture_folder.add_options(made, out, files)
     made.add_argument(
         "--label", type=int | str | None, default=None, help=f"class of every picture, by number or name; {open_label}"
     )
@@ -95,18 +95,20 @@ def add_recipe(made: Parser) -> None:
     )
 
 
-def requested(parser: Callable[[bool], Parser], args: list[str], painting: bool = False) -> Request:
+def requested(parser: Callable[[bool], Parser], args: list[str], command: str = SAMPLE) -> Request:
     """Read a command line, whose recipe begins with what the checkpoint says.
 
     Args:
         parser: makes the one of the command, with or without the options of Lightning's Trainer.
         args: the command line.
-        painting: whether no class and no guidance are the default, because the rest of the picture says what fits.
+        command: which one; `inpaint` asks for no class and no guidance by default, because the rest of the picture says
+            what fits.
 
     Raises:
         ValueError: if it makes no sense, before any work.
     """
-    args, origin = from_png.expanded(args, INPAINT if painting else SAMPLE)
+    args, origin = from_png.expanded(args, command)
+    painting = command == INPAINT
     overrides = Overrides(with_located_configs(args), PARTS)
     parsed, devices = understood(parser, overrides.rest)
     if parsed["from"] is not None:
@@ -204,9 +206,9 @@ def settings(request: Request, **more: Any) -> dict[str, Any]:
     }
 
 
-def stamp(request: Request, decided: Settings, **more: Any) -> Settings:
+def stamp(request: Request, decided: Settings, command: str, **more: Any) -> Settings:
     """What every PNG of a run carries."""
-    parsed, command = request.parsed, INPAINT if "image" in more else SAMPLE
+    parsed = request.parsed
     counts = (str(parsed.ckpt_path), parsed.num_images, parsed.batch_size)
     return recorded.stamp(command, *counts, request.acceleration, **decided, **more)
 
@@ -240,7 +242,7 @@ def run(
         more: what the record says besides.
     """
     parsed, devices = request.parsed, request.devices
-    made = stamp(request, decided, **more)
+    made = stamp(request, decided, SAMPLE if known is None else INPAINT, **more)
     files = PictureFiles(parsed.out, parsed.num_images, made)
     num_batches = math.ceil(parsed.num_images / devices.world_size / parsed.batch_size)
     if devices.is_first:

@@ -13,6 +13,7 @@ from lightgen.figures import read_png, save_gif, save_png, sheet
 from lightgen.functional.files import save_json
 from lightgen.made import picture_name
 from lightgen.samplers.iteration import Iteration
+from lightgen.settings import SAMPLE
 from lightgen.types import OnStep
 
 GRID_LIMIT = 64
@@ -25,7 +26,9 @@ RECORD = "samples.json"
 def parser(trainer: bool = True) -> Parser:
     """The arguments of `lightgen sample`."""
     made = Parser(prog="lightgen sample", description="Make pictures from a prior's checkpoint.")
-    picture_run.add_options(made, 16, "samples", f"grid.png and {RECORD}", "default: random classes", trainer)
+    picture_run.add_options(
+        made, 16, "samples", f"000000.png …, grid.png and {RECORD}", "default: random classes", trainer
+    )
     made.add_argument("--animate", action="store_true", help="also write steps.gif, a grid after every step")
     return made
 
@@ -60,7 +63,7 @@ def run(request: Request) -> None:
             return
         shown = [read_png(parsed.out / picture_name(i)) for i in range(min(parsed.num_images, GRID_LIMIT))]
         grid = sheet(shown, picture_run.described(request, record))
-        save_png(grid, parsed.out / "grid.png", picture_run.stamp(request, decided))
+        save_png(grid, parsed.out / "grid.png", picture_run.stamp(request, decided, SAMPLE))
         if frames:
             save_gif(frames, parsed.out / "steps.gif")
         save_json(record, parsed.out / RECORD)
