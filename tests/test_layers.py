@@ -26,7 +26,7 @@ LAYERS = [
     {"prior", "importers", "sampling"},
     {"crossing"},
     {"data", "modules"},
-    {"callbacks", "bench"},
+    {"callbacks", "bench", "app"},
     {"cli"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

@@ -11,6 +11,7 @@ COMMANDS = {
     "sample": ("sample", "make pictures from a prior's checkpoint, with any sampler that fits it"),
     "inpaint": ("inpaint", "fill the masked part of a picture, or continue it on a larger canvas"),
     "grid": ("grid", "the same pictures over any two settings, side by side, as PNG and HTML"),
+    "app": ("app", "a page on this machine: generate step by step, inpaint, compare, with every picture's settings"),
     "show": ("show", "what made a picture of lightgen's, and the command that makes it again"),
     "reconstruct": ("reconstruct", "send pictures through a tokenizer: side-by-side sheet, PSNR, SSIM, codebook usage"),
     "import": (
@@ -46,6 +47,7 @@ EXAMPLES = {
         "lightgen grid --ckpt_path zoo:emoji64-absorbing --x steps=4,8,16 --y sampler=MaskGIT,Halton --out grid",
         "lightgen grid --from samples/000007.png --x temperature=0.5,1 --y guidance=1,2,4 --num_images 4 --out g",
     ),
+    "app": ("lightgen app", "lightgen app --ckpt_path runs/emoji64/last.ckpt --port 8000"),
     "show": ("lightgen show samples/000007.png",),
     "inpaint": (
         "lightgen inpaint --ckpt_path zoo:emoji64-sundae --image cat.png --mask mask.png --composite --out painted",
