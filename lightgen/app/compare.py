@@ -23,9 +23,10 @@ def tab(form: Form, folder: Path) -> None:
     with gr.Row():
         x = gr.Textbox("steps=4,8,16", label="Columns: a setting and its values", elem_id="compare-x")
         y = gr.Textbox("temperature=0.5,0.7,1", label="Rows", elem_id="compare-y",
-                       info="steps, sampler, temperature, guidance, seed, label, sampler.OPTION, warps.top_k")  # fmt: skip
+                       info="steps, sampler, temperature, guidance, seed, label, sampler.OPTION, …")  # fmt: skip
     start = gr.Button("Compare", variant="primary", elem_id="compare-start")
-    picture = gr.Image(label="The same pictures", format="png", elem_id="compare-picture", interactive=False)
+    picture = gr.Image(label="The same pictures", format="png", elem_id="compare-picture", interactive=False,
+                       buttons=["download", "fullscreen"])  # fmt: skip
     files = gr.Files(label="The sheet, and as a page whose pictures know what made them", elem_id="compare-files")
 
     def compare(*values: Any) -> tuple[str, list[str]]:

@@ -39,7 +39,10 @@ class Form:
         with gr.Row():
             self.num_images = gr.Slider(1, MOST_IMAGES, first.num_images, step=1, label="Pictures", elem_id="num")
             self.seed = gr.Number(first.seed, precision=0, label="Seed", elem_id="seed", min_width=90)
-        self.sampler = gr.Dropdown(samplers(prior), value=first.sampler, label="Sampler", elem_id="sampler")
+        # Which samplers fit follows from the prior, and gradio would check it against those of the first one.
+        self.sampler = gr.Dropdown(
+            samplers(prior), value=first.sampler, label="Sampler", elem_id="sampler", allow_custom_value=True
+        )
         self.steps = gr.Number(
             first.steps, precision=0, minimum=1, maximum=MOST_STEPS, label="Steps", elem_id="steps",
             visible=first.steps is not None,
@@ -111,11 +114,14 @@ class Form:
 
     def _questions(self, shown: dict[str, Any]) -> None:
         for name, values in questions(self.shelf.prior(shown["prior"])).items():
+            live: dict[str, Any] = {"interactive": True, "elem_id": f"asked-{name}"}
             label, value = "Class" if name == "label" else name.capitalize(), shown["told"].get(name)
             if values:
-                field: Any = gr.Dropdown([ANY, *values], value=value or ANY, label=label, elem_id=f"asked-{name}")
+                field: Any = gr.Dropdown(
+                    [ANY, *values], value=value or ANY, label=label, elem_id=f"asked-{name}", **live
+                )
             else:
-                field = gr.Textbox(value or "", label=label, elem_id=f"asked-{name}")
+                field = gr.Textbox(value or "", label=label, elem_id=f"asked-{name}", **live)
             _keep(field, name, self.told, lambda value: None if value == ANY else value)
 
     def _options(self, shown: dict[str, Any]) -> None:
@@ -128,7 +134,8 @@ class Form:
 
 
 def _field(option: Option, value: Any) -> Any:
-    common: dict[str, Any] = {"label": option.name, "info": option.about, "elem_id": f"option-{option.name}"}
+    common: dict[str, Any] = {"label": option.name, "info": option.about, "elem_id": f"option-{option.name}",
+                              "interactive": True}  # fmt: skip
     if option.kind == "flag":
         return gr.Checkbox(bool(value), **common)
     if option.kind == "choice":

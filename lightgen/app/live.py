@@ -31,14 +31,18 @@ class Live:
         self.folder, self.album = folder, album
         self.run = gr.State()
         with gr.Row():
-            self.start = gr.Button(
-                "Generate" if name == "generate" else "Paint", variant="primary", elem_id=f"{name}-start"
-            )
+            self.start = gr.Button(name.capitalize(), variant="primary", elem_id=f"{name}-start")
             self.stop = gr.Button("Stop", elem_id=f"{name}-stop")
             self.go_on = gr.Button("Go on", elem_id=f"{name}-on")
         self.status = gr.Markdown(elem_id=f"{name}-status")
         self.picture = gr.Image(
-            label="Pictures", format="png", elem_id=f"{name}-picture", interactive=False, height=460
+            label="Pictures",
+            format="png",
+            elem_id=f"{name}-picture",
+            elem_classes="picture",
+            interactive=False,
+            height=460,
+            buttons=["fullscreen"],
         )
         with gr.Row():
             self.step = gr.Slider(0, 1, 0, step=1, label="Look back at step", elem_id=f"{name}-step", scale=3)

@@ -24,8 +24,8 @@ def tab(form: Form, folder: Path, album: gr.State) -> None:
     """Lay it out."""
     with gr.Row():
         editor = gr.ImageEditor(
-            label="A picture; draw over what is to be painted", type="pil", image_mode="RGBA", elem_id="paint-editor",
-            brush=gr.Brush(default_size=40, colors=["#ff5000"], color_mode="fixed"), transforms=("crop",),
+            label="A picture; draw over what is to be painted", type="pil", image_mode="RGBA", elem_id="paint-editor", format="png",
+            brush=gr.Brush(colors=["#ff5000"], color_mode="fixed"), transforms=("crop",),
             sources=("upload", "clipboard"), height=420, canvas_size=(400, 400),
         )  # fmt: skip
         with gr.Column():
@@ -62,7 +62,7 @@ def region(prior: Prior, drawn: Any, margin: int, canvas: tuple[float, float]) -
         raise ValueError("give a picture, and draw over what is to be painted")
     if canvas[0] * canvas[1] > MOST_WINDOWS:
         raise ValueError(
-            f"a canvas is of {MOST_WINDOWS:.0f} pictures at most here; `lightgen inpaint` takes larger ones"
+            f"a canvas has room for {MOST_WINDOWS:.0f} pictures here; `lightgen inpaint` takes larger ones"
         )
     strokes = [np.asarray(layer.convert("RGBA"))[..., 3] > 0 for layer in drawn.get("layers") or ()]
     mask = np.any(strokes, axis=0) if strokes else np.zeros(picture.size[::-1], bool)

@@ -103,7 +103,7 @@ class Run:
         frame = self.frames[step]
         said = f"step {step} of {self.num_steps}, {frame.evaluations:.4g} network evaluations"
         if step > 0:
-            said += f", tokens {frame.confidence.mean():.0%} sure"
+            said += f", confidence {frame.confidence.mean():.0%}"
         last = step == len(self.frames) - 1
         return said + (", stopped" if last and self.stopped else ", done" if last and self.finished else "")
 
@@ -111,10 +111,10 @@ class Run:
         """Write the pictures as they are now, with their settings; their paths and captions."""
         images, found = self._decoded(self.frames[-1].ids), []
         for image, settings in zip(images, self.settings, strict=True):
-            sampler = settings["sampler"]["name"]
-            path = folder / f"{uuid4().hex}.png"
+            sampler, seed, index = settings["sampler"]["name"], settings["seed"], settings["index"]
+            path = folder / uuid4().hex / f"{sampler}-seed-{seed}-{index}.png"
             save_png(image, path, settings)
-            found.append((str(path), f"{sampler}, seed {settings['seed']}, picture {settings['index']}"))
+            found.append((str(path), f"{sampler}, seed {seed}, picture {index}"))
         return found
 
     def _frame(self) -> Frame:

@@ -9,18 +9,16 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
+from lightgen.cli.one_device import OneDevice
 from lightgen.cli.plain import PlainParser
 
 HOST, PORT = "127.0.0.1", 7860
-UPLOAD = "20mb"
 
 
 def parser() -> PlainParser:
     """The arguments of `lightgen app`."""
     made = PlainParser(prog="lightgen app", description=main.__doc__)
-    made.add_argument(
-        "--ckpt_path", nargs="+", default=[], help="checkpoints of priors, offered beside those of the zoo"
-    )
+    made.add_argument("--ckpt_path", nargs="+", default=[], help="checkpoints of priors, beside those of the zoo")
     made.add_argument("--port", type=int, default=PORT, help="another one if this is taken, which is said")
     made.add_argument("--host", default=HOST, help="0.0.0.0 opens the page to the whole network; default: this machine")
     made.add_argument("--share", action="store_true", help="open it to the world through gradio's servers, for a week")
@@ -40,8 +38,8 @@ def main(args: list[str]) -> int:
     return 0
 
 
-def _free(host: str, port: int) -> int:
-    """The port, or the next one that nobody listens at.
+def free(host: str, port: int) -> int:
+    """The port, or the next one at which nobody listens.
 
     Raises:
         ValueError: if there is none, or no such host.
@@ -61,20 +59,15 @@ def _free(host: str, port: int) -> int:
 
 
 def _serve(paths: list[str], host: str, port: int, share: bool, folder: Path) -> None:
-    from lightgen.app.page import CSS, page, theme
+    from lightgen.app.page import opened, page
     from lightgen.app.shelf import Shelf
-    from lightgen.cli.one_device import OneDevice
 
     if host not in (HOST, "localhost"):
         print(f"--host {host}: everybody who reaches this machine over the network can use the page")
     if share:
         print("--share: everybody in the world who knows the address can use the page, through gradio's servers")
     made = page(Shelf(paths, OneDevice().device), folder)
-    _, local, public = made.launch(
-        server_name=host, server_port=_free(host, port), share=share, quiet=True, prevent_thread_lock=True, css=CSS,
-        theme=theme(), max_file_size=UPLOAD, allowed_paths=[], footer_links=[], ssr_mode=False, show_error=False,
-    )  # fmt: skip
-    print(f"the page is at {public or local} (Ctrl-C ends it)", flush=True)
+    print(f"the page is at {opened(made, host, free(host, port), share)} (Ctrl-C ends it)", flush=True)
     try:
         made.block_thread()
     finally:
