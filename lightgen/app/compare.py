@@ -21,7 +21,7 @@ MOST_CELLS = 36
 def tab(form: Form, folder: Path) -> None:
     """Lay it out."""
     with gr.Row():
-        x = gr.Textbox("steps=4,8,16", label="Columns: a setting and its values", elem_id="compare-x")
+        x = gr.Textbox("steps=4,8,16", label="Columns", elem_id="compare-x", info="a setting and its values")
         y = gr.Textbox("temperature=0.5,0.7,1", label="Rows", elem_id="compare-y",
                        info="steps, sampler, temperature, guidance, seed, label, sampler.OPTION, …")  # fmt: skip
     start = gr.Button("Compare", variant="primary", elem_id="compare-start")
@@ -37,9 +37,9 @@ def tab(form: Form, folder: Path) -> None:
         crossing = Crossing(prior, wish.recipe(prior), Axis.read(across), Axis.read(down), *how)
         if (cells := len(crossing.cells())) > MOST_CELLS:
             raise ValueError(f"a sheet has {MOST_CELLS} cells at most here, not {cells}; `lightgen grid` takes more")
-        sheet, name = crossing.made(), uuid4().hex
-        save_png(sheet.png(), folder / f"{name}.png")
-        save_text(sheet.html(), folder / f"{name}.html")
-        return str(folder / f"{name}.png"), [str(folder / f"{name}.png"), str(folder / f"{name}.html")]
+        sheet, there = crossing.made(), folder / uuid4().hex
+        save_png(sheet.png(), there / "grid.png")
+        save_text(sheet.html(), there / "grid.html")
+        return str(there / "grid.png"), [str(there / "grid.png"), str(there / "grid.html")]
 
     start.click(plain(compare), [*form.inputs, x, y], [picture, files], api_name="compare")

@@ -49,7 +49,7 @@ class Form:
         )  # fmt: skip
         with gr.Row():
             self.temperature = gr.Slider(0, 2, first.temperature, step=0.05, label="Temperature", elem_id="temperature")
-            self.guidance = gr.Slider(0, 10, first.guidance, step=0.1, label="Guidance (1: none)", elem_id="guidance")
+            self.guidance = gr.Slider(0, 10, first.guidance, step=0.1, label="Guidance", elem_id="guidance")
         options_here = gr.Accordion("Options of the sampler", open=False)
         self.told = gr.JSON({}, visible=False)
         self.options = gr.JSON(first.options, visible=False)

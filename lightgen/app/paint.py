@@ -24,7 +24,8 @@ def tab(form: Form, folder: Path, album: gr.State) -> None:
     """Lay it out."""
     with gr.Row():
         editor = gr.ImageEditor(
-            label="A picture; draw over what is to be painted", type="pil", image_mode="RGBA", elem_id="paint-editor", format="png",
+            label="A picture; draw over what is to be painted", type="pil", image_mode="RGBA",
+            elem_id="paint-editor", format="png",
             brush=gr.Brush(colors=["#ff5000"], color_mode="fixed"), transforms=("crop",),
             sources=("upload", "clipboard"), height=420, canvas_size=(400, 400),
         )  # fmt: skip

@@ -7,6 +7,7 @@ from pathlib import Path
 from lightgen.again import command, held, read, said
 from lightgen.cli.plain import PlainParser
 from lightgen.made import picture_name
+from lightgen.settings import INPAINT
 
 OUT = "again"
 
@@ -21,6 +22,8 @@ def main(args: list[str]) -> int:
             classes, doubt = held(settings).classes, ""
         except ValueError as error:
             classes, doubt = None, f"But {error}; say with --ckpt_path where the one is that made it."
+        if settings["command"] == INPAINT and not settings.get("image"):
+            doubt = "But the picture that was painted on had no file; give one with --image, and a --mask."
         then = f"Then it is {OUT}/{picture_name(settings['index'])}." if "index" in settings else ""
         print("\n".join(filter(None, (f"{path}: {said(settings, classes)}", command(settings, OUT), doubt or then))))
     return 0
