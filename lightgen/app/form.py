@@ -117,11 +117,9 @@ class Form:
             live: dict[str, Any] = {"interactive": True, "elem_id": f"asked-{name}"}
             label, value = "Class" if name == "label" else name.capitalize(), shown["told"].get(name)
             if values:
-                field: Any = gr.Dropdown(
-                    [ANY, *values], value=value or ANY, label=label, elem_id=f"asked-{name}", **live
-                )
+                field: Any = gr.Dropdown([ANY, *values], value=value or ANY, label=label, **live)
             else:
-                field = gr.Textbox(value or "", label=label, elem_id=f"asked-{name}", **live)
+                field = gr.Textbox(value or "", label=label, **live)
             _keep(field, name, self.told, lambda value: None if value == ANY else value)
 
     def _options(self, shown: dict[str, Any]) -> None:

@@ -22,11 +22,13 @@ MOST_WINDOWS = 4.0
 
 def tab(form: Form, folder: Path, album: gr.State) -> None:
     """Lay it out."""
+    # In pixels of the picture; gradio's own choice covers small ones at a stroke.
+    brush = max(form.shelf.prior(form.shelf.names[0]).tokenizer.image_size) // 8
     with gr.Row():
         editor = gr.ImageEditor(
             label="A picture; draw over what is to be painted", type="pil", image_mode="RGBA",
             elem_id="paint-editor", format="png",
-            brush=gr.Brush(colors=["#ff5000"], color_mode="fixed"), transforms=("crop",),
+            brush=gr.Brush(default_size=brush, colors=["#ff5000"], color_mode="fixed"), transforms=("crop",),
             sources=("upload", "clipboard"), height=420, canvas_size=(400, 400),
         )  # fmt: skip
         with gr.Column():
