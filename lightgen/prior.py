@@ -112,7 +112,7 @@ class Prior(Assembly, Component):
         if told.get("label") is not None:
             told["label"] = class_numbers(told["label"], num_images, self.classes)
         common = decided(self, recipe, seed, canvas, **told)
-        made = stamp(SAMPLE, self.ckpt_path, num_images, batch_size, own_acceleration(self), **common)
+        made = stamp(SAMPLE, self.ckpt_path, num_images, batch_size, own_acceleration(self), common)
         each = {name: value if isinstance(value, list) else [value] * num_images for name, value in told.items()}
         return [{**made, **{name: values[i] for name, values in each.items()}, "index": i} for i in range(num_images)]
 

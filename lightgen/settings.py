@@ -57,7 +57,7 @@ def decided(prior: Assembly, recipe: Recipe, seed: int, canvas: Canvas | None, *
 
 
 def stamp(
-    command: str, ckpt_path: str | None, num_images: int, batch_size: int, acceleration: Acceleration, **more: Any
+    command: str, ckpt_path: str | None, num_images: int, batch_size: int, acceleration: Acceleration, more: Settings
 ) -> Settings:
     """Settings of pictures: who made them from which checkpoint, how many at a time, and what else is given."""
     return {

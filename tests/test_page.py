@@ -64,6 +64,7 @@ def opening(browser, served):
         shown.set_default_timeout(SLOW)
         shown.goto(served)
         shown.wait_for_selector("#asked-label")
+        shown.wait_for_timeout(1000)
         return shown
 
     yield open_page
@@ -112,6 +113,7 @@ def test_generate_look_back_and_bring_the_settings_back(opening, tmp_path):
     choose(shown, "asked-label", "Flags")
     fill(shown, steps=4, seed=3, num=2)
     shown.get_by_text("Options of the sampler").click()
+    shown.wait_for_selector("#option-choice_temperature")
     fill(shown, **{"option-choice_temperature": 2})
     shown.click("#generate-start")
     says(shown, "generate", "step 4 of 4, 8 network evaluations")

@@ -34,7 +34,9 @@ class Form:
         prior = shelf.prior(name)
         first = first_wish(name, prior)
         self.prior = gr.Dropdown(shelf.names, value=name, label="Prior", elem_id="prior")
-        shown = gr.State({"prior": name, "sampler": first.sampler, "told": {}, "options": first.options})
+        # Each on its own, so that another sampler leaves alone what somebody is about to ask for.
+        self.asked_fields = gr.State({"prior": name, "values": {}})
+        self.option_fields = gr.State({"sampler": first.sampler, "values": first.options})
         asked_here = gr.Column()
         with gr.Row():
             self.num_images = gr.Slider(1, MOST_IMAGES, first.num_images, step=1, label="Pictures", elem_id="num")
@@ -53,14 +55,14 @@ class Form:
         options_here = gr.Accordion("Options of the sampler", open=False)
         self.told = gr.JSON({}, visible=False)
         self.options = gr.JSON(first.options, visible=False)
-        self.shown = shown
         with asked_here:
-            gr.render([shown])(self._questions)
+            gr.render([self.asked_fields])(self._questions)
         with options_here:
-            gr.render([shown])(self._options)
+            gr.render([self.option_fields])(self._options)
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         self.prior.input(plain(self._another_prior), self.prior, self.outputs, **quiet)
-        self.sampler.input(plain(self._another_sampler), [self.prior, self.sampler, self.told], self.outputs, **quiet)
+        of_sampler = [self.steps, self.options, self.option_fields]
+        self.sampler.input(plain(self._another_sampler), [self.prior, self.sampler], of_sampler, **quiet)
 
     @property
     def inputs(self) -> list[Any]:
@@ -71,12 +73,7 @@ class Form:
     @property
     def outputs(self) -> list[Any]:
         """What `filled` gives."""
-        return [*self.inputs, self.shown]
-
-    @property
-    def num_fields(self) -> int:
-        """How many values `wish` takes."""
-        return len(self.inputs)
+        return [*self.inputs, self.asked_fields, self.option_fields]
 
     def wish(self, *values: Any) -> tuple[Wish, Prior]:
         """What the fields say, and the prior.
@@ -90,44 +87,40 @@ class Form:
 
     def filled(self, wish: Wish, prior: Prior) -> list[Any]:
         """The fields as a wish has them."""
-        shown = {"prior": wish.prior, "sampler": wish.sampler, "told": wish.told, "options": wish.options}
         steps = gr.update(value=wish.steps, visible=wish.steps is not None)
         sampler = gr.update(choices=samplers(prior), value=wish.sampler)
         return [wish.prior, sampler, steps, wish.temperature, wish.guidance, wish.seed, wish.num_images, wish.told,
-                wish.options, shown]  # fmt: skip
+                wish.options, {"prior": wish.prior, "values": wish.told},
+                {"sampler": wish.sampler, "values": wish.options}]  # fmt: skip
 
     def _another_prior(self, name: str) -> list[Any]:
         prior = self.shelf.prior(name)
-        return self._kept(self.filled(first_wish(name, prior), prior))
-
-    def _another_sampler(self, name: str, sampler: str, told: dict[str, Any]) -> list[Any]:
-        prior = self.shelf.prior(name)
-        filled = self._kept(self.filled(first_wish(name, prior, sampler), prior))
-        shown = {**filled[-1], "told": told or {}}
-        # Only a new prior changes how sharply it is sampled.
-        return [filled[0], filled[1], filled[2], gr.skip(), gr.skip(), *filled[5:7], told, filled[8], shown]
-
-    def _kept(self, filled: list[Any]) -> list[Any]:
-        """Seed and number of pictures stay."""
+        filled = self.filled(first_wish(name, prior), prior)
+        # Seed and number of pictures stay.
         filled[5:7] = [gr.skip(), gr.skip()]
         return filled
 
-    def _questions(self, shown: dict[str, Any]) -> None:
-        for name, values in questions(self.shelf.prior(shown["prior"])).items():
+    def _another_sampler(self, name: str, sampler: str) -> list[Any]:
+        first = first_wish(name, self.shelf.prior(name), sampler)
+        steps = gr.update(value=first.steps, visible=first.steps is not None)
+        return [steps, first.options, {"sampler": first.sampler, "values": first.options}]
+
+    def _questions(self, fields: dict[str, Any]) -> None:
+        for name, values in questions(self.shelf.prior(fields["prior"])).items():
             live: dict[str, Any] = {"interactive": True, "elem_id": f"asked-{name}"}
-            label, value = "Class" if name == "label" else name.capitalize(), shown["told"].get(name)
+            label, value = "Class" if name == "label" else name.capitalize(), fields["values"].get(name)
             if values:
                 field: Any = gr.Dropdown([ANY, *values], value=value or ANY, label=label, **live)
             else:
                 field = gr.Textbox(value or "", label=label, **live)
             _keep(field, name, self.told, lambda value: None if value == ANY else value)
 
-    def _options(self, shown: dict[str, Any]) -> None:
-        found = options(find("sampler", shown["sampler"]))
+    def _options(self, fields: dict[str, Any]) -> None:
+        found = options(find("sampler", fields["sampler"]))
         if not found:
             gr.Markdown("It has none.")
         for option in found:
-            field = _field(option, shown["options"].get(option.name, option.default))
+            field = _field(option, fields["values"].get(option.name, option.default))
             _keep(field, option.name, self.options, lambda value: value)
 
 

@@ -79,7 +79,7 @@ def run(request: Request) -> None:
     )
     files = {"image": str(parsed.image), "mask": None if parsed.mask is None else str(parsed.mask)}
     with picture_run.writing(request, RECORD, decided):
-        record = picture_run.run(request, decided, known=known, composite=parsed.composite, **files)
+        record = picture_run.run(request, decided, known=known, composite=parsed.composite, more=files)
         if record is None:
             return
         results = [read_png(parsed.out / picture_name(i)) for i in range(min(parsed.num_images, SHEET_LIMIT))]

@@ -210,7 +210,7 @@ def stamp(request: Request, decided: Settings, command: str, **more: Any) -> Set
     """What every PNG of a run carries."""
     parsed = request.parsed
     counts = (str(parsed.ckpt_path), parsed.num_images, parsed.batch_size)
-    return recorded.stamp(command, *counts, request.acceleration, **decided, **more)
+    return recorded.stamp(command, *counts, request.acceleration, {**decided, **more})
 
 
 @contextmanager
@@ -230,7 +230,7 @@ def run(
     on_batch: Callable[[Tensor, Iteration], OnStep | None] | None = None,
     known: KnownRegion | None = None,
     composite: bool = False,
-    **more: Any,
+    more: Settings | None = None,
 ) -> dict[str, Any] | None:
     """Make the pictures and write them; the record where `devices.is_first`, else None.
 
@@ -242,7 +242,7 @@ def run(
         more: what the record says besides.
     """
     parsed, devices = request.parsed, request.devices
-    made = stamp(request, decided, SAMPLE if known is None else INPAINT, **more)
+    made = stamp(request, decided, SAMPLE if known is None else INPAINT, **(more or {}))
     files = PictureFiles(parsed.out, parsed.num_images, made)
     num_batches = math.ceil(parsed.num_images / devices.world_size / parsed.batch_size)
     if devices.is_first:
