@@ -109,7 +109,7 @@ def test_generate_look_back_and_bring_the_settings_back(opening, tmp_path):
     shown.on("request", lambda request: elsewhere.append(request.url))
     choose(shown, "sampler", "MaskGIT")
     # Its own number of steps comes with it.
-    shown.wait_for_function("document.querySelector('#steps input').value == '12'")
+    shown.wait_for_function("document.querySelector('#steps input[type=number]').value == '12'")
     choose(shown, "asked-label", "Flags")
     fill(shown, steps=4, seed=3, num=2)
     shown.get_by_text("Options of the sampler").click()
@@ -133,7 +133,7 @@ def test_generate_look_back_and_bring_the_settings_back(opening, tmp_path):
     other = opening()
     other.get_by_role("tab", name="Gallery").click()
     other.locator("#dropped input[type=file]").set_input_files(path)
-    other.wait_for_function("document.querySelector('#steps input').value == '4'")
+    other.wait_for_function("document.querySelector('#steps input[type=number]').value == '4'")
     assert "picture 1 of seed 3" in other.locator("#about").inner_text()
     other.get_by_role("tab", name="Generate").click()
     other.click("#generate-start")

@@ -62,7 +62,9 @@ class Form:
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         self.prior.input(plain(self._another_prior), self.prior, self.outputs, **quiet)
         of_sampler = [self.steps, self.options, self.option_fields]
-        self.sampler.input(plain(self._another_sampler), [self.prior, self.sampler], of_sampler, **quiet)
+        self.sampler.input(
+            plain(self._another_sampler), [self.prior, self.sampler, self.option_fields], of_sampler, **quiet
+        )
 
     @property
     def inputs(self) -> list[Any]:
@@ -100,7 +102,10 @@ class Form:
         filled[5:7] = [gr.skip(), gr.skip()]
         return filled
 
-    def _another_sampler(self, name: str, sampler: str) -> list[Any]:
+    def _another_sampler(self, name: str, sampler: str, fields: dict[str, Any]) -> list[Any]:
+        # Gradio calls it also when somebody only passes by with the tab key.
+        if sampler == fields["sampler"]:
+            return [gr.skip(), gr.skip(), gr.skip()]
         first = first_wish(name, self.shelf.prior(name), sampler)
         steps = gr.update(value=first.steps, visible=first.steps is not None)
         return [steps, first.options, {"sampler": first.sampler, "values": first.options}]
