@@ -19,6 +19,7 @@ from lightgen.pretrained import located
 from lightgen.registry import as_config, describe, find
 from lightgen.settings import (
     AXES,
+    CHOICE,
     COUNTS,
     GRID,
     HOLE,
@@ -59,7 +60,9 @@ def _make_sense(found: Settings) -> bool:
         and isinstance(index, int)
         and 0 <= index < found["num_images"]
         and all(name.isidentifier() and name not in NEVER_ASKED for name in asked(found))
-        and all(isinstance(value, SCALAR) for value in (*asked(found).values(), *map(found.get, (*HOLE, *AXES))))
+        and all(
+            isinstance(value, SCALAR) for value in (*asked(found).values(), *map(found.get, (*HOLE, *AXES, *CHOICE)))
+        )
         and all(map(_can_be_shown, _texts(found)))
         and _is_whole(found)
     )
@@ -98,7 +101,7 @@ def command(settings: Settings, out: str = "again") -> str:
 def options(settings: Settings) -> list[str]:
     """The options of `lightgen sample` or `inpaint`, without `--out`; what a class does by default is left out."""
     words = [] if settings["ckpt_path"] is None else ["--ckpt_path", settings["ckpt_path"]]
-    for name, value in (*asked(settings).items(), *((name, settings.get(name)) for name in (*HOLE, *AXES))):
+    for name, value in (*asked(settings).items(), *((name, settings.get(name)) for name in (*HOLE, *AXES, *CHOICE))):
         words += _option(name, value)
     if (canvas := settings.get("canvas")) is not None:
         words += ["--canvas", f"{canvas['rows']}x{canvas['columns']}"]
@@ -118,7 +121,10 @@ def options(settings: Settings) -> list[str]:
 def _option(name: str, value: Any) -> list[str]:
     if value is None or value is False:
         return []
-    return [f"--{name}"] if value is True else [f"--{name}", str(value)]
+    if value is True:
+        return [f"--{name}"]
+    # A text that begins so would be read as an option.
+    return [f"--{name}={value}"] if str(value).startswith("-") else [f"--{name}", str(value)]
 
 
 def _component(name: str, description: Any) -> list[str]:

@@ -23,20 +23,27 @@ import lightgen
 from lightgen.functional.files import atomic, save_json
 from lightgen.functional.undrawn import undrawn
 from lightgen.migration import first_name, migrate
+from lightgen.networks.low_rank import merged
 from lightgen.pretrained import located
 from lightgen.registry import Component, build, describe
 
 KEY = "lightgen"
 """Where a checkpoint says what it holds."""
 
-KINDS = ("prior", "tokenizer")
+KINDS = ("prior", "tokenizer", "scorer")
 """What it may hold."""
+
+TOKENIZER = "tokenizer."
+"""How the weights of a prior's tokenizer begin."""
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 """The files of a folder."""
 
 CHECKSUM = "checksum"
 """Where a folder's configuration has the CRC-32 of its weights."""
+
+BESIDE = "tokenizer_beside"
+"""Where a folder's configuration names the folder next to it that has the weights of its tokenizer."""
 
 
 def pack(component: Component, prefix: str) -> dict[str, Any]:
@@ -46,7 +53,7 @@ def pack(component: Component, prefix: str) -> dict[str, Any]:
         "torch": str(torch.__version__),
         "component": describe(component),
         "prefix": prefix,
-        "classes": list(getattr(component, "classes", None) or ()),
+        "categories": {name: list(names) for name, names in getattr(component, "categories", {}).items()},
     }
 
 
@@ -63,6 +70,8 @@ def read(path: str | Path) -> dict[str, Any]:
         if (name := not_finite(contents.get(state, {}))) is not None:
             raise ValueError(f"{path} holds weights that are NaN or infinite, the first in {name}: "
                              "its training ran away; take a checkpoint from before that")  # fmt: skip
+        if state in contents:
+            contents[state] = merged(contents[state])
     migrate(contents, KEY)
     return contents
 
@@ -119,14 +128,27 @@ def _read_folder(folder: Path) -> dict[str, Any]:
     # Folders of version 0.1 have none.
     if entry.get(CHECKSUM, checksum) != checksum:
         raise ValueError(f"{folder / WEIGHTS} is damaged: its checksum is not that in {CONFIG}")
+    if (beside := entry.pop(BESIDE, None)) is not None:
+        weights |= _beside(folder, **beside)
     return {KEY: entry, "state_dict": weights}
+
+
+def _beside(folder: Path, name: str, checksum: int) -> dict[str, Tensor]:
+    tokenizer = folder.parent / name
+    try:
+        contents = _read_folder(tokenizer)
+    except ValueError as error:
+        raise ValueError(f"{folder} takes its tokenizer from the folder beside it: {error}") from None
+    if contents[KEY][CHECKSUM] != checksum:
+        raise ValueError(f"{folder} takes its tokenizer from {tokenizer}, which holds another one")
+    return {TOKENIZER + part: tensor for part, tensor in contents["state_dict"].items()}
 
 
 def save(component: Any, path: Path, **more: Any) -> None:
     """Write a component as a checkpoint of its own, without anything that training would go on from.
 
     Args:
-        component: a tokenizer or a prior.
+        component: a tokenizer, a prior or a scorer.
         path: of the file.
         more: plain data to keep with it.
     """
@@ -148,25 +170,29 @@ def write(contents: dict[str, Any], path: Path) -> None:
             raise OSError(f"{path} could not be written, is the disk full? What was there before still is") from error
 
 
-def export(path: str | Path, folder: Path, half: bool = False) -> Any:
+def export(path: str | Path, folder: Path, half: bool = False, tokenizer: Path | None = None) -> Any:
     """Write what a checkpoint holds as a folder, with averaged weights where it has them; returns what it holds.
 
     Args:
         path: of the checkpoint.
         folder: where to.
         half: keep float32 weights in float16, which halves the file; they are float32 again when loaded.
+        tokenizer: a folder beside `folder`, exported in the same way, that has the prior's tokenizer, maybe with a
+            decoder that was trained on: its weights are left out, and read from there.
 
     Raises:
-        ValueError: as `load`.
+        ValueError: as `load`, or if that folder is not beside or has another tokenizer.
     """
     contents = read(path)
     component = _assemble(contents, path)
-    write_folder(component, contents[KEY], folder, half)
+    write_folder(component, contents[KEY], folder, half, tokenizer)
     return component
 
 
-def write_folder(component: Any, entry: dict[str, Any], folder: Path, half: bool = False) -> None:
-    """Write a component as a folder; for its entry see `pack`.
+def write_folder(
+    component: Any, entry: dict[str, Any], folder: Path, half: bool = False, tokenizer: Path | None = None
+) -> None:
+    """Write a component as a folder; for its entry see `pack`, for the rest `export`.
 
     Raises:
         OSError: if it cannot be written.
@@ -181,11 +207,28 @@ def write_folder(component: Any, entry: dict[str, Any], folder: Path, half: bool
     }
     if (name := not_finite(weights)) is not None:
         raise ValueError(f"weights are too large for float16, the first in {name}; leave out half")
+    entry = {**entry, "prefix": ""}
+    if tokenizer is not None:
+        entry[BESIDE] = _left_out(weights, tokenizer, folder)
     # The library's own writing to a file makes one that nobody else may read.
     written = serialized(weights)
     with atomic(folder / WEIGHTS, durable=True) as temporary:
         temporary.write_bytes(written)
-    save_json({**entry, "prefix": "", CHECKSUM: zlib.crc32(written)}, folder / CONFIG)
+    save_json({**entry, CHECKSUM: zlib.crc32(written)}, folder / CONFIG)
+
+
+def _left_out(weights: dict[str, Tensor], tokenizer: Path, folder: Path) -> dict[str, Any]:
+    """Take the tokenizer's weights out of those of a prior; what says where they are."""
+    tokenizer = located(tokenizer)
+    if tokenizer.resolve().parent != folder.resolve().parent or tokenizer.resolve() == folder.resolve():
+        raise ValueError(f"{tokenizer} must stand beside {folder}, so that the two stay together")
+    there = _read_folder(tokenizer)
+    own = {name.removeprefix(TOKENIZER): weights.pop(name) for name in [*weights] if name.startswith(TOKENIZER)}
+    beside = there["state_dict"]
+    encoding = [name for name in own if not name.startswith("decoder.")]
+    if own.keys() != beside.keys() or not all(torch.equal(own[name], beside[name]) for name in encoding):
+        raise ValueError(f"{tokenizer} does not hold the prior's tokenizer with weights of the same precision")
+    return {"name": tokenizer.resolve().name, "checksum": there[KEY][CHECKSUM]}
 
 
 def load(path: str | Path, kind: str | None = None) -> Any:
@@ -195,7 +238,7 @@ def load(path: str | Path, kind: str | None = None) -> Any:
 
     Args:
         path: of a file that lightgen wrote, or of a folder that it exported, or `zoo:NAME` (see `lightgen.zoo`).
-        kind: what it must be, `"prior"` or `"tokenizer"`; None takes either.
+        kind: what it must be, `"prior"`, `"tokenizer"` or `"scorer"`; None takes any.
 
     Raises:
         ValueError: as `read`, or if the checkpoint holds another kind or does not fit this version's components.
@@ -232,8 +275,8 @@ def _assemble(contents: dict[str, Any], path: str | Path) -> Any:
         component.load_state_dict(weights)
     except RuntimeError as error:
         raise ValueError(f"the weights in {path} do not fit: {' '.join(str(error).split())[:300]}") from None
-    if entry.get("classes"):
-        component.classes = tuple(entry["classes"])
+    if entry["categories"]:
+        component.categories = {name: tuple(names) for name, names in entry["categories"].items()}
     return component.eval()
 
 
@@ -262,6 +305,18 @@ def tokenizer_in(path: str | Path) -> Any:
     """
     component = load(path)
     return getattr(component, "tokenizer", component)
+
+
+def load_scorer(path: str | Path) -> Any:
+    """The scorer in a checkpoint, or the CLIP in a folder of transformers.
+
+    Raises:
+        ValueError: as `load`, or if such a folder cannot be read.
+    """
+    # Scorers come with timm, which whoever samples should not wait for.
+    from lightgen.scorers.clip import CLIPScorer, is_clip
+
+    return CLIPScorer(str(path)).eval() if is_clip(located(path)) else load(path, "scorer")
 
 
 def fingerprint(module: nn.Module) -> str:

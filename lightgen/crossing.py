@@ -19,6 +19,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from lightgen.again import command
+from lightgen.asking import NEGATIVE_TEXT, words
 from lightgen.figures import enlarged, grid
 from lightgen.functional.embedded import chunk
 from lightgen.functional.pictures import to_pil
@@ -135,15 +136,16 @@ class Crossing:
         seed = told["seed"]
         if not isinstance(seed, int):
             raise ValueError(f"seed must be a whole number, not {seed!r}")
-        prior.condition(told.get("label"), self.num_images)
+        asked = {name: value for name, value in told.items() if name not in ("seed", NEGATIVE_TEXT)}
+        prior.condition(num_images=self.num_images, **asked)
+        prior.negative(told.get(NEGATIVE_TEXT), self.num_images, recipe)
         branches = 1 if recipe.guidance is None else len(recipe.guidance.branches)
         num_tokens = prior.layout(self.canvas).num_tokens
         return Cell(recipe, told, recipe.sampler.num_evaluations(num_tokens, branches))
 
-    def _names(self) -> tuple[str, ...]:
+    def _names(self) -> list[str]:
         """What the prior can be asked for."""
-        conditioner = self.prior.network.conditioner
-        return () if conditioner is None else conditioner.names
+        return words(self.prior.network.conditioner)
 
     @property
     def num_steps(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property, partial
 from io import BytesIO
@@ -14,6 +15,9 @@ from lightgen.figures import save_png, sheet
 from lightgen.functional.embedded import chunk
 from lightgen.functional.pictures import to_pil
 from lightgen.settings import Settings
+
+LONGEST_NAME = 60
+"""Letters of what a picture is asked for, in the name of its file."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,15 @@ class Pictures:
         return shown.getvalue()
 
 
-def picture_name(index: int) -> str:
-    """The file name of a picture."""
-    return f"{index:06d}.png"
+def picture_name(index: int, said: str = "") -> str:
+    """The file name of a picture.
+
+    >>> lightgen.made.picture_name(7), lightgen.made.picture_name(7, "A red heart!")
+    ('000007.png', '000007-A-red-heart.png')
+
+    Args:
+        index: its number.
+        said: what it is asked for, of which a few letters are kept.
+    """
+    words = re.sub(r"[^\w]+", "-", said, flags=re.ASCII).strip("-")[:LONGEST_NAME].strip("-")
+    return f"{index:06d}{'-' * bool(words)}{words}.png"

@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from lightgen.assembly import Assembly
+from lightgen.asking import Labels, Texts, how_many, words
 from lightgen.checkpoint import pack, write_folder
-from lightgen.condition import Condition
-from lightgen.functional.random import Noise
+from lightgen.drawing import Drawing
+from lightgen.editing import Edit, whole_pictures
 from lightgen.guidance.base import Guidance
-from lightgen.inpainting import KnownRegion, known_pixels, known_region
-from lightgen.labels import Label, class_numbers
+from lightgen.inpainting import known_pixels, known_region
+from lightgen.labels import LABEL
 from lightgen.made import Pictures
 from lightgen.progress import progress_bar
 from lightgen.recipe import Recipe
 from lightgen.registry import Component
+from lightgen.reranking import chosen_by
 from lightgen.samplers.base import Sampler
-from lightgen.settings import SAMPLE, Settings, decided, own_acceleration, stamp
 from lightgen.types import Canvas, OnStep
+
+if TYPE_CHECKING:
+    from lightgen.scorers.base import Scorer
 
 CHANGES = ("sampler", "steps", "temperature", "guidance")
 """What changes a recipe: see `Recipe.changed`."""
 
 
-class Prior(Assembly, Component):
+class Prior(Drawing, Component):
     """Everything that is needed to make pictures.
 
     Args:
@@ -55,20 +58,19 @@ class Prior(Assembly, Component):
         layout, (height, width) = self.layout(), self.tokenizer.image_size
         tokens = "x".join(map(str, layout.cells)) + (f"x{layout.num_codes}" if layout.num_codes > 1 else "")
         conditioner = self.network.conditioner
-        asked = "no condition" if conditioner is None else ", ".join(conditioner.names)
-        if (number := getattr(conditioner, "num_classes", 0)) > 0:
+        asked = ", ".join(words(conditioner)) or "no condition"
+        if asked == LABEL and (number := getattr(conditioner, "num_classes", 0)) > 0:
             asked = f"{number} classes"
         return (
             f"Prior({type(self.process).__name__} process, {tokens} tokens of {layout.vocab_size}, {height}x{width} "
             f"pixels, {asked}, {self.recipe})"
         )
 
-    def forward(self, num_images: int = 1, **how: Any) -> Pictures:
+    def forward(self, num_images: int | None = None, **how: Any) -> Pictures:
         """Pictures of Pillow with what made them; a bar shows the steps on a terminal and in a notebook.
 
         Args:
-            num_images: how many.
-            how: as `sample` takes it.
+            num_images, how: as `sample` takes it.
 
         Raises:
             ValueError: as `sample`.
@@ -80,6 +82,9 @@ class Prior(Assembly, Component):
         given = inspect.signature(self.sample).bind(num_images, **how)
         given.apply_defaults()
         rest = dict(given.arguments)
+        rest |= rest.pop("others")
+        told = (rest[name] for name in ("label", "text", "negative_text", *given.arguments["others"]))
+        num_images = rest["num_images"] = how_many(num_images, *told)
         recipe = self.chosen(rest.pop("recipe"), **{name: rest.pop(name) for name in CHANGES})
         looking_on = rest.pop("on_step")
         steps = recipe.sampler.num_steps(self.layout(rest["canvas"]).num_tokens)
@@ -92,29 +97,6 @@ class Prior(Assembly, Component):
 
             tensor = self.sample(**rest, recipe=recipe, on_step=on_step)
         return Pictures(tensor, self.settings(recipe, **rest))
-
-    def settings(
-        self,
-        recipe: Recipe,
-        num_images: int = 1,
-        seed: int = 0,
-        batch_size: int = 64,
-        canvas: Canvas | None = None,
-        **told: Any,
-    ) -> list[Settings]:
-        """What makes each picture, as plain data: see `lightgen.settings`.
-
-        Args:
-            recipe: as `chosen` gives it.
-            num_images, seed, batch_size, canvas: see `sample`.
-            told: what pictures are asked for, as `sample` takes it.
-        """
-        if told.get("label") is not None:
-            told["label"] = class_numbers(told["label"], num_images, self.classes)
-        common = decided(self, recipe, seed, canvas, **told)
-        made = stamp(SAMPLE, self.ckpt_path, num_images, batch_size, own_acceleration(self), common)
-        each = {name: value if isinstance(value, list) else [value] * num_images for name, value in told.items()}
-        return [{**made, **{name: values[i] for name, values in each.items()}, "index": i} for i in range(num_images)]
 
     def save_pretrained(self, folder: str | Path, half: bool = False) -> None:
         """Write the prior as a folder of safetensors and JSON, which `lightgen.load` reads, as `lightgen export` does.
@@ -129,42 +111,25 @@ class Prior(Assembly, Component):
         """
         write_folder(self, {**pack(self, ""), "config": None}, Path(folder), half)
 
-    def condition(self, label: Label | Sequence[Label] | Tensor | None, num_images: int) -> Condition:
-        """That pictures are of one class, or each of its own; None leaves it open.
-
-        Args:
-            label: a number or a name of `classes`, or one for each picture.
-            num_images: B.
-
-        Raises:
-            ValueError: if there is no such class.
-        """
-        if label is None:
-            return Condition()
-        return Condition({"label": torch.tensor(class_numbers(label, num_images, self.classes))})
-
-    def no_class(self, num_images: int) -> Condition:
-        """That pictures are of no class; left open if the prior has none, or was never trained without one."""
-        conditioner = self.network.conditioner
-        if conditioner is None or "label" not in conditioner.names or not conditioner.hides(["label"]):
-            return Condition()
-        nothing = torch.zeros(num_images, dtype=torch.long)
-        return Condition({"label": nothing}, {"label": nothing == 0})
-
     def sample(
         self,
-        num_images: int = 1,
+        num_images: int | None = None,
         recipe: Recipe | None = None,
         seed: int = 0,
-        label: Label | Sequence[Label] | Tensor | None = None,
+        label: Labels = None,
         batch_size: int = 64,
         canvas: Canvas | None = None,
         *,
+        text: Texts = None,
+        negative_text: Texts = None,
         sampler: Sampler | str | None = None,
         steps: int | None = None,
         temperature: float | None = None,
         guidance: Guidance | float | None = None,
+        best_of: int = 1,
+        judge: Scorer | str | None = None,
         on_step: OnStep | None = None,
+        **others: Labels,
     ) -> Tensor:
         """uint8 images (num_images, C, H, W). Picture i of a seed is the same whatever the number and batch size.
 
@@ -172,13 +137,19 @@ class Prior(Assembly, Component):
         number of rows.
 
         Args:
-            num_images: how many.
+            num_images: how many; None makes one, or one for each text or label of a list.
             recipe: None means the prior's own.
             seed: another one, other pictures.
-            label: a class by number or name (see `classes`), or one for each picture; None draws them.
+            label: a class by number or name (see `classes`), or one for each picture; None draws them, or leaves them
+                to the network where something else is asked for.
             batch_size: pictures at a time.
             canvas: rows and columns, in windows of the size in training, for larger pictures.
+            text: what is to be seen, or a list with one text for each picture.
+            negative_text: what guidance goes away from, in place of nothing; likewise.
             sampler, steps, temperature, guidance: what to change of the recipe: see `Recipe.changed`.
+            best_of: draws of each picture, of which one is kept: see `lightgen.reranking`.
+            judge: the scorer that chooses it, or the path of its checkpoint.
+            others: other categories by name, e.g. `style="noto"`, as `label`; see `categories`.
             on_step: called after every step of each batch with its number, from 0 on, and the ids, which `decode`
                 makes pictures of.
 
@@ -190,30 +161,35 @@ class Prior(Assembly, Component):
         >>> lightgen.to_pil(images)[0].size
         (64, 64)
         """
-        num_images = _whole("num_images", num_images)
+        num_images = how_many(num_images, label, text, negative_text, *others.values())
         recipe = self.chosen(recipe, sampler=sampler, steps=steps, temperature=temperature, guidance=guidance)
-        condition = self.condition(label, num_images)
-        return torch.cat(list(self._pictures(num_images, recipe, seed, condition, batch_size, canvas, None, on_step)))
+        condition = self.condition(label, num_images, text=text, **others)
+        away, best = self.negative(negative_text, num_images, recipe), chosen_by(best_of, judge)
+        run = (num_images, recipe, seed, condition, away, batch_size, canvas, None, on_step, best)
+        return torch.cat(list(self._pictures(*run)))
 
     def inpaint(
         self,
         image: Tensor | Image.Image,
         mask: Tensor | Image.Image | None = None,
-        num_images: int = 1,
+        num_images: int | None = None,
         recipe: Recipe | None = None,
         seed: int = 0,
-        label: Label | Sequence[Label] | Tensor | None = None,
+        label: Labels = None,
         batch_size: int = 64,
         canvas: Canvas | None = None,
         at: Canvas | None = None,
         *,
         margin: int = 1,
         composite: bool = False,
+        text: Texts = None,
+        negative_text: Texts = None,
         sampler: Sampler | str | None = None,
         steps: int | None = None,
         temperature: float | None = None,
         guidance: Guidance | float | None = None,
         on_step: OnStep | None = None,
+        **others: Labels,
     ) -> Tensor:
         """uint8 images (num_images, C, H, W): a picture with its masked part painted, or continued on a canvas.
 
@@ -221,9 +197,9 @@ class Prior(Assembly, Component):
             image: uint8 (C, H, W) of the prior's size, or Pillow's, which is resized and cropped as in training.
             mask: as large: bool (H, W), True where to paint, or Pillow's, white or transparent there. It may be left
                 out only with a canvas.
-            num_images: how many results.
-            recipe: None means the prior's own, without its guidance.
-            seed, batch_size, canvas, on_step: see `sample`.
+            num_images: how many results; None makes one, or one for each text or label of a list.
+            recipe: None means the prior's own, without its guidance unless a text is given.
+            seed, batch_size, canvas, text, negative_text, others, on_step: see `sample`.
             label: see `sample`; None asks for no class.
             at: where on the canvas the picture's first row and column lie, in windows; None is the middle.
             margin: token cells around painted ones that are redrawn too, because the encoder looks over their borders.
@@ -239,48 +215,72 @@ class Prior(Assembly, Component):
         >>> prior.inpaint(image, mask, num_images=3, steps=4, composite=True).shape
         torch.Size([3, 3, 64, 64])
         """
-        num_images = _whole("num_images", num_images)
+        num_images = how_many(num_images, label, text, negative_text, *others.values())
         if mask is None and canvas is None:
             raise ValueError("without a canvas, a mask is needed")
         picture, pixels = known_pixels(image, mask, self.tokenizer.image_size, self.tokenizer.channels)
         known = known_region(self, picture, pixels, margin, canvas, at)
         recipe = self.chosen(
-            self.unguided if recipe is None and guidance is None else recipe,
+            self.unguided if (recipe, guidance, text, negative_text) == (None,) * 4 else recipe,
             sampler=sampler, steps=steps, temperature=temperature, guidance=guidance,
         )  # fmt: skip
-        condition = self.no_class(num_images) if label is None else self.condition(label, num_images)
-        pictures = self._pictures(num_images, recipe, seed, condition, batch_size, canvas, known, on_step)
+        condition = self.condition(label, num_images, text=text, **others) or self.unconditional(num_images)
+        away = self.negative(negative_text, num_images, recipe)
+        pictures = self._pictures(num_images, recipe, seed, condition, away, batch_size, canvas, known, on_step)
         return torch.cat([known.composite(images) if composite else images for images in pictures])
 
-    @property
-    def unguided(self) -> Recipe:
-        """The prior's own recipe, without guidance."""
-        return self.recipe.replace(guidance=None)
-
-    def _pictures(
+    def edit(
         self,
-        num_images: int,
-        recipe: Recipe,
-        seed: int,
-        condition: Condition,
-        batch_size: int,
-        canvas: Canvas | None,
-        known: KnownRegion | None,
-        on_step: OnStep | None,
-    ) -> Iterator[Tensor]:
-        """uint8 images (b, C, H, W), batch by batch."""
-        batch_size = _whole("batch_size", batch_size)
-        if not isinstance(seed, int):
-            raise ValueError(f"seed must be a whole number, not {seed!r}")
-        for first in range(0, num_images, batch_size):
-            rows = torch.arange(first, min(first + batch_size, num_images))
-            noise = Noise(seed, rows.to(self.device))
-            ids_BN, known_BN = (None, None) if known is None else known.rows(len(rows), self.device)
-            told = condition.select(rows)
-            yield self.decode(self.sample_ids(noise, recipe, told, ids_BN, known_BN, on_step, canvas).ids, canvas)
+        images: Tensor | Image.Image | Sequence[Image.Image],
+        strength: float = 0.4,
+        num_images: int | None = None,
+        recipe: Recipe | None = None,
+        seed: int = 0,
+        label: Labels = None,
+        batch_size: int = 64,
+        *,
+        text: Texts = None,
+        negative_text: Texts = None,
+        sampler: Sampler | str | None = None,
+        steps: int | None = None,
+        temperature: float | None = None,
+        guidance: Guidance | float | None = None,
+        on_step: OnStep | None = None,
+        **others: Labels,
+    ) -> Tensor:
+        """uint8 images (num_images, C, H, W): whole pictures changed without a mask; number i is of picture i modulo P.
 
+        A share of the tokens is destroyed as in training, and the sampler goes on from there, in about as large a share
+        of its steps. Strength 0 gives the reconstruction, 1 what `sample` gives. Chang et al., 2023, "Muse", arXiv
+        2301.00704, edit without a mask on tokens; Meng et al., 2021, "SDEdit", arXiv 2108.01073, start in between.
 
-def _whole(name: str, value: int) -> int:
-    if not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
-    return value
+        Args:
+            images: uint8 (P, C, H, W) or (C, H, W) of the prior's size, or one or several of Pillow's, which are
+                resized and cropped as in training.
+            strength: the share, in [0, 1].
+            num_images: how many results; None makes one of each picture, or one for each text or label of a list.
+            recipe: None means the prior's own, without its guidance unless something is asked for.
+            seed, batch_size, text, negative_text, others, on_step: see `sample`.
+            label: see `sample`; None asks for no class.
+            sampler, steps, temperature, guidance: what to change of the recipe: see `Recipe.changed`.
+
+        Raises:
+            ValueError: as `sample`, or if a picture does not fit, or the prior is autoregressive.
+
+        >>> prior = lightgen.load("zoo:emoji64-sundae")
+        >>> images = prior.sample(1)
+        >>> prior.edit(images, strength=0.3, label="Flags", num_images=2, seed=1).shape
+        torch.Size([2, 3, 64, 64])
+        """
+        pictures = whole_pictures(images, self.tokenizer.image_size, self.tokenizer.channels)
+        asked = (label, text, negative_text, *others.values())
+        num_images = max(len(pictures), how_many(None, *asked)) if num_images is None else how_many(num_images)
+        recipe = self.chosen(
+            self.unguided if recipe is None and guidance is None and all(one is None for one in asked) else recipe,
+            sampler=sampler, steps=steps, temperature=temperature, guidance=guidance,
+        )  # fmt: skip
+        condition = self.condition(label, num_images, text=text, **others) or self.unconditional(num_images)
+        away = self.negative(negative_text, num_images, recipe)
+        edit = Edit(self.encode(pictures.to(self.device)), strength)
+        run = (num_images, recipe, seed, condition, away, batch_size, None, edit, on_step)
+        return torch.cat(list(self._pictures(*run)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,13 +10,15 @@ import torch
 from torch import Tensor
 
 from lightgen.acceleration import Acceleration
+from lightgen.assembly import Beginning
 from lightgen.condition import Condition
+from lightgen.editing import Edit
 from lightgen.figures import save_png
 from lightgen.functional.random import Noise
 from lightgen.inpainting import KnownRegion
-from lightgen.made import picture_name
 from lightgen.prior import Prior
 from lightgen.recipe import Recipe
+from lightgen.reranking import BestOf
 from lightgen.samplers.iteration import Iteration
 from lightgen.settings import Settings
 from lightgen.types import Canvas, OnStep
@@ -31,9 +33,13 @@ class SampledPictures:
     images: Tensor
     """(B, C, H, W) uint8."""
     evaluations: Tensor
-    """(B,) network evaluations."""
+    """(B,) network evaluations, those of draws that were not kept included."""
     seconds: float
     """Wall time of the sampler's loop."""
+    asked: Condition
+    """What they were asked for, what was drawn for them included."""
+    draws: Tensor
+    """(B,) the number that each is made by alone: its own, unless it is the best of several."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +49,17 @@ class Sampling:
     Args:
         prior: what to sample.
         recipe: None means the prior's own.
-        condition: of one row, what all pictures are asked for; what it leaves open is drawn for each.
-            None leaves all open.
+        condition: what pictures are asked for, dealt out in turn; what it leaves open is drawn for each. None leaves
+            all open.
         seed: of the pictures.
         on_batch: makes an `on_step` for each batch, e.g. to move a progress bar, given the pictures' numbers and the
             batch on its way.
-        canvas: rows and columns in windows, for larger pictures; a known region brings its own.
-        known: what of every picture is known.
-        composite: whether to put the known pixels back.
+        canvas: rows and columns in windows, for larger pictures; what is given brings its own.
+        given: what of every picture is known, or which pictures are changed.
+        composite: whether to put the pixels of a known region back.
         acceleration: what makes it fast; None does nothing.
+        negative: what guidance goes away from, dealt out likewise; None is nothing.
+        best_of: how to choose among several draws of each; None makes one.
     """
 
     prior: Prior
@@ -60,44 +68,58 @@ class Sampling:
     seed: int = 0
     on_batch: Callable[[Tensor, Iteration], OnStep | None] | None = None
     canvas: Canvas | None = None
-    known: KnownRegion | None = None
+    given: KnownRegion | Edit | None = None
     composite: bool = False
     acceleration: Acceleration | None = None
+    negative: Condition | None = None
+    best_of: BestOf | None = None
 
     def begin(self) -> None:
         """What is done once, when the prior is on its device."""
         if self.acceleration is not None:
             self.prior.adopt(self.acceleration)
+        if self.best_of is not None:
+            self.best_of.judge.to(self.prior.device)
 
     def __call__(self, index: Tensor) -> SampledPictures:
-        device, known = self.prior.device, self.known
-        canvas = self.canvas if known is None else known.canvas
-        ids_BN, known_BN = (None, None) if known is None else known.rows(len(index), device)
-        condition = (self.condition or Condition()).repeat(len(index)).to(device)
-        iteration = self.prior.iterate(Noise(self.seed, index), self.recipe, condition, ids_BN, known_BN, canvas)
+        device, given = self.prior.device, self.given
+        canvas = self.canvas if given is None else given.canvas
+        draws = index if self.best_of is None else self.best_of.draws(index)
+        noise = Noise(self.seed, draws)
+        begun = Beginning() if given is None else given.begin(self.prior, noise)
+        told, away = ((one or Condition()).dealt(index).to(device) for one in (self.condition, self.negative))
+        # All draws of a picture are asked for the same, which the first of them decides.
+        asked = told = self.prior.completed(told, Noise(self.seed, draws[:: len(draws) // len(index)]))
+        if self.best_of is not None:
+            told, away = self.best_of.asked(told), self.best_of.asked(away)
+        how = (noise, self.recipe, told, begun.ids, begun.known, canvas, away)
+        iteration = self.prior.iterate(*how, start=begun.start)
         sample = iteration.run(self.on_batch(index, iteration) if self.on_batch else None)
         images = self.prior.decode(sample.ids, canvas)
-        if known is not None and self.composite:
-            images = known.composite(images)
-        return SampledPictures(index, images, sample.trace.evaluations, sample.trace.seconds)
+        if isinstance(given, KnownRegion) and self.composite:
+            images = given.composite(images)
+        evaluations, seconds = sample.trace.evaluations, sample.trace.seconds
+        if self.best_of is not None:
+            kept = self.best_of.best(images, told, self.prior.categories)
+            images, draws, evaluations = images[kept], draws[kept], evaluations.view(len(index), -1).sum(1)
+        return SampledPictures(index, images, evaluations, seconds, asked, draws)
 
 
 class PictureFiles:
-    """Picture i in `out/00000i.png`, as soon as it is made, and how many network evaluations each took.
+    """Pictures as files, as soon as they are made, how many network evaluations each took, and which draw it is.
 
     Args:
         out: the folder.
-        num_images: how many there will be.
-        settings: what made them, which each carries.
+        names: of their files.
+        settings: what made each, by its number, which it carries; None puts in nothing.
     """
 
-    def __init__(self, out: Path, num_images: int, settings: Settings) -> None:
-        self.out = out
-        self.settings = settings
-        self.evaluations = torch.zeros(num_images, dtype=torch.long)
+    def __init__(self, out: Path, names: Sequence[str], settings: Callable[[int], Settings] | None = None) -> None:
+        self.out, self.names, self.settings = out, names, settings
+        self.evaluations, self.draws = torch.zeros(2, len(names), dtype=torch.long)
 
     def write(self, made: SampledPictures) -> None:
         """Write a batch."""
         for index, image in zip(made.index.tolist(), made.images.cpu(), strict=True):
-            save_png(image, self.out / picture_name(index), {**self.settings, "index": index})
-        self.evaluations[made.index.cpu()] = made.evaluations.cpu()
+            save_png(image, self.out / self.names[index], None if self.settings is None else self.settings(index))
+        self.evaluations[made.index.cpu()], self.draws[made.index.cpu()] = made.evaluations.cpu(), made.draws.cpu()

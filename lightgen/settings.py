@@ -24,19 +24,21 @@ from lightgen.warps import Warps
 from lightgen.windows import on_canvas
 
 Settings = dict[str, Any]
-SAMPLE, INPAINT, GRID = "sample", "inpaint", "grid"
+SAMPLE, INPAINT, EDIT, GRID = "sample", "inpaint", "edit", "grid"
 HOLE = ("image", "mask", "margin", "place", "composite")
 """What `lightgen inpaint` takes besides."""
 AXES = ("x", "y")
 """Of `lightgen grid`."""
+CHOICE = ("best_of", "judge")
+"""Of one among several draws."""
 COUNTS = ("seed", "num_images", "batch_size")
 PRECISION = "32-true"
 PARTS = ("sampler", "warps", "guidance")
 """Of a recipe, by their kinds."""
-SCHEMA = {"command", "ckpt_path", *COUNTS, "weights", "canvas", *PARTS, "precision", "dtype", *HOLE, *AXES, "picture",
-          "accelerate", "lightgen", "torch", "index"}  # fmt: skip
+SCHEMA = {"command", "ckpt_path", *COUNTS, "weights", "canvas", *PARTS, "precision", "dtype", *HOLE, *AXES, *CHOICE,
+          "picture", "accelerate", "lightgen", "torch", "index"}  # fmt: skip
 """All but what pictures are asked for, which is whatever the prior knows: `label`, `text`, `style`."""
-NEVER_ASKED = {"animate", "config", "from", "help", "out", "overwrite", "print_config", "trainer"}
+NEVER_ASKED = {"animate", "config", "from", "help", "out", "overwrite", "print_config", "prompts", "trainer"}
 """Options that decide no picture, so that a file of a stranger has no say in them."""
 
 

@@ -74,6 +74,38 @@ def test_half_the_size_and_float32_again_when_loaded(prior_checkpoint, tmp_path)
         assert torch.equal(loaded[name], stored[name].to(tensor.dtype))
 
 
+def test_a_tokenizer_that_priors_share_is_written_once(tokenizer_checkpoint, prior_checkpoint, tmp_path, capsys):
+    tokenizer, prior = tmp_path / "tokenizer", tmp_path / "prior"
+    run("export", "--ckpt_path", tokenizer_checkpoint, "--out", tokenizer, "--half")
+    better = torch.load(tokenizer_checkpoint, weights_only=True)
+    bias = next(name for name in better["state_dict"] if "decoder." in name and name.endswith("bias"))
+    better["state_dict"][bias] += 1
+    torch.save(better, tmp_path / "better.ckpt")
+    run("export", "--ckpt_path", tmp_path / "better.ckpt", "--out", tmp_path / "better", "--half")
+    for beside in (tokenizer, tmp_path / "better"):
+        run("export", "--ckpt_path", prior_checkpoint, "--out", prior, "--half", "--tokenizer", beside)
+        assert not [name for name in load_file(prior / "model.safetensors") if name.startswith("tokenizer.")]
+        both = lightgen.load(prior).tokenizer.state_dict(), lightgen.load(beside).state_dict()
+        assert all(torch.equal(both[0][name], both[1][name]) for name in both[1])
+    run("export", "--ckpt_path", prior, "--out", tmp_path / "elsewhere" / "prior")
+    assert "tokenizer_beside" not in (tmp_path / "elsewhere" / "prior" / "config.json").read_text()
+
+    again = ["export", "--ckpt_path", str(prior_checkpoint), "--out"]
+    assert "stand beside" in mistake(capsys, [*again, str(tmp_path / "a" / "b"), "--tokenizer", str(tokenizer)])
+    assert "same precision" in mistake(capsys, [*again, str(tmp_path / "b"), "--tokenizer", str(tokenizer)])
+    encoder = next(name for name in better["state_dict"] if "encoder." in name and name.endswith("bias"))
+    better["state_dict"][encoder] += 1
+    torch.save(better, tmp_path / "other.ckpt")
+    run("export", "--ckpt_path", tmp_path / "other.ckpt", "--out", tmp_path / "other", "--half")
+    assert "does not hold the prior's tokenizer" in mistake(
+        capsys, [*again, str(tmp_path / "b"), "--half", "--tokenizer", str(tmp_path / "other")]
+    )
+    run("export", "--ckpt_path", tmp_path / "other.ckpt", "--out", tmp_path / "better")
+    assert "holds another one" in mistake(capsys, ["export", "--ckpt_path", str(prior), "--out", str(tmp_path / "c")])
+    (tmp_path / "better" / "config.json").unlink()
+    assert "beside it" in mistake(capsys, ["export", "--ckpt_path", str(prior), "--out", str(tmp_path / "c")])
+
+
 def test_the_exported_weights_are_the_averaged_ones(prior_checkpoint, tmp_path):
     contents = torch.load(prior_checkpoint, weights_only=True)
     averaged, last = contents["state_dict"], contents["current_model_state"]

@@ -15,15 +15,26 @@ LAYERS = [
     {"types", "registry"},
     {"functional"},
     {"layout", "condition", "clock", "prediction", "labels"},
-    {"warps", "guidance", "schedules", "text_encoders", "conditioners"},
-    {"denoiser"},
+    {"warps", "guidance", "schedules", "text_encoders", "scorers", "conditioners"},
+    {"denoiser", "asking"},
     {"quantizers", "networks", "processes"},
     {"tokenizers", "samplers", "losses", "metrics"},
-    {"acceleration", "pretrained", "migration", "checkpoint", "figures", "progress", "provenance", "windows", "recipe"},
+    {
+        "acceleration",
+        "hub",
+        "pretrained",
+        "migration",
+        "checkpoint",
+        "figures",
+        "progress",
+        "provenance",
+        "windows",
+        "recipe",
+    },
     {"assembly"},
-    {"inpainting", "settings"},
-    {"again", "made"},
-    {"prior", "importers", "sampling"},
+    {"inpainting", "editing", "reranking", "settings"},
+    {"again", "made", "drawing"},
+    {"prior", "importers", "sampling", "model_card"},
     {"crossing"},
     {"data", "modules"},
     {"callbacks", "bench", "app"},
@@ -136,6 +147,7 @@ def test_every_text_file_is_read_and_written_as_utf8():
             modes = [str(a.value) for a in node.args if isinstance(a, ast.Constant)]
             opens_text = not node.args or any(re.fullmatch("[rwax]t?[+]?", mode) for mode in modes)
             takes_text = called in ("read_text", "write_text") or (called in ("open", "fdopen") and opens_text)
-            if (takes_text and "encoding" not in given) or "text" in given:
+            starts = called in ("run", "Popen", "check_output") and "text" in given
+            if (takes_text and "encoding" not in given) or starts:
                 wrong.append(f"{path}: line {node.lineno}")
     assert wrong == []

@@ -154,7 +154,7 @@ def test_what_a_stranger_wrote_is_refused(tmp_path, capsys, change):
 
 def test_options_that_decide_no_picture_are_not_taken_from_a_stranger():
     options = {name[2:].split(".")[0] for name in parser()._option_string_actions if name.startswith("--")}
-    assert options - SCHEMA - {"label"} == NEVER_ASKED
+    assert options - SCHEMA - {"label", "text", "negative_text"} == NEVER_ASKED
 
 
 def test_files_without_settings_are_one_line(made, tmp_path, capsys):
@@ -202,7 +202,7 @@ def test_python_gives_pictures_that_know_what_made_them(prior_checkpoint, tmp_pa
     monkeypatch.chdir(tmp_path)
     assert main(pasted("cat.png", capsys)) == 0
     assert torch.equal(read_png(tmp_path / "again" / "000001.png"), made.tensor[1])
-    with pytest.raises(TypeError, match="stepps"):
+    with pytest.raises(ValueError, match="stepps"):
         prior(1, stepps=3)
     with pytest.raises(ValueError, match="num_images must be a whole number"):
         prior(0)

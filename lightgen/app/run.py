@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from lightgen.app.wish import Wish, checked
+from lightgen.assembly import Beginning
 from lightgen.figures import enlarged, grid, save_png
 from lightgen.functional.pictures import to_pil
 from lightgen.functional.random import Noise
@@ -64,12 +65,12 @@ class Run:
             more |= {"command": INPAINT, "composite": composite}
         self.settings = [{**one, "ckpt_path": wish.prior, **more} for one in self.settings]
         noise = Noise(wish.seed, torch.arange(num, device=prior.device))
-        ids, tokens = (None, None) if known is None else known.rows(num, prior.device)
+        begun = Beginning() if known is None else known.begin(prior, noise)
         if known is not None and not told:
-            condition = prior.no_class(num)
+            condition = prior.unconditional(num)
         else:
-            condition = prior.condition(num_images=num, **{"label": None, **told})
-        self.iteration = prior.iterate(noise, recipe, condition, ids, tokens, self.canvas, watch=True)
+            condition = prior.condition(num_images=num, **told)
+        self.iteration = prior.iterate(noise, recipe, condition, begun.ids, begun.known, self.canvas, watch=True)
         self.num_steps = self.iteration.num_steps
         self.frames = [self._frame()]
         self.stopped = self.finished = False

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lightgen.app.options import NONE, given, options
+from lightgen.asking import TEXT, words
 from lightgen.labels import class_number
 from lightgen.prior import Prior
 from lightgen.recipe import Recipe
@@ -81,8 +82,11 @@ def wish_of(settings: Settings, prior: Prior) -> Wish:
         ValueError: if the settings cannot be said in the form.
     """
     recipe, told = recipe_of(settings), asked(settings)
-    if isinstance(label := told.get("label"), int) and prior.classes is not None and label < len(prior.classes):
-        told["label"] = prior.classes[label]
+    for name, value in told.items():
+        names = prior.categories.get(name, ())
+        if isinstance(value, int) and 0 <= value < len(names):
+            told[name] = names[value]
+    told = {name: value for name, value in told.items() if name in questions(prior)}
     scale = 1.0 if recipe.guidance is None else arguments(recipe.guidance).get("scale", 1.0)
     steps = recipe.sampler.steps if takes_steps(recipe.sampler) else None
     num_images = min(settings["num_images"], MOST_IMAGES)
@@ -113,9 +117,7 @@ def samplers(prior: Prior) -> list[str]:
 
 def questions(prior: Prior) -> dict[str, list[str]]:
     """What a prior can be asked for, by name, with the values that there are; none where any text goes."""
-    conditioner = prior.network.conditioner
-    names = () if conditioner is None else conditioner.names
-    return {name: list(prior.classes or ()) if name == "label" else [] for name in names}
+    return {name: list(prior.categories.get(name, ())) for name in words(prior.network.conditioner)}
 
 
 def checked(told: dict[str, Any], prior: Prior) -> dict[str, Any]:
@@ -127,6 +129,5 @@ def checked(told: dict[str, Any], prior: Prior) -> dict[str, Any]:
     found = {name: value for name, value in told.items() if value not in (None, "")}
     if unknown := found.keys() - questions(prior).keys():
         raise ValueError(f"this prior was trained without {min(unknown)}")
-    if "label" in found:
-        found["label"] = class_number(found["label"], prior.classes)
-    return found
+    return {name: value if name == TEXT else class_number(value, prior.categories.get(name), name)
+            for name, value in found.items()}  # fmt: skip

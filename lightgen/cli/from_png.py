@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lightgen.again import options, read
+from lightgen.asking import TEXT
 from lightgen.checkpoint import fingerprint
+from lightgen.cli.asked import PROMPTS
 from lightgen.pretrained import located
 from lightgen.prior import Prior
-from lightgen.settings import GRID, SAMPLE, Settings
+from lightgen.settings import GRID, SAMPLE, Settings, asked
 
 OPTION = "--from"
 HELP = "a PNG that lightgen made, whose settings are the defaults of all other options: see `lightgen show`"
@@ -44,7 +46,11 @@ def expanded(args: Sequence[str], command: str) -> tuple[list[str], Settings | N
     if own and settings["ckpt_path"] is not None and not located(settings["ckpt_path"]).exists():
         raise ValueError(f"{path} was made with {settings['ckpt_path']}, which is not there; say where it is now "
                          "with --ckpt_path")  # fmt: skip
-    return [*options(settings), *words], settings if own else None
+    given = {word.partition("=")[0].removeprefix("--") for word in words if word.startswith("--")}
+    given |= {TEXT} if PROMPTS in given else set()
+    # What is asked for may be given several times, which then counts for several pictures.
+    left = {name: None if name in given & asked(settings).keys() else value for name, value in settings.items()}
+    return [*options(left), *words], settings if own else None
 
 
 def require_weights(settings: Settings | None, prior: Prior) -> None:

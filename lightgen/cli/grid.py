@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lightgen.asking import NEGATIVE_TEXT
 from lightgen.cli import picture_run
 from lightgen.cli.parser import Parser
 from lightgen.cli.progress import progress_bar
@@ -10,10 +11,11 @@ from lightgen.figures import save_png
 from lightgen.functional.files import save_json, save_text
 from lightgen.settings import GRID
 
+NUM_IMAGES = 1
 RECORD = "grid.json"
 
 AXIS = "a setting and its values: steps=4,8,16, sampler=MaskGIT,Halton, temperature, guidance, sampler.ARGUMENT, " \
-       "warps.ARGUMENT, guidance.ARGUMENT, seed, label"  # fmt: skip
+       "warps.ARGUMENT, guidance.ARGUMENT, seed, label, text"  # fmt: skip
 
 
 def parser(trainer: bool = True) -> Parser:
@@ -23,16 +25,21 @@ def parser(trainer: bool = True) -> Parser:
     )
     made.add_argument("--x", type=str, required=True, help=f"of the columns, {AXIS}")
     made.add_argument("--y", type=str, required=True, help="of the rows, likewise")
-    picture_run.add_options(made, 1, "grid", f"grid.png, grid.html and {RECORD}", "default: random classes", trainer)
+    picture_run.add_options(
+        made, NUM_IMAGES, "grid", f"grid.png, grid.html and {RECORD}", "default: random classes", trainer
+    )
     return made
 
 
 def main(args: list[str]) -> int:
     """Make the pictures and write the sheet; `args[0]` is the command's name."""
-    request = picture_run.requested(parser, args[1:], GRID)
+    request = picture_run.requested(parser, args[1:], NUM_IMAGES, GRID)
     parsed, prior = request.parsed, request.prior
     x, y = Axis.read(parsed.x), Axis.read(parsed.y)
-    how = (parsed.num_images, parsed.seed, parsed.batch_size, request.canvas, (("label", parsed.label),))
+    if names := request.turns.varied:
+        raise ValueError(f"a sheet takes one {names[0]}; several are an axis, as --y {names[0]}=A,B")
+    told = {**request.turns.of(0), NEGATIVE_TEXT: request.negative_text}
+    how = (request.num_images, parsed.seed, parsed.batch_size, request.canvas, tuple(told.items()))
     crossing = Crossing(prior, request.recipe, x, y, *how)
     if not request.devices.is_first:
         return 0
@@ -46,5 +53,5 @@ def main(args: list[str]) -> int:
         save_png(sheet.png(), parsed.out / "grid.png", made)
         save_text(sheet.html(), parsed.out / "grid.html")
         save_json(made, parsed.out / RECORD)
-    print(f"{cells} cells of {parsed.num_images} pictures: {parsed.out / 'grid.html'} and grid.png beside it")
+    print(f"{cells} cells of {request.num_images} pictures: {parsed.out / 'grid.html'} and grid.png beside it")
     return 0

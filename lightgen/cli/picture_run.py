@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import re
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -11,39 +11,40 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from lightgen import settings as recorded
 from lightgen.acceleration import Acceleration, Dtype, Mode, chosen
-from lightgen.checkpoint import load
-from lightgen.cli import from_png, one_device, picture_folder
+from lightgen.asking import NEGATIVE_TEXT, TEXT, in_words
+from lightgen.checkpoint import fingerprint, load
+from lightgen.cli import asked, from_png, one_device, picture_folder
+from lightgen.cli.asked import Asked
+from lightgen.cli.canvas import CANVAS, pair
 from lightgen.cli.configs import with_located_configs
 from lightgen.cli.one_device import OneDevice
-from lightgen.cli.overrides import RULE, Overrides
+from lightgen.cli.overrides import Overrides
 from lightgen.cli.parser import Parser
 from lightgen.cli.progress import progress_bar
+from lightgen.cli.recipe_options import add_recipe, changed
+from lightgen.cli.turns import Turns
 from lightgen.condition import Condition
+from lightgen.editing import Edit
 from lightgen.functional.random import Noise
-from lightgen.guidance.base import Guidance
 from lightgen.inpainting import KnownRegion
-from lightgen.labels import class_number
 from lightgen.prior import Prior
 from lightgen.provenance import provenance
 from lightgen.recipe import Recipe
-from lightgen.registry import as_config, describe
-from lightgen.samplers.base import Sampler, sampler_called
+from lightgen.reranking import BestOf, chosen_by, texts
 from lightgen.samplers.iteration import Iteration
 from lightgen.sampling import PictureFiles, Sampling
-from lightgen.settings import INPAINT, SAMPLE, Settings
+from lightgen.settings import EDIT, INPAINT, PARTS, SAMPLE, Settings
 from lightgen.types import Canvas, OnStep
-from lightgen.warps import Warps
 
 if TYPE_CHECKING:
     from lightgen.cli.many_devices import ManyDevices
 
 SHOWING = ("-h", "--help", "--print_config")
-PARTS = ("sampler", "warps", "guidance")
-CANVAS = "rows x columns of the size in training, e.g. 2x3 or 1x1.5; overlapping windows share the probabilities"
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,23 @@ class Request:
 
     prior: Prior
     recipe: Recipe
+    turns: Turns
+    """What pictures are asked for, in words."""
+    negative_text: str | None
     condition: Condition
+    """The same, a row for each turn."""
+    negative: Condition
     """Of one row."""
+    num_images: int
+    """In all."""
     canvas: Canvas | None
     devices: OneDevice | ManyDevices
     acceleration: Acceleration
+    best_of: BestOf | None
     parsed: Any
     """All options, as the parser gave them."""
+    start: float = 1.0
+    """The time at which pictures begin; 1 is all noise."""
 
 
 def add_options(made: Parser, num_images: int, out: str, files: str, open_label: str, trainer: bool) -> None:
@@ -66,13 +77,14 @@ def add_options(made: Parser, num_images: int, out: str, files: str, open_label:
     made.add_argument("--config", action="config", help="a YAML file with any of these options")
     made.add_argument(from_png.OPTION, type=str | None, default=None, help=from_png.HELP)
     made.add_argument("--ckpt_path", type=str, required=True, help="a prior's checkpoint, written by `lightgen fit`")
-    made.add_argument("--num_images", type=int, default=num_images, help="how many pictures")
+    made.add_argument(
+        "--num_images", type=int | None, default=None,
+        help=f"pictures of each text and category where several are given; default: {num_images} in all",
+    )  # fmt: skip
     made.add_argument("--batch_size", type=int, default=64, help="pictures at a time; does not change any picture")
     made.add_argument("--seed", type=int, default=0, help="another seed, other pictures")
-    picture_folder.add_options(made, out, files)
-    made.add_argument(
-        "--label", type=int | str | None, default=None, help=f"class of every picture, by number or name; {open_label}"
-    )
+    picture_folder.add_options(made, out, f"000000.png …, {files}")
+    asked.add_options(made, open_label)
     made.add_argument("--canvas", type=str | None, default=None, help=CANVAS)
     made.add_argument(
         "--accelerate", type=Mode, default="auto",
@@ -86,54 +98,64 @@ def add_options(made: Parser, num_images: int, out: str, files: str, open_label:
         add_trainer(made)
 
 
-def add_recipe(made: Parser) -> None:
-    """Sampler, warps and guidance."""
-    made.add_subclass_arguments(Sampler, "sampler", required=False, help=RULE.format(name="sampler"))
-    made.add_class_arguments(Warps, "warps", help="temperature, top-k, top-p, typical; default: the checkpoint's own")
-    made.add_subclass_arguments(
-        Guidance, "guidance", required=False, help=f"{RULE.format(name='guidance')}; null does without"
-    )
-
-
-def requested(parser: Callable[[bool], Parser], args: list[str], command: str = SAMPLE) -> Request:
+def requested(parser: Callable[[bool], Parser], args: list[str], num_usual: int, command: str = SAMPLE) -> Request:
     """Read a command line, whose recipe begins with what the checkpoint says.
 
     Args:
         parser: makes the one of the command, with or without the options of Lightning's Trainer.
         args: the command line.
-        command: which one; `inpaint` asks for no class and no guidance by default, because the rest of the picture says
-            what fits.
+        num_usual: pictures where no number is given.
+        command: which one; `inpaint` and `edit` ask for no class and no guidance by default, because the rest of the
+            picture says what fits; where all of it is painted over, a class says more, as a text does.
 
     Raises:
         ValueError: if it makes no sense, before any work.
     """
     args, origin = from_png.expanded(args, command)
-    painting = command == INPAINT
-    overrides = Overrides(with_located_configs(args), PARTS)
-    parsed, devices = understood(parser, overrides.rest)
+    painting, whole = command in (INPAINT, EDIT), command == EDIT
+    overrides, made = Overrides(with_located_configs(args), PARTS), parser(False)
+    said = Asked(overrides.rest, made._option_string_actions, lambda: parser(True)._option_string_actions)
+    try:
+        parsed, devices = understood(made, parser, said.rest)
+    except ValueError:
+        # What is lacking may be there, but for a letter.
+        for name in said.others:
+            if "did you mean" in (message := said.no_option(name, ())):
+                raise ValueError(message) from None
+        raise
     if parsed["from"] is not None:
         raise ValueError(f"{from_png.OPTION} stands on the command line, not in a config")
     for name in ("num_images", "batch_size"):
-        if parsed[name] < 1:
+        if parsed[name] is not None and parsed[name] < 1:
             raise ValueError(f"{name} must be at least 1, not {parsed[name]}")
     prior: Prior = load(parsed.ckpt_path, "prior")
     from_png.require_weights(origin, prior)
+    turns, away = said.turns(prior), said.negative_text
     named = any(path.split(".")[0] == "guidance" for path, _ in overrides.changes)
-    own = prior.recipe if named or not painting else prior.unguided
-    recipe = prior.chosen(changed(own, overrides, prior))
+    # A text says more of what to paint than the rest of the picture, and is nothing without guidance.
+    tells = bool(turns.columns) if whole else TEXT in turns.columns
+    fits = painting and not named and away is None and not tells
+    recipe = prior.chosen(changed(prior.unguided if fits else prior.recipe, overrides, prior))
     canvas = None if parsed.canvas is None else pair("canvas", parsed.canvas, "x")
     prior.layout(canvas)
-    condition = prior.no_class(1) if painting and parsed.label is None else prior.condition(parsed.label, 1)
-    prior.completed(condition, Noise.of(0, 1))
+    condition = prior.condition(num_images=len(turns), **turns.columns)
+    if painting and not condition:
+        condition = prior.unconditional(1)
+    asked = prior.completed(condition, Noise.of(0, max(1, len(condition))))
+    negative = prior.negative(away, 1, recipe)
+    if (best_of := chosen_by(parsed.get("best_of", 1), parsed.get("judge"))) is not None:
+        texts(asked, prior.categories)
     where, branches = devices(), 1 if recipe.guidance is None else len(recipe.guidance.branches)
     each = recipe.sampler.num_evaluations(prior.layout(canvas).num_tokens, branches)
-    evaluations = parsed.num_images * each // where.world_size
+    num_images = len(turns) * (parsed.num_images or max(1, num_usual // len(turns)))
+    evaluations = num_images * (1 if best_of is None else best_of.num) * each // where.world_size
     acceleration = chosen(parsed.accelerate, parsed.dtype, where.device, evaluations)
-    return Request(prior, recipe, condition, canvas, where, acceleration, parsed)
+    run = (canvas, where, acceleration, best_of, parsed)
+    return Request(prior, recipe, turns, away, condition, negative, num_images, *run)
 
 
 def understood(
-    parser: Callable[[bool], Parser], args: list[str]
+    made: Parser, parser: Callable[[bool], Parser], args: list[str]
 ) -> tuple[Any, Callable[[], OneDevice] | Callable[[], ManyDevices]]:
     """What a command line says, and what makes the devices that it asks for.
 
@@ -142,7 +164,7 @@ def understood(
     """
     if one_device.is_alone() and not any(arg.partition("=")[0] in SHOWING for arg in args):
         with suppress(ValueError):
-            return parser(False).parse_args(args), OneDevice
+            return made.parse_args(args), OneDevice
     made = parser(True)
     parsed = made.parse_args(args)
 
@@ -154,40 +176,6 @@ def understood(
     return parsed, devices
 
 
-def changed(recipe: Recipe, overrides: Overrides, prior: Prior) -> Recipe:
-    """A recipe with what a command line changes of it.
-
-    Raises:
-        ValueError: in one line, if a class or an argument is not there, or a value is out of range.
-    """
-    if not overrides.changes:
-        return recipe
-    made = Parser()
-    add_recipe(made)
-    parts = overrides.applied(as_config(describe(recipe))["init_args"])
-    if parts["sampler"] is None:
-        raise ValueError("sampler must be one of those that `lightgen list sampler` names, not null")
-    name = parts["sampler"].get("class_path") if isinstance(parts["sampler"], dict) else parts["sampler"]
-    if isinstance(name, str) and name.isidentifier():
-        sampler_called(name, prior.process.family, prior.others.keys())
-    # There is one class of warps, so that their arguments stand alone.
-    warps = parts["warps"] if isinstance(parts["warps"], dict) else {}
-    objects = made.instantiate(made.parse_object({**parts, "warps": warps.get("init_args", {})}))
-    return Recipe(objects.sampler, objects.warps, objects.guidance)
-
-
-def pair(name: str, text: str, separator: str) -> tuple[float, float]:
-    """Two numbers, as in 2x3.
-
-    Raises:
-        ValueError: if the text is anything else.
-    """
-    match = re.fullmatch(rf"(\d+\.?\d*){separator}(\d+\.?\d*)", text.replace(" ", ""))
-    if match is None:
-        raise ValueError(f"{name} must be two numbers like 2{separator}1.5, rows first, not {text}")
-    return float(match[1]), float(match[2])
-
-
 def settings(request: Request, **more: Any) -> dict[str, Any]:
     """What decides every picture, as plain data.
 
@@ -195,22 +183,29 @@ def settings(request: Request, **more: Any) -> dict[str, Any]:
         request: what was asked for.
         more: what else decides them.
     """
-    prior, parsed = request.prior, request.parsed
-    label = None if parsed.label is None else class_number(parsed.label, prior.classes)
+    prior, parsed, away, best_of = request.prior, request.parsed, request.negative_text, request.best_of
+    told = {**request.turns.record(), **({} if away is None else {NEGATIVE_TEXT: away})}
     return {
-        **recorded.decided(prior, request.recipe, parsed.seed, request.canvas, label=label),
+        **recorded.decided(prior, request.recipe, parsed.seed, request.canvas, **told),
         "precision": request.devices.precision,
         # Pictures of before were all made with these.
         **({} if request.acceleration.dtype == "float32" else {"dtype": request.acceleration.dtype}),
+        **({} if best_of is None else {"best_of": best_of.num, "judge": fingerprint(best_of.judge)}),
         **more,
     }
 
 
 def stamp(request: Request, decided: Settings, command: str, **more: Any) -> Settings:
-    """What every PNG of a run carries."""
+    """What every PNG of a run carries, but for what differs from one to the next."""
     parsed = request.parsed
-    counts = (str(parsed.ckpt_path), parsed.num_images, parsed.batch_size)
-    return recorded.stamp(command, *counts, request.acceleration, {**decided, **more})
+    counts = (str(parsed.ckpt_path), request.num_images, parsed.batch_size)
+    judge = {} if request.best_of is None else {"judge": str(parsed.judge)}
+    return recorded.stamp(command, *counts, request.acceleration, {**decided, **judge, **more})
+
+
+def sheet_stamp(request: Request, decided: Settings, command: str, **more: Any) -> Settings | None:
+    """What a sheet carries; nothing if its pictures are asked for several things, which no one command line says."""
+    return None if request.turns.varied else stamp(request, decided, command, **more)
 
 
 @contextmanager
@@ -220,7 +215,7 @@ def writing(request: Request, record: str, decided: dict[str, Any]) -> Iterator[
     if not request.devices.is_first:
         yield
         return
-    with picture_folder.writing(parsed.out, record, decided, parsed.num_images, parsed.overwrite):
+    with picture_folder.writing(parsed.out, record, decided, request.num_images, parsed.overwrite):
         yield
 
 
@@ -228,7 +223,7 @@ def run(
     request: Request,
     decided: dict[str, Any],
     on_batch: Callable[[Tensor, Iteration], OnStep | None] | None = None,
-    known: KnownRegion | None = None,
+    given: KnownRegion | Edit | None = None,
     composite: bool = False,
     more: Settings | None = None,
 ) -> dict[str, Any] | None:
@@ -238,17 +233,24 @@ def run(
         request: what was asked for.
         decided: see `settings`.
         on_batch: makes what looks on at every step of a batch, given the pictures' numbers and the batch on its way.
-        known, composite: see `Sampling`.
+        given, composite: see `Sampling`.
         more: what the record says besides.
     """
     parsed, devices = request.parsed, request.devices
-    made = stamp(request, decided, SAMPLE if known is None else INPAINT, **(more or {}))
-    files = PictureFiles(parsed.out, parsed.num_images, made)
-    num_batches = math.ceil(parsed.num_images / devices.world_size / parsed.batch_size)
+    command = SAMPLE if given is None else INPAINT if isinstance(given, KnownRegion) else EDIT
+    made, turns = stamp(request, decided, command, **(more or {})), request.turns
+
+    def of_picture(index: int) -> Settings:
+        return {**made, **turns.of(index), "index": index}
+
+    # An edit is of one picture among several, which `lightgen edit` cannot be told to make alone.
+    names = turns.file_names(request.num_images)
+    files = PictureFiles(parsed.out, names, None if command == EDIT else of_picture)
+    num_batches = math.ceil(request.num_images / devices.world_size / parsed.batch_size)
     if devices.is_first:
         print(request.acceleration)
     start = time.perf_counter()
-    with progress_bar(f"sampling {parsed.num_images} pictures", num_batches * num_steps(request), "steps") as advance:
+    with progress_bar(f"sampling {request.num_images} pictures", num_batches * num_steps(request), "steps") as advance:
 
         def stepping(index: Tensor, iteration: Iteration) -> OnStep:
             looking_on = on_batch(index, iteration) if on_batch is not None else None
@@ -260,22 +262,33 @@ def run(
 
             return on_step
 
-        how = (request.recipe, request.condition, parsed.seed, stepping, request.canvas, known, composite)
-        devices.make(Sampling(request.prior, *how, request.acceleration), files, parsed.batch_size)
+        how = (request.recipe, request.condition, parsed.seed, stepping, request.canvas, given, composite)
+        sampling = Sampling(request.prior, *how, request.acceleration, request.negative, request.best_of)
+        devices.make(sampling, files, parsed.batch_size)
     if not devices.is_first:
         return None
     return {
         **made,
+        **decided,
+        "asked": told(request),
         "evaluations": files.evaluations.tolist(),
+        **({} if request.best_of is None else {"draws": files.draws.tolist()}),
         "seconds": round(time.perf_counter() - start, 3),
         **provenance(devices.device),
     }
 
 
+def told(request: Request) -> list[dict[str, str]]:
+    """What each picture is asked for: its text, and its class and other categories by name, those drawn for it too."""
+    prior, index = request.prior, torch.arange(request.num_images)
+    noise = Noise(request.parsed.seed, index.to(prior.device))
+    return in_words(prior.completed(request.condition.dealt(index), noise), prior.categories)
+
+
 def num_steps(request: Request) -> int:
     """The most steps that a picture takes; where a token is written once, no more than there are tokens."""
     sampler, num_tokens = request.recipe.sampler, request.prior.layout(request.canvas).num_tokens
-    steps = sampler.num_steps(num_tokens)
+    steps = sampler.num_steps(num_tokens) - sampler.first_step(request.start, num_tokens)
     return min(steps, num_tokens) if sampler.revises == "no" else steps
 
 
@@ -284,13 +297,17 @@ def described(request: Request, record: dict[str, Any]) -> str:
     sampler, guidance, steps = request.recipe.sampler, request.recipe.guidance, num_steps(request)
     num_tokens = request.prior.layout(request.canvas).num_tokens
     asked = getattr(sampler, "steps", steps)
-    clipped = f" (the most for {num_tokens} tokens), not {asked}" if steps < asked else ""
+    less = f" (the last of {asked})" if request.start < 1 else f" (the most for {num_tokens} tokens), not {asked}"
+    clipped = less if steps < asked else ""
     branches = 1 if guidance is None else len(guidance.branches)
     doubled = f" ({branches} a step, for guidance)" if branches > 1 else ""
     canvas = f" of {record['canvas']['windows']} windows" if record["canvas"] else ""
+    chosen = "" if request.best_of is None else f", the best of {request.best_of.num} each,"
     mean = sum(record["evaluations"]) / record["num_images"]
+    of_all = f" of {textwrap.shorten(request.turns.same, 80)}" if request.turns.same else ""
     return (
-        f"{_count(record['num_images'], 'picture')} by {type(sampler).__name__}, {_count(steps, 'step')}{clipped}, "
+        f"{_count(record['num_images'], 'picture')}{of_all}{chosen} by {type(sampler).__name__}, "
+        f"{_count(steps, 'step')}{clipped}, "
         f"{mean:.4g} network evaluations{canvas} each{doubled}"
     )
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from lightgen.again import command, held, read, said
+from lightgen.asking import TEXT
 from lightgen.cli.plain import PlainParser
 from lightgen.made import picture_name
-from lightgen.settings import INPAINT
+from lightgen.settings import INPAINT, asked
 
 OUT = "again"
 
@@ -24,6 +25,8 @@ def main(args: list[str]) -> int:
             classes, doubt = None, f"But {error}; say with --ckpt_path where the one is that made it."
         if settings["command"] == INPAINT and not settings.get("image"):
             doubt = "But the picture that was painted on had no file; give one with --image, and a --mask."
-        then = f"Then it is {OUT}/{picture_name(settings['index'])}." if "index" in settings else ""
+        index = settings.get("index", 0)
+        name = f"{index:06d}-*.png" if TEXT in asked(settings) else picture_name(index)
+        then = f"Then it is {OUT}/{name}." if "index" in settings else ""
         print("\n".join(filter(None, (f"{path}: {said(settings, classes)}", command(settings, OUT), doubt or then))))
     return 0
