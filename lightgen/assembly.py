@@ -50,6 +50,11 @@ class Assembly(nn.Module):
     """Names of the classes by number, under "label", and of the values of other categories, as the data of the training
     call them; without those of which nobody said."""
 
+    ckpt_path: str | None = None
+    """What it was loaded from; None where it was made otherwise."""
+    acceleration: Acceleration | None = None
+    """What it was made fast by."""
+
     def __init__(
         self,
         tokenizer: Tokenizer,
@@ -134,6 +139,7 @@ class Assembly(nn.Module):
 
     def adopt(self, acceleration: Acceleration) -> None:
         """Do what was chosen for the device that the prior is on."""
+        self.acceleration = acceleration
         networks = (self.network, *self.others.values())
         if acceleration.dtype == "bfloat16":
             for module in (*networks, self.tokenizer.decoding):

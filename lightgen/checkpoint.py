@@ -185,6 +185,19 @@ def export(path: str | Path, folder: Path, half: bool = False, tokenizer: Path |
     """
     contents = read(path)
     component = _assemble(contents, path)
+    write_folder(component, contents[KEY], folder, half, tokenizer)
+    return component
+
+
+def write_folder(
+    component: Any, entry: dict[str, Any], folder: Path, half: bool = False, tokenizer: Path | None = None
+) -> None:
+    """Write a component as a folder; for its entry see `pack`, for the rest `export`.
+
+    Raises:
+        OSError: if it cannot be written.
+        ValueError: if a weight is too large for float16.
+    """
     # Safetensors wants every tensor for itself and in plain order.
     weights = {
         name: (tensor.half() if half and tensor.dtype == torch.float32 else tensor).clone(
@@ -193,8 +206,8 @@ def export(path: str | Path, folder: Path, half: bool = False, tokenizer: Path |
         for name, tensor in component.state_dict().items()
     }
     if (name := not_finite(weights)) is not None:
-        raise ValueError(f"the weights of {path} are too large for float16, the first in {name}; leave out --half")
-    entry = {**contents[KEY], "prefix": ""}
+        raise ValueError(f"weights are too large for float16, the first in {name}; leave out half")
+    entry = {**entry, "prefix": ""}
     if tokenizer is not None:
         entry[BESIDE] = _left_out(weights, tokenizer, folder)
     # The library's own writing to a file makes one that nobody else may read.
@@ -202,7 +215,6 @@ def export(path: str | Path, folder: Path, half: bool = False, tokenizer: Path |
     with atomic(folder / WEIGHTS, durable=True) as temporary:
         temporary.write_bytes(written)
     save_json({**entry, CHECKSUM: zlib.crc32(written)}, folder / CONFIG)
-    return component
 
 
 def _left_out(weights: dict[str, Tensor], tokenizer: Path, folder: Path) -> dict[str, Any]:
@@ -238,7 +250,9 @@ def load(path: str | Path, kind: str | None = None) -> Any:
     held = contents[KEY]["component"]["kind"]
     if kind is not None and held != kind:
         raise ValueError(f"{path} holds a {held}, where a {kind} is needed")
-    return _assemble(contents, path)
+    component = _assemble(contents, path)
+    component.ckpt_path = str(path)
+    return component
 
 
 def _assemble(contents: dict[str, Any], path: str | Path) -> Any:

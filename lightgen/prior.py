@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from lightgen.asking import TEXT, Labels, Texts, condition_of, how_many, require_away, require_told, whole, words
-from lightgen.assembly import Assembly, Beginning
-from lightgen.condition import Condition
+from lightgen.asking import Labels, Texts, how_many, words
+from lightgen.checkpoint import pack, write_folder
+from lightgen.drawing import Drawing
 from lightgen.editing import Edit, whole_pictures
-from lightgen.functional.random import Noise
 from lightgen.guidance.base import Guidance
-from lightgen.inpainting import KnownRegion, known_pixels, known_region
+from lightgen.inpainting import known_pixels, known_region
 from lightgen.labels import LABEL
+from lightgen.made import Pictures
+from lightgen.progress import progress_bar
 from lightgen.recipe import Recipe
 from lightgen.registry import Component
-from lightgen.reranking import BestOf, chosen_by
+from lightgen.reranking import chosen_by
 from lightgen.samplers.base import Sampler
 from lightgen.types import Canvas, OnStep
 
 if TYPE_CHECKING:
     from lightgen.scorers.base import Scorer
 
+CHANGES = ("sampler", "steps", "temperature", "guidance")
+"""What changes a recipe: see `Recipe.changed`."""
 
-class Prior(Assembly, Component):
+
+class Prior(Drawing, Component):
     """Everything that is needed to make pictures.
 
     Args:
@@ -60,44 +66,50 @@ class Prior(Assembly, Component):
             f"pixels, {asked}, {self.recipe})"
         )
 
-    def forward(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """A prior is not called.
-
-        Raises:
-            ValueError: that says what to call.
-        """
-        raise ValueError("a prior is not called: prior.sample(4) makes four pictures, prior.inpaint(image, mask) fills "
-                         "a hole, prior.network gives logits")  # fmt: skip
-
-    def condition(
-        self,
-        label: Labels = None,
-        num_images: int = 1,
-        *,
-        text: Texts = None,
-        **others: Labels,
-    ) -> Condition:
-        """What pictures are asked for, all the same or each its own; None leaves it open.
+    def forward(self, num_images: int | None = None, **how: Any) -> Pictures:
+        """Pictures of Pillow with what made them; a bar shows the steps on a terminal and in a notebook.
 
         Args:
-            label: a number or a name of `classes`, or one for each picture.
-            num_images: B.
-            text: what is to be seen, or one text for each picture.
-            others: of each other category by its name, e.g. `style="noto"`, a number or one of its `categories`.
+            num_images, how: as `sample` takes it.
 
         Raises:
-            ValueError: if the prior was trained without it, or there is no such value.
-        """
-        asked = {LABEL: label, TEXT: text, **others}
-        return condition_of(asked, num_images, self.network.conditioner, self.categories)
+            ValueError: as `sample`.
 
-    def unconditional(self, num_images: int) -> Condition:
-        """That nothing is asked for, where the prior was trained so; the rest is left open."""
-        conditioner = self.network.conditioner
-        drawn = self.completed(None, Noise.of(0, num_images, device=self.device)).to("cpu")
-        names = [] if conditioner is None else [name for name in drawn.tensors if conditioner.hides([name])]
-        everywhere = torch.ones(num_images, dtype=torch.bool)
-        return drawn.keep(names).hide(*names, rows=everywhere) if names else Condition()
+        >>> made = lightgen.load("zoo:emoji64-sundae")(2, steps=4, label="Flags", seed=7)
+        >>> made.images[0].size, made.settings[0]["label"]
+        ((64, 64), 2)
+        """
+        given = inspect.signature(self.sample).bind(num_images, **how)
+        given.apply_defaults()
+        rest = dict(given.arguments)
+        rest |= rest.pop("others")
+        told = (rest[name] for name in ("label", "text", "negative_text", *given.arguments["others"]))
+        num_images = rest["num_images"] = how_many(num_images, *told)
+        recipe = self.chosen(rest.pop("recipe"), **{name: rest.pop(name) for name in CHANGES})
+        looking_on = rest.pop("on_step")
+        steps = recipe.sampler.num_steps(self.layout(rest["canvas"]).num_tokens)
+        with progress_bar(f"{num_images} pictures", steps * -(-num_images // rest["batch_size"]), "steps") as advance:
+
+            def on_step(step: int, ids_BN: Tensor) -> None:
+                advance(1)
+                if looking_on is not None:
+                    looking_on(step, ids_BN)
+
+            tensor = self.sample(**rest, recipe=recipe, on_step=on_step)
+        return Pictures(tensor, self.settings(recipe, **rest))
+
+    def save_pretrained(self, folder: str | Path, half: bool = False) -> None:
+        """Write the prior as a folder of safetensors and JSON, which `lightgen.load` reads, as `lightgen export` does.
+
+        Args:
+            folder: where to.
+            half: keep float32 weights in float16.
+
+        Raises:
+            OSError: if it cannot be written.
+            ValueError: if a weight is too large for float16.
+        """
+        write_folder(self, {**pack(self, ""), "config": None}, Path(folder), half)
 
     def sample(
         self,
@@ -155,22 +167,6 @@ class Prior(Assembly, Component):
         away, best = self.negative(negative_text, num_images, recipe), chosen_by(best_of, judge)
         run = (num_images, recipe, seed, condition, away, batch_size, canvas, None, on_step, best)
         return torch.cat(list(self._pictures(*run)))
-
-    def negative(self, text: Texts, num_images: int, recipe: Recipe) -> Condition:
-        """What guidance goes away from, in place of nothing.
-
-        Args:
-            text: for all pictures, or one for each; None is nothing.
-            num_images: B.
-            recipe: by which they are made.
-
-        Raises:
-            ValueError: if the recipe has no guidance that would go away from it, or the prior no text.
-        """
-        if text is not None:
-            require_told(TEXT, text, self.network.conditioner)
-            require_away(recipe.guidance)
-        return self.condition(num_images=num_images, text=text)
 
     def inpaint(
         self,
@@ -288,38 +284,3 @@ class Prior(Assembly, Component):
         edit = Edit(self.encode(pictures.to(self.device)), strength)
         run = (num_images, recipe, seed, condition, away, batch_size, None, edit, on_step)
         return torch.cat(list(self._pictures(*run)))
-
-    @property
-    def unguided(self) -> Recipe:
-        """The prior's own recipe, without guidance."""
-        return self.recipe.replace(guidance=None)
-
-    def _pictures(
-        self,
-        num_images: int,
-        recipe: Recipe,
-        seed: int,
-        condition: Condition,
-        negative: Condition,
-        batch_size: int,
-        canvas: Canvas | None,
-        given: KnownRegion | Edit | None,
-        on_step: OnStep | None,
-        best: BestOf | None = None,
-    ) -> Iterator[Tensor]:
-        """uint8 images (b, C, H, W), batch by batch."""
-        batch_size = whole("batch_size", batch_size)
-        if not isinstance(seed, int):
-            raise ValueError(f"seed must be a whole number, not {seed!r}")
-        for first in range(0, num_images, batch_size):
-            rows = torch.arange(first, min(first + batch_size, num_images))
-            noise = Noise(seed, rows.to(self.device))
-            begun = Beginning() if given is None else given.begin(self, noise)
-            told, away = condition.select(rows), negative.select(rows)
-            if best is not None:
-                noise = Noise(seed, best.draws(noise.index))
-                told = best.asked(self.completed(told, noise.select(slice(None, None, best.num))))
-                away = best.asked(away)
-            sample = self.sample_ids(noise, recipe, told, begun.ids, begun.known, on_step, canvas, away, begun.start)
-            images = self.decode(sample.ids, canvas)
-            yield images if best is None else images[best.best(images, told, self.categories)]

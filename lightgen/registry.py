@@ -175,6 +175,17 @@ def describe(value: Any) -> Any:
     return value
 
 
+def as_config(description: Any) -> Any:
+    """A description of components in the words of YAML."""
+    if isinstance(description, list):
+        return [as_config(part) for part in description]
+    if not isinstance(description, dict):
+        return description
+    if description.keys() == {"kind", "name", "arguments"}:
+        return {"class_path": description["name"], "init_args": as_config(description["arguments"])}
+    return {name: as_config(value) for name, value in description.items()}
+
+
 def build(description: Any, *kinds: str) -> Any:
     """The inverse of `describe`; only registered components are ever instantiated, and each where its kind belongs.
 

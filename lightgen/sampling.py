@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +20,8 @@ from lightgen.prior import Prior
 from lightgen.recipe import Recipe
 from lightgen.reranking import BestOf
 from lightgen.samplers.iteration import Iteration
+from lightgen.settings import Settings
 from lightgen.types import Canvas, OnStep
-
-LONGEST_NAME = 60
-"""Letters of what a picture is asked for, in the name of its file."""
 
 
 @dataclass(frozen=True)
@@ -114,28 +111,15 @@ class PictureFiles:
     Args:
         out: the folder.
         names: of their files.
+        settings: what made each, by its number, which it carries; None puts in nothing.
     """
 
-    def __init__(self, out: Path, names: Sequence[str]) -> None:
-        self.out, self.names = out, names
+    def __init__(self, out: Path, names: Sequence[str], settings: Callable[[int], Settings] | None = None) -> None:
+        self.out, self.names, self.settings = out, names, settings
         self.evaluations, self.draws = torch.zeros(2, len(names), dtype=torch.long)
 
     def write(self, made: SampledPictures) -> None:
         """Write a batch."""
         for index, image in zip(made.index.tolist(), made.images.cpu(), strict=True):
-            save_png(image, self.out / self.names[index])
+            save_png(image, self.out / self.names[index], None if self.settings is None else self.settings(index))
         self.evaluations[made.index.cpu()], self.draws[made.index.cpu()] = made.evaluations.cpu(), made.draws.cpu()
-
-
-def picture_name(index: int, said: str = "") -> str:
-    """The file name of a picture.
-
-    >>> lightgen.sampling.picture_name(7), lightgen.sampling.picture_name(7, "A red heart!")
-    ('000007.png', '000007-A-red-heart.png')
-
-    Args:
-        index: its number.
-        said: what it is asked for, of which a few letters are kept.
-    """
-    words = re.sub(r"[^\w]+", "-", said, flags=re.ASCII).strip("-")[:LONGEST_NAME].strip("-")
-    return f"{index:06d}{'-' * bool(words)}{words}.png"

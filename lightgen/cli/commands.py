@@ -10,6 +10,9 @@ COMMANDS = {
     "encode": ("encode", "the ids of pictures in a token cache, to train priors on; resumes, and shares the work"),
     "sample": ("sample", "make pictures from a prior's checkpoint, with any sampler that fits it"),
     "inpaint": ("inpaint", "fill the masked part of a picture, or continue it on a larger canvas"),
+    "grid": ("grid", "the same pictures over any two settings, side by side, as PNG and HTML"),
+    "app": ("app", "a page on this machine: generate step by step, inpaint, compare, with every picture's settings"),
+    "show": ("show", "what made a picture of lightgen's, and the command that makes it again"),
     "edit": ("edit", "change whole pictures without a mask, as little or as much as --strength says"),
     "reconstruct": ("reconstruct", "send pictures through a tokenizer: side-by-side sheet, PSNR, SSIM, codebook usage"),
     "import": (
@@ -40,8 +43,15 @@ EXAMPLES = {
         "lightgen sample --ckpt_path zoo:emoji64-causal --num_images 36 --out samples",
         "lightgen sample --ckpt_path zoo:emoji64-sundae --sampler.steps 50 --guidance.scale 3 --animate --out s",
         "lightgen sample --ckpt_path zoo:emoji64-absorbing --sampler MaskGIT --warps.temperature 0.5 --out m",
+        "lightgen sample --from samples/000007.png --seed 7 --out varied    # the same settings, other pictures",
         'lightgen sample --ckpt_path P --text "a red heart" "a fox" --style noto --out t    # knows text',
     ),
+    "grid": (
+        "lightgen grid --ckpt_path zoo:emoji64-absorbing --x steps=4,8,16 --y sampler=MaskGIT,Halton --out grid",
+        "lightgen grid --from samples/000007.png --x temperature=0.5,1 --y guidance=1,2,4 --num_images 4 --out g",
+    ),
+    "app": ("lightgen app", "lightgen app --ckpt_path runs/emoji64/last.ckpt --port 8000"),
+    "show": ("lightgen show samples/000007.png",),
     "inpaint": (
         "lightgen inpaint --ckpt_path zoo:emoji64-sundae --image cat.png --mask mask.png --composite --out painted",
         "lightgen inpaint --ckpt_path zoo:emoji64-sundae --image cat.png --canvas 1x2 --place 0,0 --out wider",

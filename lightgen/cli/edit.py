@@ -18,6 +18,7 @@ from lightgen.data.own import own_filter
 from lightgen.editing import Edit, start_of
 from lightgen.figures import read_png, save_png, sheet
 from lightgen.functional.files import save_json
+from lightgen.settings import EDIT
 
 NUM_IMAGES = 4
 SHEET_PICTURES, SHEET_EDITS = 8, 8
@@ -46,7 +47,7 @@ def parser(trainer: bool = True) -> Parser:
 
 def main(args: list[str]) -> int:
     """Edit and write pictures; `args[0]` is the command's name."""
-    run(picture_run.requested(parser, args[1:], NUM_IMAGES, painting=True, whole=True))
+    run(picture_run.requested(parser, args[1:], NUM_IMAGES, EDIT))
     return 0
 
 

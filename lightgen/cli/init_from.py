@@ -8,9 +8,8 @@ import yaml
 
 from lightgen.checkpoint import load
 from lightgen.cli.following import parts_of
-from lightgen.cli.picture_run import as_config
 from lightgen.prior import Prior
-from lightgen.registry import describe
+from lightgen.registry import as_config, describe
 from lightgen.scorers.base import Scorer
 
 OPTION = "--init_from"

@@ -7,46 +7,44 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from lightgen import settings as recorded
 from lightgen.acceleration import Acceleration, Dtype, Mode, chosen
 from lightgen.asking import NEGATIVE_TEXT, TEXT, in_words
 from lightgen.checkpoint import fingerprint, load
-from lightgen.cli import asked, one_device, picture_folder
+from lightgen.cli import asked, from_png, one_device, picture_folder
 from lightgen.cli.asked import Asked
-from lightgen.cli.canvas import CANVAS, describe_canvas, pair
+from lightgen.cli.canvas import CANVAS, pair
 from lightgen.cli.configs import with_located_configs
 from lightgen.cli.one_device import OneDevice
-from lightgen.cli.overrides import RULE, Overrides
+from lightgen.cli.overrides import Overrides
 from lightgen.cli.parser import Parser
 from lightgen.cli.progress import progress_bar
+from lightgen.cli.recipe_options import add_recipe, changed
 from lightgen.cli.turns import Turns
 from lightgen.condition import Condition
 from lightgen.editing import Edit
 from lightgen.functional.random import Noise
-from lightgen.guidance.base import Guidance
 from lightgen.inpainting import KnownRegion
 from lightgen.prior import Prior
 from lightgen.provenance import provenance
 from lightgen.recipe import Recipe
-from lightgen.registry import describe
 from lightgen.reranking import BestOf, chosen_by, texts
-from lightgen.samplers.base import Sampler, sampler_called
 from lightgen.samplers.iteration import Iteration
 from lightgen.sampling import PictureFiles, Sampling
+from lightgen.settings import EDIT, INPAINT, PARTS, SAMPLE, Settings
 from lightgen.types import Canvas, OnStep
-from lightgen.warps import Warps
 
 if TYPE_CHECKING:
     from lightgen.cli.many_devices import ManyDevices
 
 SHOWING = ("-h", "--help", "--print_config")
-PARTS = ("sampler", "warps", "guidance")
 
 
 @dataclass(frozen=True)
@@ -77,6 +75,7 @@ class Request:
 def add_options(made: Parser, num_images: int, out: str, files: str, open_label: str, trainer: bool) -> None:
     """Checkpoint, number of pictures, where to, how to sample, and, of Lightning's Trainer, on which machines."""
     made.add_argument("--config", action="config", help="a YAML file with any of these options")
+    made.add_argument(from_png.OPTION, type=str | None, default=None, help=from_png.HELP)
     made.add_argument("--ckpt_path", type=str, required=True, help="a prior's checkpoint, written by `lightgen fit`")
     made.add_argument(
         "--num_images", type=int | None, default=None,
@@ -99,30 +98,21 @@ def add_options(made: Parser, num_images: int, out: str, files: str, open_label:
         add_trainer(made)
 
 
-def add_recipe(made: Parser) -> None:
-    """Sampler, warps and guidance."""
-    made.add_subclass_arguments(Sampler, "sampler", required=False, help=RULE.format(name="sampler"))
-    made.add_class_arguments(Warps, "warps", help="temperature, top-k, top-p, typical; default: the checkpoint's own")
-    made.add_subclass_arguments(
-        Guidance, "guidance", required=False, help=f"{RULE.format(name='guidance')}; null does without"
-    )
-
-
-def requested(
-    parser: Callable[[bool], Parser], args: list[str], num_usual: int, painting: bool = False, whole: bool = False
-) -> Request:
+def requested(parser: Callable[[bool], Parser], args: list[str], num_usual: int, command: str = SAMPLE) -> Request:
     """Read a command line, whose recipe begins with what the checkpoint says.
 
     Args:
         parser: makes the one of the command, with or without the options of Lightning's Trainer.
         args: the command line.
         num_usual: pictures where no number is given.
-        painting: whether no class and no guidance are the default, because the rest of the picture says what fits.
-        whole: whether the whole picture is painted over, so that a class says more than the rest of it, as a text does.
+        command: which one; `inpaint` and `edit` ask for no class and no guidance by default, because the rest of the
+            picture says what fits; where all of it is painted over, a class says more, as a text does.
 
     Raises:
         ValueError: if it makes no sense, before any work.
     """
+    args, origin = from_png.expanded(args, command)
+    painting, whole = command in (INPAINT, EDIT), command == EDIT
     overrides, made = Overrides(with_located_configs(args), PARTS), parser(False)
     said = Asked(overrides.rest, made._option_string_actions, lambda: parser(True)._option_string_actions)
     try:
@@ -133,10 +123,13 @@ def requested(
             if "did you mean" in (message := said.no_option(name, ())):
                 raise ValueError(message) from None
         raise
+    if parsed["from"] is not None:
+        raise ValueError(f"{from_png.OPTION} stands on the command line, not in a config")
     for name in ("num_images", "batch_size"):
         if parsed[name] is not None and parsed[name] < 1:
             raise ValueError(f"{name} must be at least 1, not {parsed[name]}")
     prior: Prior = load(parsed.ckpt_path, "prior")
+    from_png.require_weights(origin, prior)
     turns, away = said.turns(prior), said.negative_text
     named = any(path.split(".")[0] == "guidance" for path, _ in overrides.changes)
     # A text says more of what to paint than the rest of the picture, and is nothing without guidance.
@@ -183,39 +176,6 @@ def understood(
     return parsed, devices
 
 
-def changed(recipe: Recipe, overrides: Overrides, prior: Prior) -> Recipe:
-    """A recipe with what a command line changes of it.
-
-    Raises:
-        ValueError: in one line, if a class or an argument is not there, or a value is out of range.
-    """
-    if not overrides.changes:
-        return recipe
-    made = Parser()
-    add_recipe(made)
-    parts = overrides.applied(as_config(describe(recipe))["init_args"])
-    if parts["sampler"] is None:
-        raise ValueError("sampler must be one of those that `lightgen list sampler` names, not null")
-    name = parts["sampler"].get("class_path") if isinstance(parts["sampler"], dict) else parts["sampler"]
-    if isinstance(name, str) and name.isidentifier():
-        sampler_called(name, prior.process.family, prior.others.keys())
-    # There is one class of warps, so that their arguments stand alone.
-    warps = parts["warps"] if isinstance(parts["warps"], dict) else {}
-    objects = made.instantiate(made.parse_object({**parts, "warps": warps.get("init_args", {})}))
-    return Recipe(objects.sampler, objects.warps, objects.guidance)
-
-
-def as_config(description: Any) -> Any:
-    """A description of components in the words of YAML."""
-    if isinstance(description, list):
-        return [as_config(part) for part in description]
-    if not isinstance(description, dict):
-        return description
-    if description.keys() == {"kind", "name", "arguments"}:
-        return {"class_path": description["name"], "init_args": as_config(description["arguments"])}
-    return {name: as_config(value) for name, value in description.items()}
-
-
 def settings(request: Request, **more: Any) -> dict[str, Any]:
     """What decides every picture, as plain data.
 
@@ -224,19 +184,28 @@ def settings(request: Request, **more: Any) -> dict[str, Any]:
         more: what else decides them.
     """
     prior, parsed, away, best_of = request.prior, request.parsed, request.negative_text, request.best_of
+    told = {**request.turns.record(), **({} if away is None else {NEGATIVE_TEXT: away})}
     return {
-        "weights": fingerprint(prior),
-        "seed": parsed.seed,
-        **request.turns.record(),
-        **({} if away is None else {NEGATIVE_TEXT: away}),
-        "canvas": None if request.canvas is None else describe_canvas(prior, request.canvas),
-        **describe(request.recipe)["arguments"],
+        **recorded.decided(prior, request.recipe, parsed.seed, request.canvas, **told),
         "precision": request.devices.precision,
         # Pictures of before were all made with these.
         **({} if request.acceleration.dtype == "float32" else {"dtype": request.acceleration.dtype}),
         **({} if best_of is None else {"best_of": best_of.num, "judge": fingerprint(best_of.judge)}),
         **more,
     }
+
+
+def stamp(request: Request, decided: Settings, command: str, **more: Any) -> Settings:
+    """What every PNG of a run carries, but for what differs from one to the next."""
+    parsed = request.parsed
+    counts = (str(parsed.ckpt_path), request.num_images, parsed.batch_size)
+    judge = {} if request.best_of is None else {"judge": str(parsed.judge)}
+    return recorded.stamp(command, *counts, request.acceleration, {**decided, **judge, **more})
+
+
+def sheet_stamp(request: Request, decided: Settings, command: str, **more: Any) -> Settings | None:
+    """What a sheet carries; nothing if its pictures are asked for several things, which no one command line says."""
+    return None if request.turns.varied else stamp(request, decided, command, **more)
 
 
 @contextmanager
@@ -256,6 +225,7 @@ def run(
     on_batch: Callable[[Tensor, Iteration], OnStep | None] | None = None,
     given: KnownRegion | Edit | None = None,
     composite: bool = False,
+    more: Settings | None = None,
 ) -> dict[str, Any] | None:
     """Make the pictures and write them; the record where `devices.is_first`, else None.
 
@@ -264,9 +234,18 @@ def run(
         decided: see `settings`.
         on_batch: makes what looks on at every step of a batch, given the pictures' numbers and the batch on its way.
         given, composite: see `Sampling`.
+        more: what the record says besides.
     """
     parsed, devices = request.parsed, request.devices
-    files = PictureFiles(parsed.out, request.turns.file_names(request.num_images))
+    command = SAMPLE if given is None else INPAINT if isinstance(given, KnownRegion) else EDIT
+    made, turns = stamp(request, decided, command, **(more or {})), request.turns
+
+    def of_picture(index: int) -> Settings:
+        return {**made, **turns.of(index), "index": index}
+
+    # An edit is of one picture among several, which `lightgen edit` cannot be told to make alone.
+    names = turns.file_names(request.num_images)
+    files = PictureFiles(parsed.out, names, None if command == EDIT else of_picture)
     num_batches = math.ceil(request.num_images / devices.world_size / parsed.batch_size)
     if devices.is_first:
         print(request.acceleration)
@@ -289,12 +268,9 @@ def run(
     if not devices.is_first:
         return None
     return {
-        "ckpt_path": str(parsed.ckpt_path),
-        "num_images": request.num_images,
-        "batch_size": parsed.batch_size,
+        **made,
         **decided,
         "asked": told(request),
-        "accelerate": asdict(request.acceleration),
         "evaluations": files.evaluations.tolist(),
         **({} if request.best_of is None else {"draws": files.draws.tolist()}),
         "seconds": round(time.perf_counter() - start, 3),

@@ -14,6 +14,7 @@ from lightgen.cli.picture_run import Request
 from lightgen.figures import read_png, save_gif, save_png, sheet
 from lightgen.functional.files import save_json
 from lightgen.samplers.iteration import Iteration
+from lightgen.settings import SAMPLE
 from lightgen.types import OnStep
 
 NUM_IMAGES = 16
@@ -67,7 +68,8 @@ def run(request: Request) -> None:
         laid, names = layout(request), request.turns.file_names(request.num_images)
         shown = [read_png(parsed.out / names[i]) for i in laid.numbers]
         title = picture_run.described(request, record)
-        save_png(sheet(shown, title, laid.captions, laid.columns, laid.headings), parsed.out / "grid.png")
+        grid = sheet(shown, title, laid.captions, laid.columns, laid.headings)
+        save_png(grid, parsed.out / "grid.png", picture_run.sheet_stamp(request, decided, SAMPLE))
         if frames:
             save_gif(frames, parsed.out / "steps.gif")
         save_json(record, parsed.out / RECORD)

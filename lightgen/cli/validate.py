@@ -9,11 +9,10 @@ import yaml
 from lightgen.checkpoint import load
 from lightgen.cli import fit
 from lightgen.cli.fit import CLI
-from lightgen.cli.picture_run import as_config
 from lightgen.cli.plain import PlainParser
 from lightgen.data.own import own_data, own_loss, own_pictures
 from lightgen.prior import Prior
-from lightgen.registry import describe
+from lightgen.registry import as_config, describe
 from lightgen.scorers.base import Scorer
 
 
