@@ -10,6 +10,7 @@ from lightning.pytorch import LightningDataModule
 from lightgen.checkpoint import load_tokenizer
 from lightgen.cli.parser import Parser
 from lightgen.conditioners.base import Conditioner
+from lightgen.conditioners.low_resolution import levels
 from lightgen.data.base import ImageData
 
 
@@ -32,7 +33,10 @@ def data_that_fit(config: Namespace) -> LightningDataModule:
     arguments = config.model.get("init_args") or Namespace()
     conditioner = arguments.get("conditioner")
     if conditioner is not None:
-        made(Conditioner, conditioner).require_data(pictures.class_names)
+        told: Conditioner = made(Conditioner, conditioner)
+        told.require_data(pictures.class_names)
+        for level in levels(told):
+            level.require_ids(*getattr(data, "level", (None, None)))
     if isinstance(pictures, ImageData):
         _require_size(pictures, arguments.get("tokenizer"))
         # Looks for the files.

@@ -13,12 +13,13 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
 from lightgen.checkpoint import fingerprint
-from lightgen.data.base import ImageData, Split
+from lightgen.data.base import SPLITS, ImageData, Split
 from lightgen.data.encode import encode
 from lightgen.data.loader import TrainLoader, shares, whole
 from lightgen.data.order import TrainOrder
 from lightgen.data.token_cache import TokenCache, TokenDataset, Views, plain, read_header
 from lightgen.functional.random import Noise, Stream
+from lightgen.layout import Layout
 from lightgen.prior import Prior
 from lightgen.registry import Component
 from lightgen.tokenizers.base import Tokenizer
@@ -38,21 +39,26 @@ class CachedTokens(LightningDataModule, Component):
         data: the pictures. With them the cache is made, or completed, when it is needed, and samples can be scored
             against held-out pictures; without them a complete cache still trains a prior.
         batch_size: per rank.
+        coarse: the folder of a complete cache of the same pictures by the tokenizer of a coarser prior, whose ids are a
+            condition of these (see `LowResolution`).
 
     Raises:
-        ValueError: if there is neither a cache nor `data`, or the cache is of another tokenizer or of other pictures,
+        ValueError: if there is neither a cache nor `data`, or a cache is of another tokenizer or of other pictures,
             incomplete or damaged.
     """
 
     kind: ClassVar[str] = "data"
     source: ClassVar[str] = "ids of any other data, encoded once"
 
-    def __init__(self, cache: str, data: ImageData | None = None, batch_size: int = 32) -> None:
+    def __init__(
+        self, cache: str, data: ImageData | None = None, batch_size: int = 32, coarse: str | None = None
+    ) -> None:
         super().__init__()
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
         self.folder, self.pictures, self.batch_size = Path(cache), data, batch_size
         self._cache: TokenCache | None = TokenCache(self.folder) if data is None else None
+        self.coarse = None if coarse is None else TokenCache(Path(coarse))
 
     @property
     def cache(self) -> TokenCache:
@@ -66,18 +72,32 @@ class CachedTokens(LightningDataModule, Component):
         """Names of the classes, in the order of their ids; empty without labels."""
         return self.cache.header.class_names
 
+    @property
+    def level(self) -> tuple[Layout | None, str | None]:
+        """Where the coarser ids stand, and the fingerprint of their tokenizer, where there are some."""
+        return (None, None) if self.coarse is None else (self.coarse.header.layout, self.coarse.header.tokenizer)
+
     def prepare_data(self) -> None:
         # Lightning runs this on one process of each node; the others wait.
         if self.pictures is None:
             return
         tokenizer, found = self._tokenizer(), read_header(self.folder)
+        num_crops = found[0].num_crops if found else 0
+        if self.coarse is not None:
+            names = {split: self.pictures.dataset(split).names for split in SPLITS}
+            views = {"num_crops": num_crops, "mirror": self.pictures.mirror, "seed": self.pictures.seed}
+            self.coarse.require_pictures(self.folder, names, **views)
         if self.trainer is not None and self.trainer.strategy.root_device.type != "cpu":
             tokenizer = copy.deepcopy(tokenizer).to(self.trainer.strategy.root_device)
-        encode(self.folder, tokenizer, self.pictures, found[0].num_crops if found else 0)
+        encode(self.folder, tokenizer, self.pictures, num_crops)
 
     def setup(self, stage: str) -> None:
         header = self.cache.header
         header.require(self.folder, tokenizer=fingerprint(self._tokenizer()))
+        if self.coarse is not None and self.pictures is None:
+            names = {split: self.cache.names(split) for split in SPLITS}
+            views = {name: getattr(header, name) for name in ("num_crops", "mirror", "seed")}
+            self.coarse.require_pictures(self.folder, names, **views)
         counts = ", ".join(f"{count} {split}" for split, count in header.counts.items())
         log.info(f"token cache {self.folder}: ids of {counts} pictures of {header.origin.get('title', 'unknown data')}")
         if self.pictures is None:
@@ -108,7 +128,10 @@ class CachedTokens(LightningDataModule, Component):
 
     def dataset(self, split: Split) -> TokenDataset:
         """One split; its files are checked when it is first asked for."""
-        return self.cache.dataset(split)
+        dataset = self.cache.dataset(split)
+        if self.coarse is not None:
+            dataset.coarse = self.coarse.dataset(split)
+        return dataset
 
     def _loader(self, split: Split) -> DataLoader[Batch]:
         dataset = self.dataset(split)

@@ -16,6 +16,7 @@ from lightgen.assembly import no_role
 from lightgen.checkpoint import load, load_tokenizer
 from lightgen.condition import Condition
 from lightgen.conditioners.base import Conditioner
+from lightgen.conditioners.low_resolution import levels
 from lightgen.functional.random import Noise
 from lightgen.modules.base import TrainingModule
 from lightgen.modules.initial import take
@@ -115,6 +116,8 @@ class PriorModule(TrainingModule):
             names = getattr(getattr(self.trainer, "datamodule", None), "class_names", None)
             # Some classes would be out of range, others never trained.
             conditioner.require_data(names)
+            for level in levels(conditioner):
+                level.require_ids(*getattr(getattr(self.trainer, "datamodule", None), "level", (None, None)))
             self.prior.classes = tuple(names or ()) or None
         if self.prior.process.informed and self.trainer.global_step == 0:
             self.prior.process.observe(self._code_counts())
