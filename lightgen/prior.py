@@ -124,7 +124,7 @@ class Prior(Assembly, Component):
         >>> lightgen.to_pil(images)[0].size
         (64, 64)
         """
-        num_images = _whole("num_images", num_images)
+        num_images = whole("num_images", num_images)
         recipe = self.chosen(recipe, sampler=sampler, steps=steps, temperature=temperature, guidance=guidance)
         condition = self.condition(label, num_images)
         return torch.cat(list(self._pictures(num_images, recipe, seed, condition, batch_size, canvas, None, on_step)))
@@ -173,7 +173,7 @@ class Prior(Assembly, Component):
         >>> prior.inpaint(image, mask, num_images=3, steps=4, composite=True).shape
         torch.Size([3, 3, 64, 64])
         """
-        num_images = _whole("num_images", num_images)
+        num_images = whole("num_images", num_images)
         if mask is None and canvas is None:
             raise ValueError("without a canvas, a mask is needed")
         picture, pixels = known_pixels(image, mask, self.tokenizer.image_size, self.tokenizer.channels)
@@ -203,7 +203,7 @@ class Prior(Assembly, Component):
         on_step: OnStep | None,
     ) -> Iterator[Tensor]:
         """uint8 images (b, C, H, W), batch by batch."""
-        batch_size = _whole("batch_size", batch_size)
+        batch_size = whole("batch_size", batch_size)
         if not isinstance(seed, int):
             raise ValueError(f"seed must be a whole number, not {seed!r}")
         for first in range(0, num_images, batch_size):
@@ -214,7 +214,12 @@ class Prior(Assembly, Component):
             yield self.decode(self.sample_ids(noise, recipe, told, ids_BN, known_BN, on_step, canvas).ids, canvas)
 
 
-def _whole(name: str, value: int) -> int:
+def whole(name: str, value: int) -> int:
+    """A number of at least 1.
+
+    Raises:
+        ValueError: if it is anything else.
+    """
     if not isinstance(value, int) or value < 1:
         raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
     return value

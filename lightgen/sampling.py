@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lightgen.acceleration import Acceleration
+from lightgen.cascade import Cascade
 from lightgen.condition import Condition
 from lightgen.figures import save_png
 from lightgen.functional.random import Noise
@@ -50,6 +51,7 @@ class Sampling:
         known: what of every picture is known.
         composite: whether to put the known pixels back.
         acceleration: what makes it fast; None does nothing.
+        cascade: the priors that begin with `prior`, where there are several; each has its own recipe.
     """
 
     prior: Prior
@@ -61,23 +63,40 @@ class Sampling:
     known: KnownRegion | None = None
     composite: bool = False
     acceleration: Acceleration | None = None
+    cascade: Cascade | None = None
+
+    @property
+    def priors(self) -> list[Prior]:
+        """All that take part."""
+        return [self.prior] if self.cascade is None else [prior for prior, _ in self.cascade.stages]
+
+    def to(self, device: torch.device) -> None:
+        """Move all weights to a device."""
+        for prior in self.priors:
+            prior.to(device)
 
     def begin(self) -> None:
-        """What is done once, when the prior is on its device."""
-        if self.acceleration is not None:
-            self.prior.adopt(self.acceleration)
+        """What is done once, when the priors are on their device."""
+        for prior in self.priors:
+            if self.acceleration is not None:
+                prior.adopt(self.acceleration)
 
     def __call__(self, index: Tensor) -> SampledPictures:
         device, known = self.prior.device, self.known
         canvas = self.canvas if known is None else known.canvas
         ids_BN, known_BN = (None, None) if known is None else known.rows(len(index), device)
         condition = (self.condition or Condition()).repeat(len(index)).to(device)
-        iteration = self.prior.iterate(Noise(self.seed, index), self.recipe, condition, ids_BN, known_BN, canvas)
-        sample = iteration.run(self.on_batch(index, iteration) if self.on_batch else None)
-        images = self.prior.decode(sample.ids, canvas)
+        noise = Noise(self.seed, index)
+        if self.cascade is None:
+            iterations = iter([self.prior.iterate(noise, self.recipe, condition, ids_BN, known_BN, canvas)])
+        else:
+            iterations = self.cascade.iterate(noise, condition)
+        samples = [one.run(self.on_batch(index, one) if self.on_batch else None) for one in iterations]
+        images = self.priors[-1].decode(samples[-1].ids, canvas)
         if known is not None and self.composite:
             images = known.composite(images)
-        return SampledPictures(index, images, sample.trace.evaluations, sample.trace.seconds)
+        evaluations = torch.stack([sample.trace.evaluations for sample in samples]).sum(0)
+        return SampledPictures(index, images, evaluations, sum(sample.trace.seconds for sample in samples))
 
 
 class PictureFiles:

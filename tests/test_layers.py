@@ -22,7 +22,7 @@ LAYERS = [
     {"acceleration", "pretrained", "migration", "checkpoint", "figures", "provenance", "windows", "recipe"},
     {"assembly"},
     {"inpainting"},
-    {"prior", "importers", "sampling"},
+    {"prior", "cascade", "importers", "sampling"},
     {"data", "modules"},
     {"callbacks", "bench"},
     {"cli"},

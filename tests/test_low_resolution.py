@@ -121,11 +121,11 @@ def test_what_makes_no_sense_is_one_line():
         with pytest.raises(ValueError, match=f"^{message}$"):
             level.require(Condition({"coarse": ids}))
     level.require_ids(COARSE, "of")
-    with pytest.raises(ValueError, match="the data have none; --data.coarse names a token cache"):
+    with pytest.raises(ValueError, match=r"the data have none; --data.coarse names a token cache"):
         level.require_ids(None, None)
-    with pytest.raises(ValueError, match="are of another tokenizer than those that the prior reads$"):
+    with pytest.raises(ValueError, match=r"are of another tokenizer than those that the prior reads$"):
         level.require_ids(COARSE, "other")
-    with pytest.raises(ValueError, match=": those are on 2x2 cells of 9 codes, these on 2x3 cells of 5 codes$"):
+    with pytest.raises(ValueError, match=r": those are on 2x2 cells of 9 codes, these on 2x3 cells of 5 codes$"):
         level.require_ids(Layout((2, 2), 9), "other")
 
 
@@ -150,7 +150,7 @@ def test_the_condition_of_a_prior():
     assert (again.layout, again.tokenizer, again.dropout) == (Layout((2, 2), 5), "of", 0.1)
     assert [level.tokenizer for level in levels(Mixed([ClassLabel(2), Mixed([again])]))] == ["of"]
     assert levels(None) == levels(ClassLabel(2)) == []
-    with pytest.raises(ValueError, match="knows no picture without the ids of a coarser one; .* --then THIS"):
+    with pytest.raises(ValueError, match=r"knows no picture without the ids of a coarser one; .* --then THIS"):
         prior_of(LowResolution(Layout((2, 2), 5), "of", dropout=0.0)).sample_ids(noise)
 
 

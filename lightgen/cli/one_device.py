@@ -28,7 +28,7 @@ class OneDevice:
 
     def make(self, sampling: Sampling, files: PictureFiles, batch_size: int) -> None:
         """Make all pictures and write them."""
-        sampling.prior.to(self.device)
+        sampling.to(self.device)
         sampling.begin()
         with torch.inference_mode():
             for index in torch.arange(len(files.evaluations)).split(batch_size):

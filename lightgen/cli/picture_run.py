@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from lightgen.acceleration import Acceleration, Dtype, Mode, chosen
+from lightgen.cascade import Cascade
 from lightgen.checkpoint import fingerprint, load
-from lightgen.cli import one_device, picture_folder
+from lightgen.cli import one_device, picture_folder, stages
 from lightgen.cli.configs import with_located_configs
 from lightgen.cli.one_device import OneDevice
 from lightgen.cli.overrides import RULE, Overrides
@@ -58,6 +59,13 @@ class Request:
     acceleration: Acceleration
     parsed: Any
     """All options, as the parser gave them."""
+    cascade: Cascade | None = None
+    """All priors, where others go on from the first."""
+
+    @property
+    def stages(self) -> list[tuple[Prior, Recipe]]:
+        """Each prior with its recipe."""
+        return [(self.prior, self.recipe)] if self.cascade is None else self.cascade.stages
 
 
 def add_options(made: Parser, num_images: int, out: str, files: str, open_label: str, trainer: bool) -> None:
@@ -104,7 +112,10 @@ def requested(parser: Callable[[bool], Parser], args: list[str], painting: bool 
     Raises:
         ValueError: if it makes no sense, before any work.
     """
-    overrides = Overrides(with_located_configs(args), PARTS)
+    words, later = with_located_configs(args), list[stages.Stage]()
+    if not painting:
+        words, later = stages.split(words, PARTS)
+    overrides = Overrides(words, PARTS)
     parsed, devices = understood(parser, overrides.rest)
     for name in ("num_images", "batch_size"):
         if parsed[name] < 1:
@@ -113,15 +124,23 @@ def requested(parser: Callable[[bool], Parser], args: list[str], painting: bool 
     named = any(path.split(".")[0] == "guidance" for path, _ in overrides.changes)
     own = prior.recipe if named or not painting else prior.unguided
     recipe = prior.chosen(changed(own, overrides, prior))
+    # Those of a config have no options of their own.
+    alone = [stages.Stage(path, Overrides([], PARTS)) for path in parsed.get("then", [])]
+    cascade = stages.cascade(prior, recipe, [*alone, *later], changed)
     canvas = None if parsed.canvas is None else pair("canvas", parsed.canvas, "x")
+    if cascade is not None and canvas is not None:
+        raise ValueError("a larger --canvas is for one prior, without --then")
     prior.layout(canvas)
-    condition = prior.no_class(1) if painting and parsed.label is None else prior.condition(parsed.label, 1)
-    prior.completed(condition, Noise.of(0, 1))
+    if cascade is not None:
+        condition = cascade.condition(parsed.label, 1)
+    else:
+        condition = prior.no_class(1) if painting and parsed.label is None else prior.condition(parsed.label, 1)
+        prior.completed(condition, Noise.of(0, 1))
     where, branches = devices(), 1 if recipe.guidance is None else len(recipe.guidance.branches)
     each = recipe.sampler.num_evaluations(prior.layout(canvas).num_tokens, branches)
     evaluations = parsed.num_images * each // where.world_size
     acceleration = chosen(parsed.accelerate, parsed.dtype, where.device, evaluations)
-    return Request(prior, recipe, condition, canvas, where, acceleration, parsed)
+    return Request(prior, recipe, condition, canvas, where, acceleration, parsed, cascade)
 
 
 def understood(
@@ -205,6 +224,7 @@ def settings(request: Request, **more: Any) -> dict[str, Any]:
         "label": None if parsed.label is None else class_number(parsed.label, prior.classes),
         "canvas": None if request.canvas is None else describe_canvas(prior, request.canvas),
         **describe(request.recipe)["arguments"],
+        **({"then": [stages.record(*stage) for stage in request.stages[1:]]} if request.cascade else {}),
         "precision": request.devices.precision,
         # Pictures of before were all made with these.
         **({} if request.acceleration.dtype == "float32" else {"dtype": request.acceleration.dtype}),
@@ -257,7 +277,8 @@ def run(
             return on_step
 
         how = (request.recipe, request.condition, parsed.seed, stepping, request.canvas, known, composite)
-        devices.make(Sampling(request.prior, *how, request.acceleration), files, parsed.batch_size)
+        sampling = Sampling(request.prior, *how, request.acceleration, request.cascade)
+        devices.make(sampling, files, parsed.batch_size)
     if not devices.is_first:
         return None
     return {
@@ -273,10 +294,8 @@ def run(
 
 
 def num_steps(request: Request) -> int:
-    """The most steps that a picture takes; where a token is written once, no more than there are tokens."""
-    sampler, num_tokens = request.recipe.sampler, request.prior.layout(request.canvas).num_tokens
-    steps = sampler.num_steps(num_tokens)
-    return min(steps, num_tokens) if sampler.revises == "no" else steps
+    """The most steps that a picture takes, by all priors."""
+    return sum(stages.num_steps(prior, recipe, request.canvas) for prior, recipe in request.stages)
 
 
 def describe_canvas(prior: Prior, canvas: Canvas) -> dict[str, Any]:
@@ -288,22 +307,15 @@ def describe_canvas(prior: Prior, canvas: Canvas) -> dict[str, Any]:
 
 def described(request: Request, record: dict[str, Any]) -> str:
     """What was made, in a line: how many pictures, by what, in how many steps, at what cost."""
-    sampler, guidance, steps = request.recipe.sampler, request.recipe.guidance, num_steps(request)
-    num_tokens = request.prior.layout(request.canvas).num_tokens
-    asked = getattr(sampler, "steps", steps)
-    clipped = f" (the most for {num_tokens} tokens), not {asked}" if steps < asked else ""
-    branches = 1 if guidance is None else len(guidance.branches)
+    by = ", then by ".join(stages.by(prior, recipe, request.canvas) for prior, recipe in request.stages)
+    guidance = request.recipe.guidance
+    branches = 1 if guidance is None or request.cascade is not None else len(guidance.branches)
     doubled = f" ({branches} a step, for guidance)" if branches > 1 else ""
     canvas = f" of {record['canvas']['windows']} windows" if record["canvas"] else ""
     mean = sum(record["evaluations"]) / record["num_images"]
     return (
-        f"{_count(record['num_images'], 'picture')} by {type(sampler).__name__}, {_count(steps, 'step')}{clipped}, "
-        f"{mean:.4g} network evaluations{canvas} each{doubled}"
+        f"{stages.count(record['num_images'], 'picture')} by {by}, {mean:.4g} network evaluations{canvas} each{doubled}"
     )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def summary(request: Request, record: dict[str, Any], path: Path) -> str:

@@ -95,8 +95,8 @@ class LowResolution(Conditioner):
             ValueError: if the network was never trained without them.
         """
         if COARSE not in condition.tensors and not self.dropout:
-            raise ValueError("this prior knows no picture without the ids of a coarser one; `lightgen sample --ckpt_path "
-                             "COARSER --then THIS` makes both")  # fmt: skip
+            raise ValueError("this prior knows no picture without the ids of a coarser one; `lightgen sample "
+                             "--ckpt_path COARSER --then THIS` makes both")  # fmt: skip
         return condition
 
     def require_ids(self, layout: Layout | None, tokenizer: str | None) -> None:
@@ -106,8 +106,8 @@ class LowResolution(Conditioner):
             ValueError: in one line.
         """
         if layout is None:
-            raise ValueError("the prior reads the ids of a coarser picture, and the data have none; --data.coarse names "
-                             "a token cache of the same pictures")  # fmt: skip
+            raise ValueError("the prior reads the ids of a coarser picture, and the data have none; --data.coarse "
+                             "names a token cache of the same pictures")  # fmt: skip
         if (layout, tokenizer) != (self.layout, self.tokenizer):
             found, needed = (f"{'x'.join(map(str, one.cells))} cells of {one.vocab_size} codes"
                              for one in (layout, self.layout))  # fmt: skip
