@@ -52,7 +52,7 @@ def pictures(config: str, world: Path) -> dict:
     nested = "data.data" if text["data"]["class_path"] == "CachedTokens" else "data"
     size = {"image_size": side(config), "batch_size": 2, "num_workers": 0, "val_fraction": 0.3}
     options = {"root": world / "pictures", **size}
-    return {f"{nested}.{name}": value for name, value in options.items()}
+    return {"data.batch_size": 2, **{f"{nested}.{name}": value for name, value in options.items()}}
 
 
 def side(config: str) -> int:

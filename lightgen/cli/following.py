@@ -47,7 +47,7 @@ def fill_in(model: Any, data: Any) -> None:
                 of_model["recipe"]["init_args"]["guidance"] = None
     for part in parts_of(of_model.get("conditioner")):
         arguments = part.get("init_args") or {}
-        if {*arguments} >= {"layout", "tokenizer"} and arguments["layout"] is arguments["tokenizer"] is None:
+        if "layout" in arguments and arguments["layout"] is None and arguments.get("tokenizer") is None:
             layout, arguments["tokenizer"] = getattr(made(LightningDataModule, data), "level", (None, None))
             arguments["layout"] = None if layout is None else vars(layout)
 
