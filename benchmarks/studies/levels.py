@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python benchmarks/studies/levels.py --out levels
 
 A tiny pair of priors is trained on half of the emoji, and kept in the folder: one on 4x4 ids of 32x32 pixels, one on
-the 8x8 ids of 64x64 pixels, told the former. The tokenizer of both is that of the zoo, which takes pictures of any size.
+the 8x8 ids of 64x64 pixels, told the former. The tokenizer of both is that of the zoo, made for either size.
 
 Bits are the bound of the process, one random term a picture, on held-out pictures: one network, told the right coarse
 ids, those of another picture, or none. Token accuracy is that of one evaluation on an empty canvas. Bicubic is the

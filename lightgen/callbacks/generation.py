@@ -7,7 +7,10 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from lightgen.callbacks.interrupt import interrupted, received
 from lightgen.callbacks.sheet import show
+from lightgen.condition import Condition
+from lightgen.conditioners.low_resolution import COARSE, levels
 from lightgen.data.base import ImageData
+from lightgen.data.token_cache import plain
 from lightgen.data.tokens import CachedTokens
 from lightgen.figures import sheet
 from lightgen.functional.random import Noise
@@ -16,6 +19,7 @@ from lightgen.metrics.features import FeatureNetwork
 from lightgen.metrics.generation import GenerationScores
 from lightgen.metrics.protocols import EvaluationProtocol
 from lightgen.modules.prior import PriorModule
+from lightgen.prior import Prior
 
 GRID_LIMIT = 64
 
@@ -24,7 +28,8 @@ class Generation(Callback):
     """Samples at every validation, shows a grid, and scores the pictures against the held-out ones.
 
     The grid is in TensorBoard, and in the folder of the run as `samples.png`; above it stand step, sampler, warps,
-    guidance and seed, above each picture its class.
+    guidance and seed, above each picture its class. A prior that reads the ids of a coarser picture is told those of
+    held-out pictures, the same at every validation.
 
     List it before a weight-averaging callback: then it sees the averaged weights.
 
@@ -71,23 +76,36 @@ class Generation(Callback):
         rank, world_size = trainer.global_rank, trainer.world_size
         ours = torch.arange(rank, self.num_images, world_size, device=pl_module.device)
         fake: list[torch.Tensor] = []
+        asked = self._asked(trainer, pl_module.prior)
         for index in ours.split(self.batch_size):
             if not received(trainer):
-                fake.append(self._sample(pl_module, index))
+                fake.append(self._sample(pl_module, index, asked))
         if interrupted(trainer):
             return
         if trainer.is_global_zero:
-            self._show(trainer, pl_module, torch.cat(fake)[:GRID_LIMIT], ours[:GRID_LIMIT])
+            self._show(trainer, pl_module, torch.cat(fake)[:GRID_LIMIT], ours[:GRID_LIMIT], asked)
         if self.features is not None:
             self._score(trainer, pl_module, fake, self.features)
 
-    def _sample(self, module: PriorModule, index: torch.Tensor) -> torch.Tensor:
-        return module.prior.decode(module.prior.sample_ids(Noise(self.seed, index)).ids)
+    def _asked(self, trainer: Trainer, prior: Prior) -> Condition:
+        """Of a row for each picture: what nobody could draw."""
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        if not levels(prior.network.conditioner) or not isinstance(data, CachedTokens):
+            return Condition()
+        held_out = data.dataset("val")
+        batch = held_out.__getitems__(plain(torch.arange(self.num_images) % len(held_out)))
+        return Condition({COARSE: batch["condition"][COARSE]})
 
-    def _show(self, trainer: Trainer, module: PriorModule, images: torch.Tensor, index: torch.Tensor) -> None:
+    def _sample(self, module: PriorModule, index: torch.Tensor, asked: Condition) -> torch.Tensor:
+        noise, told = Noise(self.seed, index), asked.select(index.cpu())
+        return module.prior.decode(module.prior.sample_ids(noise, condition=told).ids)
+
+    def _show(
+        self, trainer: Trainer, module: PriorModule, images: torch.Tensor, index: torch.Tensor, asked: Condition
+    ) -> None:
         prior, recipe = module.prior, module.prior.recipe
         how = ", ".join(repr(part) for part in (recipe.sampler, recipe.warps, recipe.guidance) if part is not None)
-        label = prior.completed(None, Noise(self.seed, index)).tensors.get("label")
+        label = prior.completed(asked.select(index.cpu()), Noise(self.seed, index)).tensors.get("label")
         captions = None if label is None else [class_name(number, prior.classes) for number in label.tolist()]
         show(trainer, "samples", sheet(images, f"step {trainer.global_step}, seed {self.seed}: {how}", captions))
 
