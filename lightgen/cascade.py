@@ -156,6 +156,8 @@ class Cascade(nn.Module):
     def _pictures(
         self, num_images: int, seed: int, asked: Condition, batch_size: int, known: Sequence[KnownRegion | None] | None
     ) -> Iterator[Tensor]:
+        if not isinstance(seed, int):
+            raise ValueError(f"seed must be a whole number, not {seed!r}")
         for rows in torch.arange(num_images).split(whole("batch_size", batch_size)):
             for iteration in self.iterate(Noise(seed, rows.to(self.device)), asked.select(rows), known):
                 ids_BN = iteration.run().ids
