@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         processes,
         quantizers,
         samplers,
+        scorers,
         tokenizers,
     )
     from lightgen.cascade import Cascade
@@ -39,8 +40,8 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 __all__ = ["Cascade", "Prior", "Recipe", "Warps", "bench", "callbacks", "conditioners", "data", "guidance", "importers",
-           "load", "losses", "metrics", "modules", "networks", "processes", "quantizers", "samplers", "to_pil",
-           "tokenizers", "zoo"]  # fmt: skip
+           "load", "losses", "metrics", "modules", "networks", "processes", "quantizers", "samplers", "scorers",
+           "to_pil", "tokenizers", "zoo"]  # fmt: skip
 
 _HOMES = {"Cascade": "cascade", "Prior": "prior", "Recipe": "recipe", "Warps": "warps", "load": "checkpoint",
           "to_pil": "functional.pictures", "zoo": "pretrained"}  # fmt: skip

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
 from lightgen.acceleration import Acceleration, Dtype, Mode, chosen, cuda_graph, narrow
+from lightgen.asking import require_told
 from lightgen.condition import Condition
 from lightgen.conditioners.base import Conditioner
 from lightgen.denoiser import Denoiser, NetworkLike
 from lightgen.functional.random import Noise
 from lightgen.guidance.base import ALL, Guidance
+from lightgen.labels import LABEL, Categories
 from lightgen.layout import Layout
 from lightgen.networks.base import Network, require_sight
 from lightgen.processes.base import Process
 from lightgen.recipe import Recipe
-from lightgen.samplers.base import Sampler, require_fit, sampler_called
+from lightgen.samplers.base import Sampler, require_fit, require_restart, sampler_called
 from lightgen.samplers.iteration import Iteration
 from lightgen.samplers.recorded import Player
 from lightgen.tokenizers.base import Tokenizer
@@ -28,6 +31,14 @@ from lightgen.windows import on_canvas
 WITHOUT_MASK = (NoiseFamily.UNIFORM, NoiseFamily.CAUSAL)
 
 
+class Beginning(NamedTuple):
+    """Where sampling begins: see `Assembly.sample_ids`."""
+
+    ids: Tensor | None = None
+    known: Tensor | None = None
+    start: float = 1.0
+
+
 class Assembly(nn.Module):
     """The parts of a prior, and what they do together.
 
@@ -35,8 +46,9 @@ class Assembly(nn.Module):
         tokenizer, network, process, recipe, others: see `lightgen.prior.Prior`.
     """
 
-    classes: tuple[str, ...] | None = None
-    """Names of the classes by number, as the data of the training call them; None where nobody said."""
+    categories: Categories = MappingProxyType({})
+    """Names of the classes by number, under "label", and of the values of other categories, as the data of the training
+    call them; without those of which nobody said."""
 
     def __init__(
         self,
@@ -132,6 +144,11 @@ class Assembly(nn.Module):
         self.player = Player(cuda_graph) if acceleration.records else None
 
     @property
+    def classes(self) -> Sequence[str] | None:
+        """Names of the classes by number; None where nobody said."""
+        return self.categories.get(LABEL)
+
+    @property
     def device(self) -> torch.device:
         """Where the weights are."""
         return next(self.network.parameters()).device
@@ -169,9 +186,7 @@ class Assembly(nn.Module):
         known = () if conditioner is None else conditioner.names
         for name, tensor in condition.tensors.items():
             if name not in known:
-                without = "classes" if name == "label" else name
-                given = ", ".join(map(str, tensor.unique().tolist()))
-                raise ValueError(f"{name} {given} was given, but this prior was trained without {without}")
+                require_told(name, tensor, conditioner)
             if len(tensor) != len(noise.index):
                 raise ValueError(f"{name} must have a row for each of {len(noise.index)} pictures, not {len(tensor)}")
         if conditioner is not None:
@@ -208,6 +223,7 @@ class Assembly(nn.Module):
         canvas: Canvas | None = None,
         negative: Condition | None = None,
         watch: bool = False,
+        start: float = 1.0,
     ) -> Iteration:
         """The same as `sample_ids`, step by step: an iterator to look at, edit and fork between the steps.
 
@@ -216,15 +232,18 @@ class Assembly(nn.Module):
         """
         if known_BN is not None and ids_BN is None:
             raise ValueError("known_BN says where ids_BN is given, so there must be ids_BN")
+        if not 0 <= start <= 1:
+            raise ValueError(f"start must be in [0, 1], not {start}")
+        if start < 1:
+            require_restart(self.process.family)
+            if ids_BN is None:
+                raise ValueError("start below 1 begins from a picture, which is given as ids_BN, and there is none")
         recipe = self.chosen(recipe)
-        if recipe.sampler.mends and (ids_BN is None or known_BN is not None):
-            raise ValueError(f"{type(recipe.sampler).__name__} with start below 1 varies a whole picture that is given "
-                             "as ids_BN, and there is none; give start 1")  # fmt: skip
         start_BN = self.initial(noise, canvas)
         if ids_BN is not None:
-            start_BN = ids_BN if known_BN is None else torch.where(known_BN, ids_BN, start_BN)
+            start_BN = ids_BN if known_BN is None or start < 1 else torch.where(known_BN, ids_BN, start_BN)
         denoise = self.denoiser(noise, recipe, condition, negative, canvas)
-        return recipe.sampler.iterate(denoise, start_BN, known_BN, noise, watch, self.player)
+        return recipe.sampler.iterate(denoise, start_BN, known_BN, noise, watch, self.player, start)
 
     def sample_ids(
         self,
@@ -236,6 +255,7 @@ class Assembly(nn.Module):
         on_step: OnStep | None = None,
         canvas: Canvas | None = None,
         negative: Condition | None = None,
+        start: float = 1.0,
     ) -> Sample:
         """Sample one batch of ids (B, N), one row a picture of `noise`.
 
@@ -248,8 +268,9 @@ class Assembly(nn.Module):
             on_step: see `Sampler`.
             canvas: rows and columns, in windows of the size in training, for a larger grid (see `lightgen.windows`).
             negative: what guidance goes away from, in place of nothing.
+            start: the time in [0, 1] at which `ids_BN` stand; 1 is all noise. `lightgen.editing.noised` gives both.
         """
-        return self.iterate(noise, recipe, condition, ids_BN, known_BN, canvas, negative).run(on_step)
+        return self.iterate(noise, recipe, condition, ids_BN, known_BN, canvas, negative, start=start).run(on_step)
 
     @torch.no_grad()
     def encode(self, images: Tensor) -> Tensor:

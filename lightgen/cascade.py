@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_max_pool2d
 
+from lightgen.asking import TEXT, Labels, Texts, how_many, whole, words
 from lightgen.checkpoint import fingerprint
 from lightgen.condition import Condition
 from lightgen.conditioners.base import Conditioner
@@ -18,8 +19,8 @@ from lightgen.conditioners.low_resolution import COARSE, levels
 from lightgen.functional.pictures import to_pil, to_tensor
 from lightgen.functional.random import Noise
 from lightgen.inpainting import KnownRegion, known_cells, known_pixels, known_region
-from lightgen.labels import Label
-from lightgen.prior import Prior, whole
+from lightgen.labels import LABEL, Categories
+from lightgen.prior import Prior
 from lightgen.recipe import Recipe
 from lightgen.samplers.iteration import Iteration
 from lightgen.types import NEUTRAL
@@ -67,50 +68,72 @@ class Cascade(nn.Module):
         """Where the weights are."""
         return self.stages[0][0].device
 
-    def condition(self, label: Label | Sequence[Label] | Tensor | None, num_images: int) -> Condition:
-        """See `Prior.condition`; a class by name is one of the first prior that knows classes.
+    @property
+    def categories(self) -> Categories:
+        """Names of the values of each category, by the first prior that knows it."""
+        return joined_categories([prior for prior, _ in self.stages])
+
+    def condition(
+        self, label: Labels = None, num_images: int = 1, *, text: Texts = None, **others: Labels
+    ) -> Condition:
+        """See `Prior.condition`; a class by name is one of the first prior that knows classes, and others likewise.
 
         Raises:
-            ValueError: if a prior has no such class, or none knows any.
+            ValueError: if a prior has no such value, or none knows what is asked for.
         """
-        if label is None:
-            return Condition()
-        if not (knowing := self._knowing("label")):
-            raise ValueError(f"label {label} was given, but these priors were trained without classes")
-        asked = knowing[0].condition(label, num_images)
-        for prior in knowing:
-            cast(Conditioner, prior.network.conditioner).require(asked)
-        return asked
+        found = Condition()
+        for name, given in {LABEL: label, TEXT: text, **others}.items():
+            if given is None:
+                continue
+            if not (knowing := [prior for prior, _ in self.stages if name in words(prior.network.conditioner)]):
+                without, said = "classes" if name == LABEL else name, f" {given}" if isinstance(given, int) else ""
+                raise ValueError(f"{name}{said} was given, but these priors were trained without {without}")
+            asked = knowing[0].condition(num_images=num_images, **{name: given})
+            for prior in knowing:
+                cast(Conditioner, prior.network.conditioner).require(asked)
+            found = found.update(asked)
+        return found
+
+    def completed(self, condition: Condition | None, noise: Noise) -> Condition:
+        """What B pictures are asked for, with what the first prior draws where a condition leaves it open."""
+        asked, first = (condition or Condition()).to(self.device), self.stages[0][0]
+        return asked.update(first.completed(asked.keep(_names(first)), noise))
 
     def sample(
         self,
-        num_images: int = 1,
+        num_images: int | None = None,
         seed: int = 0,
-        label: Label | Sequence[Label] | Tensor | None = None,
+        label: Labels = None,
         batch_size: int = 64,
+        *,
+        text: Texts = None,
+        **others: Labels,
     ) -> Tensor:
         """uint8 images (num_images, C, H, W) of the last prior. Picture i of a seed is the same in any batch.
 
         Args:
-            num_images, seed, label, batch_size: see `Prior.sample`.
+            num_images, seed, label, batch_size, text, others: see `Prior.sample`.
 
         Raises:
             ValueError: if a value is of another type or out of range.
         """
-        asked = self.condition(label, whole("num_images", num_images))
+        num_images = how_many(num_images, label, text, *others.values())
+        asked = self.condition(label, num_images, text=text, **others)
         return torch.cat(list(self._pictures(num_images, seed, asked, batch_size, None)))
 
     def inpaint(
         self,
         image: Tensor | Image.Image,
         mask: Tensor | Image.Image,
-        num_images: int = 1,
+        num_images: int | None = None,
         seed: int = 0,
-        label: Label | Sequence[Label] | Tensor | None = None,
+        label: Labels = None,
         batch_size: int = 64,
         *,
         margin: int = 1,
         composite: bool = False,
+        text: Texts = None,
+        **others: Labels,
     ) -> Tensor:
         """uint8 images (num_images, C, H, W): a picture with its masked part painted, at every level.
 
@@ -118,7 +141,7 @@ class Cascade(nn.Module):
 
         Args:
             image: uint8 (C, H, W) of the last prior's size, or Pillow's, which is resized and cropped as in training.
-            mask, num_images, seed, label, batch_size, margin, composite: see `Prior.inpaint`.
+            mask, num_images, seed, label, batch_size, margin, composite, text, others: see `Prior.inpaint`.
 
         Raises:
             ValueError: as `Prior.inpaint`.
@@ -127,9 +150,10 @@ class Cascade(nn.Module):
         picture, pixels = known_pixels(image, mask, last.image_size, last.channels)
         finest = known_region(self.stages[-1][0], picture, pixels, margin)
         known = [*(_known(prior, picture, pixels, margin) for prior, _ in self.stages[:-1]), finest]
-        asked = self.condition(label, whole("num_images", num_images))
-        if label is None and (knowing := self._knowing("label")):
-            asked = knowing[0].no_class(num_images)
+        num_images = how_many(num_images, label, text, *others.values())
+        asked = self.condition(label, num_images, text=text, **others)
+        if not asked:
+            asked = self.stages[0][0].unconditional(num_images)
         made = self._pictures(num_images, seed, asked, batch_size, known)
         return torch.cat([finest.composite(images) if composite else images for images in made])
 
@@ -163,8 +187,10 @@ class Cascade(nn.Module):
                 ids_BN = iteration.run().ids
             yield self.stages[-1][0].decode(ids_BN)
 
-    def _knowing(self, name: str) -> list[Prior]:
-        return [prior for prior, _ in self.stages if name in _names(prior)]
+
+def joined_categories(priors: Sequence[Prior]) -> Categories:
+    """Names of the values of each category, by the first of several priors that knows it."""
+    return {name: names for prior in reversed(priors) for name, names in prior.categories.items()}
 
 
 def _names(prior: Prior) -> tuple[str, ...]:
@@ -176,7 +202,7 @@ def _require_levels(before: Prior, prior: Prior, number: int) -> None:
     """Refuse prior number `number` where it does not read the ids of the one before it."""
     found = levels(prior.network.conditioner)
     if not found:
-        told = ", ".join(_names(prior)) or "no condition"
+        told = ", ".join(words(prior.network.conditioner)) or "no condition"
         raise ValueError(
             f"prior {number} of the cascade was not trained with the ids of a coarser picture, but with {told}"
         )

@@ -23,13 +23,14 @@ import lightgen
 from lightgen.functional.files import atomic, save_json
 from lightgen.functional.undrawn import undrawn
 from lightgen.migration import first_name, migrate
+from lightgen.networks.low_rank import merged
 from lightgen.pretrained import located
 from lightgen.registry import Component, build, describe
 
 KEY = "lightgen"
 """Where a checkpoint says what it holds."""
 
-KINDS = ("prior", "tokenizer")
+KINDS = ("prior", "tokenizer", "scorer")
 """What it may hold."""
 
 TOKENIZER = "tokenizer."
@@ -52,7 +53,7 @@ def pack(component: Component, prefix: str) -> dict[str, Any]:
         "torch": str(torch.__version__),
         "component": describe(component),
         "prefix": prefix,
-        "classes": list(getattr(component, "classes", None) or ()),
+        "categories": {name: list(names) for name, names in getattr(component, "categories", {}).items()},
     }
 
 
@@ -69,6 +70,8 @@ def read(path: str | Path) -> dict[str, Any]:
         if (name := not_finite(contents.get(state, {}))) is not None:
             raise ValueError(f"{path} holds weights that are NaN or infinite, the first in {name}: "
                              "its training ran away; take a checkpoint from before that")  # fmt: skip
+        if state in contents:
+            contents[state] = merged(contents[state])
     migrate(contents, KEY)
     return contents
 
@@ -145,7 +148,7 @@ def save(component: Any, path: Path, **more: Any) -> None:
     """Write a component as a checkpoint of its own, without anything that training would go on from.
 
     Args:
-        component: a tokenizer or a prior.
+        component: a tokenizer, a prior or a scorer.
         path: of the file.
         more: plain data to keep with it.
     """
@@ -223,7 +226,7 @@ def load(path: str | Path, kind: str | None = None) -> Any:
 
     Args:
         path: of a file that lightgen wrote, or of a folder that it exported, or `zoo:NAME` (see `lightgen.zoo`).
-        kind: what it must be, `"prior"` or `"tokenizer"`; None takes either.
+        kind: what it must be, `"prior"`, `"tokenizer"` or `"scorer"`; None takes any.
 
     Raises:
         ValueError: as `read`, or if the checkpoint holds another kind or does not fit this version's components.
@@ -258,8 +261,8 @@ def _assemble(contents: dict[str, Any], path: str | Path) -> Any:
         component.load_state_dict(weights)
     except RuntimeError as error:
         raise ValueError(f"the weights in {path} do not fit: {' '.join(str(error).split())[:300]}") from None
-    if entry.get("classes"):
-        component.classes = tuple(entry["classes"])
+    if entry["categories"]:
+        component.categories = {name: tuple(names) for name, names in entry["categories"].items()}
     return component.eval()
 
 
@@ -288,6 +291,18 @@ def tokenizer_in(path: str | Path) -> Any:
     """
     component = load(path)
     return getattr(component, "tokenizer", component)
+
+
+def load_scorer(path: str | Path) -> Any:
+    """The scorer in a checkpoint, or the CLIP in a folder of transformers.
+
+    Raises:
+        ValueError: as `load`, or if such a folder cannot be read.
+    """
+    # Scorers come with timm, which whoever samples should not wait for.
+    from lightgen.scorers.clip import CLIPScorer, is_clip
+
+    return CLIPScorer(str(path)).eval() if is_clip(located(path)) else load(path, "scorer")
 
 
 def fingerprint(module: nn.Module) -> str:

@@ -8,6 +8,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
+
+KNOWN = "known"
+"""The name of (B, h w) bool, True where a cell is known: nobody asks for it, the sampler tells it."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,10 @@ class Condition:
 
     def __bool__(self) -> bool:
         return bool(self.tensors)
+
+    def __len__(self) -> int:
+        """Rows; 0 where nothing is asked for."""
+        return len(next(iter(self.tensors.values()), ()))
 
     def replace(self, **tensors: Tensor) -> Condition:
         """With other tensors under some names, told to all rows."""
@@ -61,16 +69,23 @@ class Condition:
         """All rows, so many times over."""
         return Condition(*({n: t.repeat(times, *(1,) * (t.ndim - 1)) for n, t in part.items()} for part in self._parts))
 
+    def dealt(self, index: Tensor) -> Condition:
+        """A row for each number: with three rows, pictures 0, 3, 6 have the first, and so on."""
+        return self.select(index.to("cpu") % len(self)) if self else self
+
     def to(self, device: torch.device | str) -> Condition:
         """On a device."""
         return Condition(*({name: tensor.to(device) for name, tensor in part.items()} for part in self._parts))
 
     @staticmethod
     def cat(parts: Sequence[Condition]) -> Condition:
-        """One under another, of equal numbers of rows; what one does not have is hidden in its rows."""
+        """One under another, of equal numbers of rows; what one does not have is hidden in its rows.
+
+        What is shorter in its second dimension, as a text of fewer bytes or tokens is, gets zeros behind.
+        """
         examples = {name: tensor for part in reversed(parts) for name, tensor in part.tensors.items()}
         flags = {n: t.new_zeros(len(t), dtype=torch.bool) for n, t in examples.items()}
-        tensors = {n: torch.cat([p.tensors.get(n, torch.zeros_like(t)) for p in parts]) for n, t in examples.items()}
+        tensors = {n: _joined([p.tensors.get(n, torch.zeros_like(t)) for p in parts]) for n, t in examples.items()}
         told = all(p.tensors.keys() == examples.keys() and not p.hidden for p in parts)
         hidden = {} if told else {
             n: torch.cat([p.hidden.get(n, flag) if n in p.tensors else ~flag for p in parts])
@@ -81,6 +96,14 @@ class Condition:
     @property
     def _parts(self) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
         return self.tensors, self.hidden
+
+
+def _joined(tensors: list[Tensor]) -> Tensor:
+    """Tensors (B, L, ...) one under another, with zeros behind those of a smaller L."""
+    if tensors[0].ndim == 1:
+        return torch.cat(tensors)
+    length = max(t.shape[1] for t in tensors)
+    return torch.cat([pad(t, (0, 0) * (t.ndim - 2) + (0, length - t.shape[1])) for t in tensors])
 
 
 class Context(NamedTuple):

@@ -44,7 +44,11 @@ def enlarged(images: Tensor) -> Tensor:
 
 
 def sheet(
-    images: Tensor | Sequence[Tensor], title: str, captions: Sequence[str] | None = None, columns: int | None = None
+    images: Tensor | Sequence[Tensor],
+    title: str,
+    captions: Sequence[str] | None = None,
+    columns: int | None = None,
+    headings: Sequence[str] | None = None,
 ) -> Tensor:
     """One uint8 picture (C, H, W) of many for people: enlarged where they are small, and labelled.
 
@@ -53,9 +57,11 @@ def sheet(
         title: a line above all; it is broken where it is too long.
         captions: a few words above each picture; None for none.
         columns: pictures in a row; nearly square by default.
+        headings: a line above each row; None for none.
     """
     shown = enlarged(torch.stack(list(images)).cpu())
-    head = LINE if captions else 0
+    above = LINE if headings else 0
+    head = above + (LINE if captions else 0)
     cells = torch.nn.functional.pad(shown, (0, 0, head, 0), value=255)
     laid = grid(cells, columns)
     font = ImageFont.load_default(FONT_SIZE)
@@ -69,8 +75,10 @@ def sheet(
     num_columns = (laid.shape[2] + GAP) // (shown.shape[3] + GAP)
     for number, caption in enumerate(captions or ()):
         row, column = divmod(number, num_columns)
-        place = column * (shown.shape[3] + GAP) + GAP, top + row * (cells.shape[2] + GAP)
+        place = column * (shown.shape[3] + GAP) + GAP, top + above + row * (cells.shape[2] + GAP)
         pen.text(place, _clipped(caption, font, shown.shape[3]), "black", font)
+    for row, heading in enumerate(headings or ()):
+        pen.text((GAP, top + row * (cells.shape[2] + GAP)), _clipped(heading, font, width), "black", font)
     return _tensor(canvas)
 
 

@@ -13,9 +13,10 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from lightgen.assembly import Assembly
+from lightgen.assembly import Assembly, Beginning
 from lightgen.functional.masks import erode, token_mask
 from lightgen.functional.pictures import Filter, to_pil, to_tensor
+from lightgen.functional.random import Noise
 from lightgen.functional.tiling import canvas_offset
 from lightgen.layout import Layout
 from lightgen.types import NEUTRAL, Canvas, Grid
@@ -44,6 +45,10 @@ class KnownRegion:
     def rows(self, num: int, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
         """The ids (num, N) and where they are known, for several draws."""
         return self.ids.expand(num, -1).to(device), self.tokens.expand(num, -1).to(device)
+
+    def begin(self, prior: Assembly, noise: Noise) -> Beginning:
+        """Where the pictures of `noise` begin."""
+        return Beginning(*self.rows(len(noise.index), prior.device))
 
     def composite(self, images: Tensor) -> Tensor:
         """uint8 images (B, C, H, W) with the known pixels put back."""

@@ -1,74 +1,105 @@
-"""Classes by number or by name."""
+"""Values of categories, as the class or the style of a picture, by number or by name."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import Tensor
 
 from lightgen.registry import suggestion
 
 MOST_SHOWN = 20
-"""Classes that a message names, of many."""
+"""Values that a message names, of many."""
+
+LABEL = "label"
+"""The category that people call the class."""
 
 Label = int | str
-"""A class: its number, or its name where names are known."""
+"""A value of a category: its number, or its name where names are known."""
+
+Categories = Mapping[str, Sequence[str]]
+"""By name of a category, the names of its values by number."""
 
 
-def class_number(label: Label, classes: Sequence[str] | None) -> int:
-    """The number of a class.
+def class_number(label: Label, names: Sequence[str] | None, category: str = LABEL) -> int:
+    """The number of a class, or of a value of another category.
 
     >>> class_number("Flags", ["Activities", "Flags"])
     1
 
     Args:
         label: the number itself, or a name.
-        classes: names by number; None where nobody knows them.
+        names: by number; None where nobody knows them.
+        category: which one it is of.
 
     Raises:
-        ValueError: if there is no such class; it names those that there are.
+        ValueError: if there is no such value; it names those that there are.
     """
+    what = _word(category)
     if isinstance(label, str):
-        if classes is None:
-            raise ValueError(f"no class is called {label!r}: this prior knows its classes by number only")
-        if label not in classes:
-            raise ValueError(f"no class is called {label!r}{suggestion(label, classes)}")
-        return list(classes).index(label)
+        if names is None:
+            several = "classes" if category == LABEL else f"values of {category}"
+            raise ValueError(f"no {what} is called {label!r}: this prior knows its {several} by number only")
+        if label not in names:
+            raise ValueError(f"no {what} is called {label!r}{suggestion(label, names)}")
+        return list(names).index(label)
     if isinstance(label, bool) or not isinstance(label, int):
-        raise ValueError(f"label must be the number or the name of a class, not {label!r}")
-    if classes is not None and not 0 <= label <= len(classes):
-        there = ", ".join(f"{number} {name}" for number, name in enumerate(classes[:MOST_SHOWN]))
-        more = f" and {len(classes) - MOST_SHOWN} more" if len(classes) > MOST_SHOWN else ""
-        raise ValueError(f"label must be in [0, {len(classes) - 1}], or {len(classes)} for no class, not {label}; "
+        raise ValueError(f"{category} must be the number or the name of a {what}, not {label!r}")
+    if names is not None and not 0 <= label <= len(names):
+        there = ", ".join(f"{number} {name}" for number, name in enumerate(names[:MOST_SHOWN]))
+        more = f" and {len(names) - MOST_SHOWN} more" if len(names) > MOST_SHOWN else ""
+        raise ValueError(f"{category} must be in [0, {len(names) - 1}], or {len(names)} for no {what}, not {label}; "
                          f"there are {there}{more}")  # fmt: skip
     return label
 
 
-def class_name(number: int, classes: Sequence[str] | None) -> str:
-    """What to call a class.
+def class_name(number: int, names: Sequence[str] | None, category: str = LABEL) -> str:
+    """What to call a class, or a value of another category.
 
     >>> class_name(1, ["Activities", "Flags"]), class_name(1, None), class_name(2, ["Activities", "Flags"])
     ('Flags', 'class 1', 'no class')
 
     Args:
         number: of it, in [0, C]; C is no class.
-        classes: C names by number; None where nobody knows them.
+        names: C of them by number; None where nobody knows them.
+        category: which one it is of.
     """
-    if classes is None:
-        return f"class {number}"
-    return classes[number] if number < len(classes) else "no class"
+    if names is None:
+        return f"{_word(category)} {number}"
+    return names[number] if number < len(names) else f"no {_word(category)}"
 
 
-def class_numbers(labels: Label | Sequence[Label] | Tensor, num: int, classes: Sequence[str] | None) -> list[int]:
-    """The class of each of `num` pictures: one for all of them, or one for each.
+def class_numbers(
+    labels: Label | Sequence[Label] | Tensor, num: int, names: Sequence[str] | None, category: str = LABEL
+) -> list[int]:
+    """The class of each of `num` pictures, or its value of another category: one for all of them, or one for each.
 
     Raises:
         ValueError: if there is no such name, or there are not as many labels as pictures.
     """
-    if isinstance(labels, Tensor):
-        labels = labels.tolist()
-    if not isinstance(labels, (list, tuple)):
-        return [class_number(labels, classes)] * num  # type: ignore[arg-type]
-    if len(labels) != num:
-        raise ValueError(f"label must be one class, or one for each of {num} pictures, not {len(labels)}")
-    return [class_number(label, classes) for label in labels]
+    several = each(labels.tolist() if isinstance(labels, Tensor) else labels, num, category, _word(category))
+    return [class_number(label, names, category) for label in several]
+
+
+def each(given: Any, num: int, name: str, what: str) -> list[Any]:
+    """What each of `num` pictures is given: the same, or its own of a list.
+
+    Args:
+        given: of one, or a list of them.
+        num: pictures.
+        name: how an error calls the list.
+        what: how it calls one.
+
+    Raises:
+        ValueError: if there are not as many as pictures.
+    """
+    if not isinstance(given, (list, tuple)):
+        return [given] * num
+    if len(given) != num:
+        raise ValueError(f"{name} must be one {what}, or one for each of {num} pictures, not {len(given)}")
+    return list(given)
+
+
+def _word(category: str) -> str:
+    return "class" if category == LABEL else category

@@ -3,9 +3,10 @@
 0.1    `sampler`, `warps` and `guidance` stood beside each other in a prior, and are its `recipe` now; classes were
        numbers of the network and the prior, and a critic a part of its own, now a `ClassLabel` and one of `others`;
        networks took the numbers that are an `Interface` now
-0.2    nothing was named otherwise
+0.2    had the names of classes, and of no other category, as `classes`
 
-Arguments that a component has got since then do what it did before: see `ADDED`.
+Arguments that a component has got since then do what it did before: see `ADDED`. Those that went are dropped: see
+`REMOVED`.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ ADDED: dict[tuple[str, str], Description] = {
 }
 """By kind and name of a component, its younger arguments, with what it did before it had them."""
 
+REMOVED: dict[tuple[str, str], tuple[str, ...]] = {("sampler", "Ancestral"): ("start",)}
+"""By kind and name of a component, arguments that it had: where pictures start from is no property of a sampler now."""
+
 
 def migrate(contents: dict[str, Any], key: str) -> None:
     """Bring a checkpoint's contents, in place, to the form of this version.
@@ -41,6 +45,8 @@ def migrate(contents: dict[str, Any], key: str) -> None:
         key: where it says what it holds.
     """
     entry = contents[key]
+    classes = entry.pop("classes", None)
+    entry.setdefault("categories", {"label": classes} if classes else {})
     if not str(entry["version"]).startswith("0.1."):
         entry["component"] = completed(entry["component"])
     else:
@@ -57,7 +63,7 @@ def from_0_1(description: Any) -> Any:
 
 def completed(description: Any) -> Any:
     """The same of a later version: with the arguments that there were not yet."""
-    return _walked(description, {kind: _complete for kind, _ in ADDED})
+    return _walked(description, {kind: _complete for kind, _ in ADDED | REMOVED})
 
 
 def component(kind: str, name: str, **arguments: Any) -> Description:
@@ -106,6 +112,8 @@ def _complete(description: Description) -> None:
     # What is written names every argument, so that a missing one is younger.
     for name, value in ADDED.get((description["kind"], description["name"]), {}).items():
         description["arguments"].setdefault(name, value)
+    for name in REMOVED.get((description["kind"], description["name"]), ()):
+        description["arguments"].pop(name, None)
 
 
 def first_name(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Trained models that ship with lightgen: `zoo:NAME` stands for one wherever a checkpoint is asked for."""
+"""Trained models by name, wherever a checkpoint is asked for: `zoo:NAME` ships along, `hf:USER/NAME` is fetched."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from lightgen import hub
 from lightgen.registry import suggestion
 
 PREFIX = "zoo:"
@@ -14,12 +15,14 @@ CARD = "card.json"
 
 
 def located(checkpoint: str | Path) -> Path:
-    """The path of a checkpoint, which may be a name like `zoo:emoji64-sundae`.
+    """The path of a checkpoint, which may be a name like `zoo:emoji64-sundae` or `hf:USER/NAME`.
 
     Raises:
-        ValueError: if the zoo has no such model; the message names the nearest one.
+        ValueError: if the zoo has no such model, and the message names the nearest one; or if the Hub has none.
     """
     name = str(checkpoint)
+    if name.startswith(hub.PREFIX):
+        return hub.downloaded(name)
     if not name.startswith(PREFIX):
         return Path(checkpoint)
     known = [PREFIX + entry for entry in names()]

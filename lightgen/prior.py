@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from lightgen.assembly import Assembly
+from lightgen.asking import TEXT, Labels, Texts, condition_of, how_many, require_away, require_told, whole, words
+from lightgen.assembly import Assembly, Beginning
 from lightgen.condition import Condition
+from lightgen.editing import Edit, whole_pictures
 from lightgen.functional.random import Noise
 from lightgen.guidance.base import Guidance
 from lightgen.inpainting import KnownRegion, known_pixels, known_region
-from lightgen.labels import Label, class_numbers
+from lightgen.labels import LABEL
 from lightgen.recipe import Recipe
 from lightgen.registry import Component
+from lightgen.reranking import BestOf, chosen_by
 from lightgen.samplers.base import Sampler
 from lightgen.types import Canvas, OnStep
+
+if TYPE_CHECKING:
+    from lightgen.scorers.base import Scorer
 
 
 class Prior(Assembly, Component):
@@ -46,8 +52,8 @@ class Prior(Assembly, Component):
         layout, (height, width) = self.layout(), self.tokenizer.image_size
         tokens = "x".join(map(str, layout.cells)) + (f"x{layout.num_codes}" if layout.num_codes > 1 else "")
         conditioner = self.network.conditioner
-        asked = "no condition" if conditioner is None else ", ".join(conditioner.names)
-        if (number := getattr(conditioner, "num_classes", 0)) > 0:
+        asked = ", ".join(words(conditioner)) or "no condition"
+        if asked == LABEL and (number := getattr(conditioner, "num_classes", 0)) > 0:
             asked = f"{number} classes"
         return (
             f"Prior({type(self.process).__name__} process, {tokens} tokens of {layout.vocab_size}, {height}x{width} "
@@ -63,42 +69,55 @@ class Prior(Assembly, Component):
         raise ValueError("a prior is not called: prior.sample(4) makes four pictures, prior.inpaint(image, mask) fills "
                          "a hole, prior.network gives logits")  # fmt: skip
 
-    def condition(self, label: Label | Sequence[Label] | Tensor | None, num_images: int) -> Condition:
-        """That pictures are of one class, or each of its own; None leaves it open.
+    def condition(
+        self,
+        label: Labels = None,
+        num_images: int = 1,
+        *,
+        text: Texts = None,
+        **others: Labels,
+    ) -> Condition:
+        """What pictures are asked for, all the same or each its own; None leaves it open.
 
         Args:
             label: a number or a name of `classes`, or one for each picture.
             num_images: B.
+            text: what is to be seen, or one text for each picture.
+            others: of each other category by its name, e.g. `style="noto"`, a number or one of its `categories`.
 
         Raises:
-            ValueError: if there is no such class.
+            ValueError: if the prior was trained without it, or there is no such value.
         """
-        if label is None:
-            return Condition()
-        return Condition({"label": torch.tensor(class_numbers(label, num_images, self.classes))})
+        asked = {LABEL: label, TEXT: text, **others}
+        return condition_of(asked, num_images, self.network.conditioner, self.categories)
 
-    def no_class(self, num_images: int) -> Condition:
-        """That pictures are of no class; left open if the prior has none, or was never trained without one."""
+    def unconditional(self, num_images: int) -> Condition:
+        """That nothing is asked for, where the prior was trained so; the rest is left open."""
         conditioner = self.network.conditioner
-        if conditioner is None or "label" not in conditioner.names or not conditioner.hides(["label"]):
-            return Condition()
-        nothing = torch.zeros(num_images, dtype=torch.long)
-        return Condition({"label": nothing}, {"label": nothing == 0})
+        drawn = self.completed(None, Noise.of(0, num_images, device=self.device)).to("cpu")
+        names = [] if conditioner is None else [name for name in drawn.tensors if conditioner.hides([name])]
+        everywhere = torch.ones(num_images, dtype=torch.bool)
+        return drawn.keep(names).hide(*names, rows=everywhere) if names else Condition()
 
     def sample(
         self,
-        num_images: int = 1,
+        num_images: int | None = None,
         recipe: Recipe | None = None,
         seed: int = 0,
-        label: Label | Sequence[Label] | Tensor | None = None,
+        label: Labels = None,
         batch_size: int = 64,
         canvas: Canvas | None = None,
         *,
+        text: Texts = None,
+        negative_text: Texts = None,
         sampler: Sampler | str | None = None,
         steps: int | None = None,
         temperature: float | None = None,
         guidance: Guidance | float | None = None,
+        best_of: int = 1,
+        judge: Scorer | str | None = None,
         on_step: OnStep | None = None,
+        **others: Labels,
     ) -> Tensor:
         """uint8 images (num_images, C, H, W). Picture i of a seed is the same whatever the number and batch size.
 
@@ -106,13 +125,19 @@ class Prior(Assembly, Component):
         number of rows.
 
         Args:
-            num_images: how many.
+            num_images: how many; None makes one, or one for each text or label of a list.
             recipe: None means the prior's own.
             seed: another one, other pictures.
-            label: a class by number or name (see `classes`), or one for each picture; None draws them.
+            label: a class by number or name (see `classes`), or one for each picture; None draws them, or leaves them
+                to the network where something else is asked for.
             batch_size: pictures at a time.
             canvas: rows and columns, in windows of the size in training, for larger pictures.
+            text: what is to be seen, or a list with one text for each picture.
+            negative_text: what guidance goes away from, in place of nothing; likewise.
             sampler, steps, temperature, guidance: what to change of the recipe: see `Recipe.changed`.
+            best_of: draws of each picture, of which one is kept: see `lightgen.reranking`.
+            judge: the scorer that chooses it, or the path of its checkpoint.
+            others: other categories by name, e.g. `style="noto"`, as `label`; see `categories`.
             on_step: called after every step of each batch with its number, from 0 on, and the ids, which `decode`
                 makes pictures of.
 
@@ -124,30 +149,51 @@ class Prior(Assembly, Component):
         >>> lightgen.to_pil(images)[0].size
         (64, 64)
         """
-        num_images = whole("num_images", num_images)
+        num_images = how_many(num_images, label, text, negative_text, *others.values())
         recipe = self.chosen(recipe, sampler=sampler, steps=steps, temperature=temperature, guidance=guidance)
-        condition = self.condition(label, num_images)
-        return torch.cat(list(self._pictures(num_images, recipe, seed, condition, batch_size, canvas, None, on_step)))
+        condition = self.condition(label, num_images, text=text, **others)
+        away, best = self.negative(negative_text, num_images, recipe), chosen_by(best_of, judge)
+        run = (num_images, recipe, seed, condition, away, batch_size, canvas, None, on_step, best)
+        return torch.cat(list(self._pictures(*run)))
+
+    def negative(self, text: Texts, num_images: int, recipe: Recipe) -> Condition:
+        """What guidance goes away from, in place of nothing.
+
+        Args:
+            text: for all pictures, or one for each; None is nothing.
+            num_images: B.
+            recipe: by which they are made.
+
+        Raises:
+            ValueError: if the recipe has no guidance that would go away from it, or the prior no text.
+        """
+        if text is not None:
+            require_told(TEXT, text, self.network.conditioner)
+            require_away(recipe.guidance)
+        return self.condition(num_images=num_images, text=text)
 
     def inpaint(
         self,
         image: Tensor | Image.Image,
         mask: Tensor | Image.Image | None = None,
-        num_images: int = 1,
+        num_images: int | None = None,
         recipe: Recipe | None = None,
         seed: int = 0,
-        label: Label | Sequence[Label] | Tensor | None = None,
+        label: Labels = None,
         batch_size: int = 64,
         canvas: Canvas | None = None,
         at: Canvas | None = None,
         *,
         margin: int = 1,
         composite: bool = False,
+        text: Texts = None,
+        negative_text: Texts = None,
         sampler: Sampler | str | None = None,
         steps: int | None = None,
         temperature: float | None = None,
         guidance: Guidance | float | None = None,
         on_step: OnStep | None = None,
+        **others: Labels,
     ) -> Tensor:
         """uint8 images (num_images, C, H, W): a picture with its masked part painted, or continued on a canvas.
 
@@ -155,9 +201,9 @@ class Prior(Assembly, Component):
             image: uint8 (C, H, W) of the prior's size, or Pillow's, which is resized and cropped as in training.
             mask: as large: bool (H, W), True where to paint, or Pillow's, white or transparent there. It may be left
                 out only with a canvas.
-            num_images: how many results.
-            recipe: None means the prior's own, without its guidance.
-            seed, batch_size, canvas, on_step: see `sample`.
+            num_images: how many results; None makes one, or one for each text or label of a list.
+            recipe: None means the prior's own, without its guidance unless a text is given.
+            seed, batch_size, canvas, text, negative_text, others, on_step: see `sample`.
             label: see `sample`; None asks for no class.
             at: where on the canvas the picture's first row and column lie, in windows; None is the middle.
             margin: token cells around painted ones that are redrawn too, because the encoder looks over their borders.
@@ -173,18 +219,75 @@ class Prior(Assembly, Component):
         >>> prior.inpaint(image, mask, num_images=3, steps=4, composite=True).shape
         torch.Size([3, 3, 64, 64])
         """
-        num_images = whole("num_images", num_images)
+        num_images = how_many(num_images, label, text, negative_text, *others.values())
         if mask is None and canvas is None:
             raise ValueError("without a canvas, a mask is needed")
         picture, pixels = known_pixels(image, mask, self.tokenizer.image_size, self.tokenizer.channels)
         known = known_region(self, picture, pixels, margin, canvas, at)
         recipe = self.chosen(
-            self.unguided if recipe is None and guidance is None else recipe,
+            self.unguided if (recipe, guidance, text, negative_text) == (None,) * 4 else recipe,
             sampler=sampler, steps=steps, temperature=temperature, guidance=guidance,
         )  # fmt: skip
-        condition = self.no_class(num_images) if label is None else self.condition(label, num_images)
-        pictures = self._pictures(num_images, recipe, seed, condition, batch_size, canvas, known, on_step)
+        condition = self.condition(label, num_images, text=text, **others) or self.unconditional(num_images)
+        away = self.negative(negative_text, num_images, recipe)
+        pictures = self._pictures(num_images, recipe, seed, condition, away, batch_size, canvas, known, on_step)
         return torch.cat([known.composite(images) if composite else images for images in pictures])
+
+    def edit(
+        self,
+        images: Tensor | Image.Image | Sequence[Image.Image],
+        strength: float = 0.4,
+        num_images: int | None = None,
+        recipe: Recipe | None = None,
+        seed: int = 0,
+        label: Labels = None,
+        batch_size: int = 64,
+        *,
+        text: Texts = None,
+        negative_text: Texts = None,
+        sampler: Sampler | str | None = None,
+        steps: int | None = None,
+        temperature: float | None = None,
+        guidance: Guidance | float | None = None,
+        on_step: OnStep | None = None,
+        **others: Labels,
+    ) -> Tensor:
+        """uint8 images (num_images, C, H, W): whole pictures changed without a mask; number i is of picture i modulo P.
+
+        A share of the tokens is destroyed as in training, and the sampler goes on from there, in about as large a share
+        of its steps. Strength 0 gives the reconstruction, 1 what `sample` gives. Chang et al., 2023, "Muse", arXiv
+        2301.00704, edit without a mask on tokens; Meng et al., 2021, "SDEdit", arXiv 2108.01073, start in between.
+
+        Args:
+            images: uint8 (P, C, H, W) or (C, H, W) of the prior's size, or one or several of Pillow's, which are
+                resized and cropped as in training.
+            strength: the share, in [0, 1].
+            num_images: how many results; None makes one of each picture, or one for each text or label of a list.
+            recipe: None means the prior's own, without its guidance unless something is asked for.
+            seed, batch_size, text, negative_text, others, on_step: see `sample`.
+            label: see `sample`; None asks for no class.
+            sampler, steps, temperature, guidance: what to change of the recipe: see `Recipe.changed`.
+
+        Raises:
+            ValueError: as `sample`, or if a picture does not fit, or the prior is autoregressive.
+
+        >>> prior = lightgen.load("zoo:emoji64-sundae")
+        >>> images = prior.sample(1)
+        >>> prior.edit(images, strength=0.3, label="Flags", num_images=2, seed=1).shape
+        torch.Size([2, 3, 64, 64])
+        """
+        pictures = whole_pictures(images, self.tokenizer.image_size, self.tokenizer.channels)
+        asked = (label, text, negative_text, *others.values())
+        num_images = max(len(pictures), how_many(None, *asked)) if num_images is None else how_many(num_images)
+        recipe = self.chosen(
+            self.unguided if recipe is None and guidance is None and all(one is None for one in asked) else recipe,
+            sampler=sampler, steps=steps, temperature=temperature, guidance=guidance,
+        )  # fmt: skip
+        condition = self.condition(label, num_images, text=text, **others) or self.unconditional(num_images)
+        away = self.negative(negative_text, num_images, recipe)
+        edit = Edit(self.encode(pictures.to(self.device)), strength)
+        run = (num_images, recipe, seed, condition, away, batch_size, None, edit, on_step)
+        return torch.cat(list(self._pictures(*run)))
 
     @property
     def unguided(self) -> Recipe:
@@ -197,10 +300,12 @@ class Prior(Assembly, Component):
         recipe: Recipe,
         seed: int,
         condition: Condition,
+        negative: Condition,
         batch_size: int,
         canvas: Canvas | None,
-        known: KnownRegion | None,
+        given: KnownRegion | Edit | None,
         on_step: OnStep | None,
+        best: BestOf | None = None,
     ) -> Iterator[Tensor]:
         """uint8 images (b, C, H, W), batch by batch."""
         batch_size = whole("batch_size", batch_size)
@@ -209,17 +314,12 @@ class Prior(Assembly, Component):
         for first in range(0, num_images, batch_size):
             rows = torch.arange(first, min(first + batch_size, num_images))
             noise = Noise(seed, rows.to(self.device))
-            ids_BN, known_BN = (None, None) if known is None else known.rows(len(rows), self.device)
-            told = condition.select(rows)
-            yield self.decode(self.sample_ids(noise, recipe, told, ids_BN, known_BN, on_step, canvas).ids, canvas)
-
-
-def whole(name: str, value: int) -> int:
-    """A number of at least 1.
-
-    Raises:
-        ValueError: if it is anything else.
-    """
-    if not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
-    return value
+            begun = Beginning() if given is None else given.begin(self, noise)
+            told, away = condition.select(rows), negative.select(rows)
+            if best is not None:
+                noise = Noise(seed, best.draws(noise.index))
+                told = best.asked(self.completed(told, noise.select(slice(None, None, best.num))))
+                away = best.asked(away)
+            sample = self.sample_ids(noise, recipe, told, begun.ids, begun.known, on_step, canvas, away, begun.start)
+            images = self.decode(sample.ids, canvas)
+            yield images if best is None else images[best.best(images, told, self.categories)]

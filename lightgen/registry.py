@@ -28,7 +28,7 @@ MOST_NAMES = 50
 OF_A_PRIOR = ("prior", "guidance", "text_encoders", "conditioners", "quantizers", "networks",
               "networks.resamplers", "processes", "tokenizers", "samplers")  # fmt: skip
 """What is in these packages takes no components of the others."""
-OTHERS = ("losses", "metrics", "importers", "data", "modules")
+OTHERS = ("losses", "scorers", "metrics", "importers", "data", "modules")
 PACKAGES = OF_A_PRIOR + OTHERS
 
 

@@ -52,7 +52,8 @@ class Batch(TypedDict, total=False):
     hidden: dict[str, Tensor]
     """(B,) True where a condition is not known of a picture: see `Condition.hidden`."""
     index: Tensor
-    """(B,) int64, the position of each picture in its split: stable across runs and batch sizes."""
+    """(B,) int64, the position of each picture in its split, or of a stream a number that its bytes give: stable across
+    runs and batch sizes."""
 
 
 class Denoise(Protocol):

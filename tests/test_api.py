@@ -196,7 +196,7 @@ def test_names_of_classes_go_with_a_checkpoint(prior_checkpoint, tmp_path):
         assert lightgen.load(tmp_path / path).classes == prior.classes
     # Of a checkpoint that was written before names were kept.
     contents = torch.load(prior_checkpoint, weights_only=True)
-    del contents["lightgen"]["classes"]
+    del contents["lightgen"]["categories"]
     torch.save(contents, tmp_path / "old.ckpt")
     assert lightgen.load(tmp_path / "old.ckpt").classes is None
 

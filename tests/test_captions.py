@@ -3,6 +3,7 @@
 import json
 import shutil
 import warnings
+import zipfile
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,7 @@ from pictures import folder as picture_folder
 
 from lightgen.cli.encode import parser
 from lightgen.condition import Condition
+from lightgen.conditioners import Text
 from lightgen.data import CachedTokens, ImageFolder
 from lightgen.data.encode import encode
 from lightgen.data.token_cache import TokenCache
@@ -172,9 +174,7 @@ def test_what_is_missing_is_counted_and_hidden_and_broken_lines_are_passed_over(
         name for name, h in zip(data.dataset("train").names, batch["hidden"]["caption"], strict=True) if h
     ] == missing
     # The network is not told: to it they are as those without a caption altogether.
-    module = SimpleNamespace(
-        prior=SimpleNamespace(network=SimpleNamespace(conditioner=SimpleNamespace(names=("caption",))))
-    )
+    module = SimpleNamespace(prior=SimpleNamespace(network=SimpleNamespace(conditioner=Text())))
     told = PriorModule.condition(module, batch)
     assert [*told.tensors] == ["caption"] and torch.equal(told.hidden["caption"], batch["hidden"]["caption"])
     assert Condition.cat([told, told.hide()]).hidden["caption"].sum() == 2 + 49
@@ -189,6 +189,34 @@ def test_a_csv_with_broken_lines(root):
     ):
         texts = to_texts(made(root).collection.conditions["captions"][:2, 0])
     assert texts == ["a fox", ""]
+
+
+@pytest.mark.parametrize("change", [lambda name: name.replace("/", "\\"), lambda name: f"./other/../{name}"])
+def test_names_as_others_write_them(root, change):
+    write(root, [{"file_name": change(name), "text": f"fox {i}"} for i, name in enumerate(names(root))])
+    assert to_texts(made(root).collection.conditions["captions"][:2, 0]) == ["fox 0", "fox 1"]
+
+
+def test_metadata_that_cannot_be_read(root, tmp_path):
+    write(root, [row(name, i) for i, name in enumerate(names(root))])
+    archive = tmp_path / "pictures.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for name in (*names(root), "metadata.jsonl"):
+            file.write(root / name, name)
+    contents = bytearray(archive.read_bytes())
+    place = contents.find(b"only 1")
+    contents[place : place + 4] = b"lost"
+    archive.write_bytes(contents)
+    with pytest.raises(ValueError, match=r"pictures\.zip/metadata\.jsonl cannot be read: Bad CRC-32 for file"):
+        len(made(archive).collection.identities)
+
+
+def test_no_number_is_none_there(root):
+    rows = [row(name, i) for i, name in enumerate(names(root))]
+    rows[3]["age"] = float("nan")
+    write(root, rows)
+    with pytest.warns(UserWarning, match="1 of 60 pictures have no age and are left out$"):
+        assert np.isfinite(made(root, columns=["age"]).collection.conditions["age"]).all()
 
 
 def test_what_stands_for_a_corrupt_picture_has_no_caption(root):
@@ -220,6 +248,7 @@ def test_a_fingerprint_knows_what_is_said_and_is_as_ever_without(root):
         ({"identity": "who"}, "no picture in .* has a column who"),
         ({"captions": "txt"}, r"has a caption, be it in NAME.txt beside it, or in a column txt \(there are age, "),
         ({"columns": ["text"]}, "column text must have a number, a word, or equally many numbers for each picture"),
+        ({"labels": "box"}, "column box must have a word or a number for each picture"),
         ({"columns": ["caption"]}, "columns cannot have caption"),
     ],
 )
@@ -231,6 +260,10 @@ def test_mistakes(root, options, message):
 def test_no_metadata_at_all(tmp_path):
     with pytest.raises(ValueError, match=r"\(there is no line of metadata.jsonl or metadata.csv about one\)$"):
         len(made(picture_folder(tmp_path, 4)).collection.identities)
+    (tmp_path / "metadata.csv").write_text("dogs/000.png,a fox\ncats/001.png,a cat\n")
+    message = r"in a column text \(broken lines: 1 \(metadata.csv line 2\)\)$"
+    with pytest.raises(ValueError, match=message):
+        len(made(tmp_path).collection.identities)
 
 
 @pytest.mark.parametrize(("given", "labels"), [("true", True), ("false", False), ("style", "style")])

@@ -11,7 +11,7 @@ import lightgen
 from lightgen.checkpoint import fingerprint, save
 from lightgen.cli.main import main
 from lightgen.condition import Condition
-from lightgen.conditioners import ClassLabel, LowResolution, Mixed
+from lightgen.conditioners import ClassLabel, LowResolution, Mixed, Text
 from lightgen.figures import read_png
 from lightgen.functional.random import Noise
 from lightgen.guidance import ConstantGuidance
@@ -20,6 +20,7 @@ from lightgen.prior import Prior
 from lightgen.processes import Absorbing
 from lightgen.recipe import Recipe
 from lightgen.samplers import MaskGIT
+from lightgen.text_encoders import WordPieces
 from lightgen.tokenizers import PixelTokenizer
 
 
@@ -156,6 +157,55 @@ def files(low, high, tmp_path_factory):
     return root
 
 
+@pytest.fixture(scope="module")
+def told(low):
+    """Two priors that know the same texts, of which the finer one knows styles besides."""
+    texts = [Text(WordPieces(256, 4, 8, 1, 2)) for _ in range(2)]
+    for one in texts:
+        one.learn(["a red heart", "a fox"])
+    coarse = prior_on((2, 2), ClassLabel(3), texts[0])
+    fine = prior_on((4, 4), texts[1], ClassLabel(2, name="style"), finer_than(low), seed=1)
+    coarse.categories, fine.categories = {"label": ("cats", "dogs", "foxes")}, {"style": ("flat", "line")}
+    return lightgen.Cascade([coarse, fine])
+
+
+def test_texts_and_other_categories_reach_every_prior_that_knows_them(told):
+    (coarse, fine), noise = [prior for prior, _ in told.stages], Noise.of(2, 3)
+    said, style = coarse.condition(num_images=3, text="a fox"), fine.condition(num_images=3, style="line")
+    ids = coarse.sample_ids(noise, condition=said).ids
+    last = fine.sample_ids(noise.fold(1), condition=said.update(style).replace(coarse=ids)).ids
+    made = told.sample(3, seed=2, text="a fox", style="line")
+    assert torch.equal(made, fine.decode(last))
+    assert torch.equal(told.sample(seed=2, text=["a fox"] * 3, style=1, batch_size=2), made)
+    for other in ({"text": "a red heart", "style": 1}, {"text": "a fox", "style": 0}, {"style": 1}):
+        assert not torch.equal(told.sample(3, seed=2, **other), made)
+    mask = torch.zeros(4, 4, dtype=torch.bool)
+    mask[2:] = True
+    painted = told.inpaint(made[0], mask, text=["a fox", "a red heart"], style="flat", composite=True)
+    assert len(painted) == 2 and torch.equal(painted[:, :, :2], made[:1, :, :2].expand(2, -1, -1, -1))
+    assert torch.equal(told.inpaint(made[0], mask), told.inpaint(made[0], mask, batch_size=1))
+    for given, message in (
+        ({"mood": 1}, "mood 1 was given, but these priors were trained without mood"),
+        ({"style": "round"}, "there is no style 'round'"),
+        ({"text": " "}, "text must say something"),
+    ):
+        with pytest.raises(ValueError, match=f"^{message}"):
+            told.sample(**given)
+
+
+def test_on_the_command_line_texts_and_styles_are_of_all_priors(told, tmp_path):
+    for prior, name in zip((prior for prior, _ in told.stages), ("coarse", "fine"), strict=True):
+        save(prior, tmp_path / f"{name}.ckpt")
+    row = ["--ckpt_path", tmp_path / "coarse.ckpt", "--then", tmp_path / "fine.ckpt", "--num_images", 1]
+    asked = ["--text", "a fox", "a red heart", "--style", "line", "--label", "dogs", "--out", tmp_path / "out"]
+    assert main(["sample", *map(str, [*row, *asked])]) == 0
+    record = json.loads((tmp_path / "out" / "samples.json").read_text())
+    words = [{"text": text, "style": "line", "label": "dogs"} for text in ("a fox", "a red heart")]
+    assert record["asked"] == words
+    pictures = [read_png(path) for path in sorted((tmp_path / "out").glob("00000*.png"))]
+    assert torch.equal(torch.stack(pictures), told.sample(text=["a fox", "a red heart"], style="line", label="dogs"))
+
+
 def sampled(out, *args):
     assert main(["sample", "--num_images", "3", "--label", "1", "--out", str(out), *map(str, args)]) == 0
     pictures = torch.stack([read_png(out / f"{i:06d}.png") for i in range(3)])
@@ -171,7 +221,7 @@ def test_on_the_command_line_each_prior_has_the_options_behind_it(files, low, hi
     assert record["sampler"]["arguments"]["steps"] == 2 and record["then"][0]["sampler"]["arguments"]["steps"] == 4
     assert record["then"][0]["weights"] == fingerprint(high) and record["evaluations"] == [6, 6, 6]
     said = capsys.readouterr().out
-    assert "3 pictures by MaskGIT, 2 steps, then by MaskGIT, 4 steps, 6 network evaluations each" in said
+    assert "3 pictures of class 1 by MaskGIT, 2 steps, then by MaskGIT, 4 steps, 6 network evaluations each" in said
     # Its own recipe, guided; and in a config.
     own, _ = sampled(tmp_path / "b", *first, *second)
     assert torch.equal(own, lightgen.Cascade([low, high], [low.recipe.changed(steps=2), None]).sample(3, label=1))
@@ -192,6 +242,8 @@ def test_on_the_command_line_each_prior_has_the_options_behind_it(files, low, hi
             "prior 2 of the cascade was not trained with the ids of a coarser picture, but with label",
         ),
         (["--then", "high.ckpt", "--canvas", "2x2"], "a larger --canvas is for one prior, without --then"),
+        (["--then", "high.ckpt", "--negative_text", "a"], "--negative_text is for one prior, without --then"),
+        (["--then", "high.ckpt", "--best_of", "2"], "--best_of is for one prior, without --then"),
         (["--then", "high.ckpt", "--animate"], "--animate shows one prior at work, without --then"),
         (["--then", "high.ckpt", "--label", "9"], "label must be in [0, 2], or 3 for no class, not 9"),
         (["--then", "high.ckpt", "--sampler", "SUNDAE"], "the sampler SUNDAE does not fit a prior trained with"),

@@ -4,10 +4,17 @@ import pytest
 import torch
 
 from lightgen.cli.main import main
+from lightgen.conditioners import ClassLabel, LowResolution, Mixed
 from lightgen.data import CachedTokens, SyntheticImages
 from lightgen.data import encode as encoding
 from lightgen.data.encode import encode
-from lightgen.data.token_cache import TokenCache
+from lightgen.data.held_out import held_out
+from lightgen.data.token_cache import TokenCache, plain
+from lightgen.networks import Transformer
+from lightgen.prior import Prior
+from lightgen.processes import Absorbing
+from lightgen.recipe import Recipe
+from lightgen.samplers import MaskGIT
 from lightgen.tokenizers import PixelTokenizer
 from lightgen.types import to_unit
 
@@ -44,6 +51,24 @@ def test_each_picture_has_the_coarser_ids_of_its_own_view(caches):
                 assert torch.equal(low, PixelTokenizer(4).encode(to_unit(expected[None]))[0].flatten())
     assert 5 < mirrored < 40
     assert "coarse" not in next(iter(CachedTokens(str(caches / "8")).val_dataloader()))["condition"]
+
+
+def test_previews_are_told_the_coarser_ids_of_held_out_pictures(caches):
+    data = CachedTokens(str(caches / "8"), coarse=str(caches / "4"))
+    level = LowResolution(*data.level)
+    tokenizer, process = PixelTokenizer(8), Absorbing(256)
+    for conditioner in (level, Mixed([ClassLabel(len(data.class_names)), level])):
+        network = Transformer(process.interface(tokenizer.layout, conditioner), 16, 1, 2, 8)
+        prior, held = Prior(tokenizer, network, process, Recipe(MaskGIT(steps=2))), data.dataset("val")
+        asked = held_out(prior, held, data.conditions, seed=3)
+        batch = held.__getitems__(plain(torch.arange(len(held))))["condition"]
+        rows = {tuple(ids): i for i, ids in enumerate(batch["coarse"].tolist())}
+        order = [rows[tuple(ids)] for ids in asked.tensors["coarse"].tolist()]
+        assert sorted(order) == list(range(len(held))) != order
+        assert set(asked.tensors) == set(conditioner.names)
+        if "label" in asked.tensors:
+            assert torch.equal(asked.tensors["label"], batch["label"][order])
+    assert not held_out(prior, CachedTokens(str(caches / "8")).dataset("val"), data.conditions, seed=3)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import torch
 from stubs import interface
 from torch import nn
 
+from lightgen.clock import Clock
 from lightgen.condition import Condition, Context
 from lightgen.conditioners import ClassLabel, Mixed
 from lightgen.conditioners.base import Conditioner
@@ -20,8 +21,8 @@ from lightgen.samplers import MaskGIT
 V, GRID, L, C = 7, (2, 4), 3, 5
 SMALL = {"dim": 16, "heads": 2, "dim_head": 8}
 NETWORKS = {
-    "flat": (Transformer, {"depth": 2}), "hourglass": (Hourglass, {"depth": (1, 1, 1)}),
-    "causal": (CausalTransformer, {"depth": 2}),
+    "flat": (Transformer, {"depth": 4}), "hourglass": (Hourglass, {"depth": (1, 1, 1)}),
+    "causal": (CausalTransformer, {"depth": 4}),
 }  # fmt: skip
 
 
@@ -102,6 +103,34 @@ def test_rows_can_be_selected_repeated_joined_and_hidden():
     assert both.hidden["words"].tolist() == [False, False, True, True]
     assert Condition.cat([given, given]).hidden == {}
     assert torch.equal(both.select(torch.tensor([2])).tensors["words"], torch.zeros(1, L, C))
+
+
+def test_what_is_shorter_gets_zeros_behind():
+    captions = {"caption": torch.tensor([[102, 111, 120], [97, 0, 0]], dtype=torch.uint8)}
+    long = Condition({**captions, "words": words_of(length=1), "label": torch.tensor([3, 5])})
+    short = Condition({"caption": torch.tensor([[98], [99]], dtype=torch.uint8), "words": words_of()})
+    both = Condition.cat([long, short, Condition()])
+    assert both.tensors["caption"].dtype == torch.uint8
+    assert both.tensors["caption"].tolist() == [[102, 111, 120], [97, 0, 0], [98, 0, 0], [99, 0, 0], [0] * 3, [0] * 3]
+    rows = both.tensors["words"]
+    assert rows.shape == (6, L, C) and not rows[:2, 1:].any() and not rows[4:].any()
+    assert torch.equal(rows[:2, :1], words_of(length=1)) and torch.equal(rows[2:4], words_of())
+    assert both.hidden["caption"].tolist() == [False] * 4 + [True] * 2
+    assert both.hidden["label"].tolist() == [False] * 2 + [True] * 4
+    # Whatever is put in its place may be of any length.
+    assert long.update(short).tensors["words"].shape == (2, L, C) and short.repeat(2).tensors["caption"].shape == (4, 1)
+
+
+@torch.no_grad()
+def test_a_shorter_negative_is_seen_as_it_is_alone():
+    made, ids, guidance = network("flat", Words()), ids_of(), ConstantGuidance(2.0)
+    towards, away = ({"words": words_of(length=n), "weight": torch.ones(2, n)} for n in (L, 1))
+    denoise = Denoiser(made, made.layout, Condition(towards), Condition(away), guidance=guidance)
+    clock = Clock.even(0, torch.nan, 0.0, ids)
+    own = denoise.bind(torch.arange(2), keeps=True)(ids, clock).own
+    apart = [made(ids, None, made.context(Condition(part), 2)).float() for part in (towards, away)]
+    mixed = guidance.combine(dict(zip(denoise.branches, apart, strict=True)), ids, clock)
+    torch.testing.assert_close(own, mixed, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", NETWORKS)

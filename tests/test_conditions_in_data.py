@@ -271,7 +271,7 @@ def test_part_of_an_old_cache_is_completed(tmp_path, missing):
     assert {name: after[name] for name in before if name != "cache.json"} == {
         name: held for name, held in before.items() if name != "cache.json"
     }
-    assert len(after) == len(before) + 1 and json.loads(after["cache.json"])["format"] == 2
+    assert len(after) == len(before) + 1 and json.loads(after["cache.json"])["format"] == 3
 
 
 def test_an_old_cache_without_labels_has_no_conditions(tmp_path):

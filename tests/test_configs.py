@@ -26,8 +26,12 @@ SMALL = {"model.network.dim": 16, "model.network.heads": 2, "model.network.dim_h
 def world(tmp_path_factory) -> Path:
     """A folder with pictures of every kind, and room for checkpoints."""
     root = tmp_path_factory.mktemp("world")
-    shown = folder(root / "pictures").rglob("*.png")
-    lines = [{"file_name": str(p.relative_to(root / "pictures")), "codepoint": p.stem, "text": p.stem} for p in shown]
+    shown = sorted(folder(root / "pictures").rglob("*.png"))
+    lines = [
+        {"file_name": str(p.relative_to(root / "pictures")), "codepoint": p.stem, "text": p.stem,
+         "class": p.parent.name, "style": ("flat", "line")[i % 2]}
+        for i, p in enumerate(shown)
+    ]  # fmt: skip
     (root / "pictures" / "metadata.jsonl").write_text("\n".join(map(json.dumps, lines)))
     idx(root / "idx")
     return root

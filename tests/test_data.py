@@ -335,7 +335,7 @@ def test_hugging_face(tmp_path):
     rows = {"image": [picture(i) for i in range(20)], "label": [i % 2 for i in range(20)]}
     features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["a", "b"])})
     datasets.Dataset.from_dict(rows, features).save_to_disk(tmp_path / "set")
-    data = HuggingFaceImages(str(tmp_path / "set"), label_column="label", image_size=16, val_fraction=0.2)
+    data = HuggingFaceImages(str(tmp_path / "set"), labels="label", image_size=16, val_fraction=0.2)
     assert sum(len(data.dataset(s)) for s in SPLITS) == 20
     assert data.class_names == ["a", "b"]
     first = data.dataset("train").rows[0]

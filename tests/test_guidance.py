@@ -233,7 +233,7 @@ def test_guidance_needs_a_condition_and_pictures_that_were_seen_without_it():
 
 def test_a_negative_class_by_name():
     made, told = prior(), {"label": 0, "seed": 3}
-    made.classes = ("cat", "dog", "owl")
+    made.categories = {"label": ("cat", "dog", "owl")}
     by_number = made.sample(4, guided(5, negative=1), **told)
     assert not torch.equal(by_number, made.sample(4, guided(5), **told))
     assert torch.equal(by_number, made.sample(4, guided(5, negative="dog"), **told))

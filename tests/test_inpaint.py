@@ -281,7 +281,7 @@ def test_neither_class_nor_guidance_unless_they_are_named(prior, files):
 
 def test_a_prior_that_never_saw_no_class_is_asked_for_random_ones(prior, monkeypatch):
     monkeypatch.setattr(prior.network.conditioner, "dropout", 0.0)
-    assert prior.no_class(3).tensors == {}
+    assert prior.unconditional(3).tensors == {}
 
 
 @pytest.mark.parametrize(

@@ -15,14 +15,14 @@ LAYERS = [
     {"types", "registry"},
     {"functional"},
     {"layout", "condition", "clock", "prediction", "labels"},
-    {"warps", "guidance", "schedules", "text_encoders", "conditioners"},
-    {"denoiser"},
+    {"warps", "guidance", "schedules", "text_encoders", "scorers", "conditioners"},
+    {"denoiser", "asking"},
     {"quantizers", "networks", "processes"},
     {"tokenizers", "samplers", "losses", "metrics"},
-    {"acceleration", "pretrained", "migration", "checkpoint", "figures", "provenance", "windows", "recipe"},
+    {"acceleration", "hub", "pretrained", "migration", "checkpoint", "figures", "provenance", "windows", "recipe"},
     {"assembly"},
-    {"inpainting"},
-    {"prior", "cascade", "importers", "sampling"},
+    {"inpainting", "editing", "reranking"},
+    {"prior", "cascade", "importers", "sampling", "model_card"},
     {"data", "modules"},
     {"callbacks", "bench"},
     {"cli"},
@@ -134,6 +134,7 @@ def test_every_text_file_is_read_and_written_as_utf8():
             modes = [str(a.value) for a in node.args if isinstance(a, ast.Constant)]
             opens_text = not node.args or any(re.fullmatch("[rwax]t?[+]?", mode) for mode in modes)
             takes_text = called in ("read_text", "write_text") or (called in ("open", "fdopen") and opens_text)
-            if (takes_text and "encoding" not in given) or "text" in given:
+            starts = called in ("run", "Popen", "check_output") and "text" in given
+            if (takes_text and "encoding" not in given) or starts:
                 wrong.append(f"{path}: line {node.lineno}")
     assert wrong == []

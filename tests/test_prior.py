@@ -84,7 +84,7 @@ def test_labels(prior):
         prior.sample_ids(noise, negative=prior.condition(9, 200))
     with pytest.raises(ValueError, match="there must be ids_BN"):
         prior.sample_ids(noise, known_BN=torch.ones(200, 16, dtype=torch.bool))
-    with pytest.raises(ValueError, match="text 1 was given, but this prior was trained without text"):
+    with pytest.raises(ValueError, match="text was given, but this prior was trained without text"):
         prior.completed(Condition({"text": torch.ones(200).long()}), noise)
 
 
@@ -102,7 +102,7 @@ def test_sample_command_writes_what_load_samples(prior, prior_checkpoint, tmp_pa
     assert record["seconds"] > 0 and {"torch", "lightgen", "git"} <= record.keys()
     with Image.open(tmp_path / "steps.gif") as animation:
         assert animation.n_frames == 7
-    line = "5 pictures by SUNDAE, 6 steps, 6 network evaluations each, "
+    line = "5 pictures of rectangle by SUNDAE, 6 steps, 6 network evaluations each, "
     assert line in capsys.readouterr().out
 
 

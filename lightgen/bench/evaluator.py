@@ -73,10 +73,15 @@ class Evaluator:
         """(n, d) of uint8 pictures (n, C, H, W)."""
         return torch.cat([self.protocol.features(batch) for batch in images.split(BATCH)])
 
+    @property
+    def numbers(self) -> Tensor:
+        """(num_real,) int64: which pictures of the split are the reference."""
+        there = len(self.data.dataset(self.split))
+        return torch.linspace(0, there - 1, self.num_real).round().long()
+
     @cached_property
     def _real(self) -> Tensor:
-        there = len(self.data.dataset(self.split))
-        return self._look(self.split, torch.linspace(0, there - 1, self.num_real).round().long())
+        return self._look(self.split, self.numbers)
 
     @cached_property
     def _train(self) -> Tensor:

@@ -40,7 +40,7 @@ def bits_per_token(prior: Prior, pictures: Pictures, seed: int, whole: bool = Fa
     for index in torch.arange(0, len(pictures), every).split(BATCH):
         batch = pictures.__getitems__(index.tolist())
         conditioner, told = prior.network.conditioner, Condition(batch["condition"], batch.get("hidden", {}))
-        condition = told.keep(() if conditioner is None else conditioner.names)
+        condition = Condition() if conditioner is None else conditioner.ahead(told.keep(conditioner.names))
         ids = prior.encode(batch["image"])
         nats = bound(process, Conditioned(prior.network, condition), ids, Noise(seed, index))
         parts.append(nats / math.log(2) / ids.shape[1])

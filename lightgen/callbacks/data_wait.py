@@ -9,7 +9,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from lightgen.data.loader import TrainLoader
+from lightgen.data.loader import TimedLoader
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class DataWait(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         self.worked += time.perf_counter() - self.began
-        if isinstance(trainer.train_dataloader, TrainLoader):
+        if isinstance(trainer.train_dataloader, TimedLoader):
             pl_module.log("train/data_wait", self.share(trainer.train_dataloader))
             self.spent.append(trainer.train_dataloader.waited + self.worked)
             if (batches := len(self.spent) - 1) > 0:
@@ -46,9 +46,9 @@ class DataWait(Callback):
                 pl_module.log("train/steps_per_second", steps / (self.spent[-1] - self.spent[0]))
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        if isinstance(trainer.train_dataloader, TrainLoader) and self.worked:
+        if isinstance(trainer.train_dataloader, TimedLoader) and self.worked:
             log.info(f"waited for data {self.share(trainer.train_dataloader):.2%} of the training time")
 
-    def share(self, loader: TrainLoader) -> float:
+    def share(self, loader: TimedLoader) -> float:
         """Seconds waited over seconds waited or worked."""
         return loader.waited / (loader.waited + self.worked)

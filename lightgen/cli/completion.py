@@ -14,7 +14,7 @@ from lightgen.cli.list import ZOO
 from lightgen.cli.plain import PlainParser
 from lightgen.registry import components
 
-FILES = ("--config", "--ckpt_path", "--image", "--mask", "--weights", "--tokenizer", "--source")
+FILES = ("--config", "--ckpt_path", "--image", "--mask", "--prompts", "--weights", "--tokenizer", "--source")
 
 
 def main(args: list[str]) -> int:

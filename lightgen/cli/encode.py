@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from lightgen.checkpoint import tokenizer_in
+from lightgen.cli import agreement
 from lightgen.cli.configs import with_located_configs
 from lightgen.cli.overrides import Overrides
 from lightgen.cli.parser import Parser
@@ -16,6 +17,7 @@ from lightgen.cli.progress import progress_bar
 from lightgen.cli.reconstruct import made_data
 from lightgen.data.base import ImageData
 from lightgen.data.encode import encode
+from lightgen.text_encoders.base import TextEncoder
 
 
 def parser() -> Parser:
@@ -31,6 +33,10 @@ def parser() -> Parser:
         ImageData, "data", required=False,
         help="default: the data it was trained on; batch_size pictures are encoded at a time",
     )  # fmt: skip
+    made.add_subclass_arguments(
+        TextEncoder, "text_encoder", required=False,
+        help="a frozen one, whose features of all captions are kept beside the ids; without one, captions are bytes",
+    )  # fmt: skip
     made.add_argument("--num_crops", type=int, default=0, help="random windows of each training picture; 0: its centre")
     made.add_argument("--device", type=str, default=own_device(), help="what does the work")
     made.add_argument("--out", type=Path, default=Path("tokens"), help="of the cache: --data.cache of `lightgen fit`")
@@ -41,17 +47,20 @@ def main(args: list[str]) -> int:
     """Make a token cache; `args[0]` is the command's name."""
     made, overrides = parser(), Overrides(with_located_configs(args[1:]), ["data"])
     parsed = made.parse_args(overrides.rest)
+    text_encoder = agreement.made(TextEncoder, parsed.text_encoder) if parsed.get("text_encoder") else None
     tokenizer, start = tokenizer_in(parsed.tokenizer), time.perf_counter()
     try:
         tokenizer = tokenizer.to(parsed.device)
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"no device {parsed.device}: {str(error).splitlines()[0]}") from None
-    cache = encode(parsed.out, tokenizer, made_data(parsed.tokenizer, overrides), parsed.num_crops, progress_bar)
+    data = made_data(parsed.tokenizer, overrides)
+    cache = encode(parsed.out, tokenizer, data, parsed.num_crops, progress_bar, text_encoder)
     header, seconds = cache.header, time.perf_counter() - start
     size = sum((parsed.out / name).stat().st_size for name in cache.files.values()) / 1e6
     crops, flips = header.views("train")
+    texts = f", features of {header.texts['captions']} captions" if header.texts else ""
     print(
-        f"{sum(header.counts.values())} pictures, those to train on in {crops * flips} views, {size:.1f} MB, "
+        f"{sum(header.counts.values())} pictures, those to train on in {crops * flips} views{texts}, {size:.1f} MB, "
         f"{seconds:.1f} s: {parsed.out}"
     )
     return 0

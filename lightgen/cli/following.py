@@ -10,6 +10,7 @@ from lightning.pytorch import LightningDataModule
 from lightgen.checkpoint import load_tokenizer
 from lightgen.cli.agreement import made
 from lightgen.data.own import own_pictures, title
+from lightgen.labels import LABEL
 
 log = logging.getLogger(__name__)
 
@@ -35,16 +36,10 @@ def fill_in(model: Any, data: Any) -> None:
             of_pictures["image_size"] = height if height == width else (height, width)
         if of_pictures:
             _warn_of_another_split(tokenizer, {"name": pictures["class_path"].split(".")[-1], "arguments": of_pictures})
-    conditioner = of_model.get("conditioner")
-    if conditioner and conditioner["init_args"].get("num_classes") == 0:
-        names = class_names(data)
-        conditioner["init_args"]["num_classes"] = len(names)
-        if names:
-            log.info(f"{len(names)} classes: {', '.join(names)}")
-        else:
-            of_model["conditioner"] = None
-            if of_model.get("recipe"):
-                of_model["recipe"]["init_args"]["guidance"] = None
+    if any(_follows(part) for part in parts_of(of_model.get("conditioner"))):
+        of_model["conditioner"] = _counted(of_model["conditioner"], conditions(data))
+        if of_model["conditioner"] is None and of_model.get("recipe"):
+            of_model["recipe"]["init_args"]["guidance"] = None
     for part in parts_of(of_model.get("conditioner")):
         arguments = part.get("init_args") or {}
         if "layout" in arguments and arguments["layout"] is None and arguments.get("tokenizer") is None:
@@ -58,6 +53,30 @@ def parts_of(conditioner: Any) -> list[Any]:
         return []
     inner = (conditioner.get("init_args") or {}).get("parts") or ()
     return [conditioner, *(found for part in inner for found in parts_of(part))]
+
+
+def _follows(part: Any) -> bool:
+    return (part.get("init_args") or {}).get("num_classes") == 0
+
+
+def _counted(part: Any, told: dict[str, list[str]]) -> Any:
+    """The section of a conditioner with as many classes as the data have; None where they have none."""
+    arguments = part.get("init_args") or {}
+    if "parts" in arguments:
+        arguments["parts"] = [one for one in (_counted(one, told) for one in arguments["parts"]) if one is not None]
+        return part if arguments["parts"] else None
+    if not _follows(part):
+        return part
+    name = arguments.get("name", LABEL)
+    names = told.get(name)
+    if names == [] and name != LABEL:
+        raise ValueError(f"the data have numbers for {name}, so num_classes must say how many there are")
+    if not names:
+        return None
+    what = "classes" if name == LABEL else f"values of {name}"
+    log.info(f"{len(names)} {what}: {', '.join(names)}")
+    arguments["num_classes"] = len(names)
+    return part
 
 
 def _warn_of_another_split(tokenizer: str, pictures: Any) -> None:
@@ -76,8 +95,8 @@ def _warn_of_another_split(tokenizer: str, pictures: Any) -> None:
             )
 
 
-def class_names(data: Any) -> list[str]:
-    """Of the data in a section of a config; empty without labels."""
+def conditions(data: Any) -> dict[str, list[str]]:
+    """What the data in a section of a config say of pictures: see `ImageData.conditions`."""
     found: Any = made(LightningDataModule, data)
-    names: list[str] = (getattr(found, "pictures", None) or found).class_names
-    return names
+    told: dict[str, list[str]] = (getattr(found, "pictures", None) or found).conditions
+    return told

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lightgen.checkpoint import digest
 from lightgen.cli import picture_run
+from lightgen.cli.canvas import pair
 from lightgen.cli.parser import Parser
 from lightgen.cli.picture_run import Request
 from lightgen.data.masked import read_masked
@@ -13,8 +14,8 @@ from lightgen.data.own import own_filter
 from lightgen.figures import read_png, save_png, sheet
 from lightgen.functional.files import save_json
 from lightgen.inpainting import known_region
-from lightgen.sampling import picture_name
 
+NUM_IMAGES = 4
 SHEET_COLUMNS = 6
 SHEET_LIMIT = 22
 RECORD = "inpaint.json"
@@ -49,13 +50,13 @@ def parser(trainer: bool = True) -> Parser:
         "default: in the middle",
     )
     files = f"sheet.png (original, what is kept, results) and {RECORD}"
-    picture_run.add_options(made, 4, "inpainted", files, "default: no class, and no guidance", trainer)
+    picture_run.add_options(made, NUM_IMAGES, "inpainted", files, "default: no class, and no guidance", trainer)
     return made
 
 
 def main(args: list[str]) -> int:
     """Paint and write pictures; `args[0]` is the command's name."""
-    run(picture_run.requested(parser, args[1:], painting=True))
+    run(picture_run.requested(parser, args[1:], NUM_IMAGES, painting=True))
     return 0
 
 
@@ -64,7 +65,7 @@ def run(request: Request) -> None:
     prior, parsed, canvas = request.prior, request.parsed, request.canvas
     if canvas is None and (parsed.mask is None or parsed.place is not None):
         raise ValueError("without a --canvas, a --mask is needed and --place means nothing")
-    at = None if parsed.place is None else picture_run.pair("place", parsed.place, ",")
+    at = None if parsed.place is None else pair("place", parsed.place, ",")
     resize = own_filter(parsed.ckpt_path)
     tokenizer = prior.tokenizer
     image, pixels = read_masked(parsed.image, parsed.mask, tokenizer.image_size, tokenizer.channels, resize)
@@ -77,12 +78,15 @@ def run(request: Request) -> None:
         picture=digest(known.ids, known.tokens, known.image, known.pixels),
     )
     with picture_run.writing(request, RECORD, decided):
-        record = picture_run.run(request, decided, known=known, composite=parsed.composite)
+        record = picture_run.run(request, decided, given=known, composite=parsed.composite)
         if record is None:
             return
-        results = [read_png(parsed.out / picture_name(i)) for i in range(min(parsed.num_images, SHEET_LIMIT))]
+        numbers, names = range(min(request.num_images, SHEET_LIMIT)), request.turns.file_names(request.num_images)
+        results = [read_png(parsed.out / names[i]) for i in numbers]
         shown = [known.image, known.shown(prior.layout(canvas)), *results]
-        captions = ["original", "what is kept", *(f"result {i}" for i in range(len(results)))]
+        captions = ["original", "what is kept", *(f"result {i}" for i in numbers)]
+        if request.turns.varied:
+            captions[2:] = [request.turns.words(i, request.turns.varied) for i in numbers]
         title = picture_run.described(request, record)
         save_png(sheet(shown, title, captions, min(len(shown), SHEET_COLUMNS)), parsed.out / "sheet.png")
         record |= {

@@ -3,47 +3,50 @@
 from __future__ import annotations
 
 import math
-import re
+import textwrap
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from lightgen.acceleration import Acceleration, Dtype, Mode, chosen
+from lightgen.asking import NEGATIVE_TEXT, TEXT, in_words
 from lightgen.cascade import Cascade
 from lightgen.checkpoint import fingerprint, load
-from lightgen.cli import one_device, picture_folder, stages
+from lightgen.cli import asked, one_device, picture_folder, stages
+from lightgen.cli.asked import Asked
+from lightgen.cli.canvas import CANVAS, describe_canvas, pair
 from lightgen.cli.configs import with_located_configs
 from lightgen.cli.one_device import OneDevice
 from lightgen.cli.overrides import RULE, Overrides
 from lightgen.cli.parser import Parser
 from lightgen.cli.progress import progress_bar
+from lightgen.cli.turns import Turns
 from lightgen.condition import Condition
+from lightgen.editing import Edit
 from lightgen.functional.random import Noise
 from lightgen.guidance.base import Guidance
 from lightgen.inpainting import KnownRegion
-from lightgen.labels import class_number
 from lightgen.prior import Prior
 from lightgen.provenance import provenance
 from lightgen.recipe import Recipe
 from lightgen.registry import describe
+from lightgen.reranking import BestOf, chosen_by, texts
 from lightgen.samplers.base import Sampler, sampler_called
 from lightgen.samplers.iteration import Iteration
 from lightgen.sampling import PictureFiles, Sampling
 from lightgen.types import Canvas, OnStep
 from lightgen.warps import Warps
-from lightgen.windows import on_canvas
 
 if TYPE_CHECKING:
     from lightgen.cli.many_devices import ManyDevices
 
-SHOWING = ("-h", "--help", "--print_config")
 PARTS = ("sampler", "warps", "guidance")
-CANVAS = "rows x columns of the size in training, e.g. 2x3 or 1x1.5; overlapping windows share the probabilities"
 
 
 @dataclass(frozen=True)
@@ -52,13 +55,23 @@ class Request:
 
     prior: Prior
     recipe: Recipe
+    turns: Turns
+    """What pictures are asked for, in words."""
+    negative_text: str | None
     condition: Condition
+    """The same, a row for each turn."""
+    negative: Condition
     """Of one row."""
+    num_images: int
+    """In all."""
     canvas: Canvas | None
     devices: OneDevice | ManyDevices
     acceleration: Acceleration
+    best_of: BestOf | None
     parsed: Any
     """All options, as the parser gave them."""
+    start: float = 1.0
+    """The time at which pictures begin; 1 is all noise."""
     cascade: Cascade | None = None
     """All priors, where others go on from the first."""
 
@@ -72,13 +85,15 @@ def add_options(made: Parser, num_images: int, out: str, files: str, open_label:
     """Checkpoint, number of pictures, where to, how to sample, and, of Lightning's Trainer, on which machines."""
     made.add_argument("--config", action="config", help="a YAML file with any of these options")
     made.add_argument("--ckpt_path", type=str, required=True, help="a prior's checkpoint, written by `lightgen fit`")
-    made.add_argument("--num_images", type=int, default=num_images, help="how many pictures")
+    made.add_argument(
+        "--num_images", type=int | None, default=None,
+        help=f"how many pictures, of each text and category where several are given; default: {num_images} in all, and "
+        "at least one of each",
+    )  # fmt: skip
     made.add_argument("--batch_size", type=int, default=64, help="pictures at a time; does not change any picture")
     made.add_argument("--seed", type=int, default=0, help="another seed, other pictures")
     picture_folder.add_options(made, out, f"000000.png …, {files}")
-    made.add_argument(
-        "--label", type=int | str | None, default=None, help=f"class of every picture, by number or name; {open_label}"
-    )
+    asked.add_options(made, open_label)
     made.add_argument("--canvas", type=str | None, default=None, help=CANVAS)
     made.add_argument(
         "--accelerate", type=Mode, default="auto",
@@ -101,13 +116,17 @@ def add_recipe(made: Parser) -> None:
     )
 
 
-def requested(parser: Callable[[bool], Parser], args: list[str], painting: bool = False) -> Request:
+def requested(
+    parser: Callable[[bool], Parser], args: list[str], num_usual: int, painting: bool = False, whole: bool = False
+) -> Request:
     """Read a command line, whose recipe begins with what the checkpoint says.
 
     Args:
         parser: makes the one of the command, with or without the options of Lightning's Trainer.
         args: the command line.
+        num_usual: pictures where no number is given.
         painting: whether no class and no guidance are the default, because the rest of the picture says what fits.
+        whole: whether the whole picture is painted over, so that a class says more than the rest of it, as a text does.
 
     Raises:
         ValueError: if it makes no sense, before any work.
@@ -115,54 +134,48 @@ def requested(parser: Callable[[bool], Parser], args: list[str], painting: bool 
     words, later = with_located_configs(args), list[stages.Stage]()
     if not painting:
         words, later = stages.split(words, PARTS)
-    overrides = Overrides(words, PARTS)
-    parsed, devices = understood(parser, overrides.rest)
+    overrides, made = Overrides(words, PARTS), parser(False)
+    said = Asked(overrides.rest, made._option_string_actions, lambda: parser(True)._option_string_actions)
+    try:
+        parsed, devices = one_device.understood(made, parser, said.rest)
+    except ValueError:
+        # What is lacking may be there, but for a letter.
+        for name in said.others:
+            if "did you mean" in (message := said.no_option(name, ())):
+                raise ValueError(message) from None
+        raise
     for name in ("num_images", "batch_size"):
-        if parsed[name] < 1:
+        if parsed[name] is not None and parsed[name] < 1:
             raise ValueError(f"{name} must be at least 1, not {parsed[name]}")
     prior: Prior = load(parsed.ckpt_path, "prior")
-    named = any(path.split(".")[0] == "guidance" for path, _ in overrides.changes)
-    own = prior.recipe if named or not painting else prior.unguided
-    recipe = prior.chosen(changed(own, overrides, prior))
     # Those of a config have no options of their own.
-    alone = [stages.Stage(path, Overrides([], PARTS)) for path in parsed.get("then", [])]
-    cascade = stages.cascade(prior, recipe, [*alone, *later], changed)
+    finer = stages.loaded([*(stages.Stage(path, Overrides([], PARTS)) for path in parsed.get("then", [])), *later])
+    turns, away = said.turns([prior, *(one for one, _ in finer)]), said.negative_text
+    named = any(path.split(".")[0] == "guidance" for path, _ in overrides.changes)
+    # A text says more of what to paint than the rest of the picture, and is nothing without guidance.
+    tells = bool(turns.columns) if whole else TEXT in turns.columns
+    fits = painting and not named and away is None and not tells
+    recipe = prior.chosen(changed(prior.unguided if fits else prior.recipe, overrides, prior))
+    cascade = stages.cascade([(prior, recipe), *((one, changed(one.recipe, own, one)) for one, own in finer)])
     canvas = None if parsed.canvas is None else pair("canvas", parsed.canvas, "x")
-    if cascade is not None and canvas is not None:
-        raise ValueError("a larger --canvas is for one prior, without --then")
-    prior.layout(canvas)
     if cascade is not None:
-        condition = cascade.condition(parsed.label, 1)
-    else:
-        condition = prior.no_class(1) if painting and parsed.label is None else prior.condition(parsed.label, 1)
-        prior.completed(condition, Noise.of(0, 1))
+        stages.require_one_prior(canvas, away, parsed.best_of)
+    prior.layout(canvas)
+    maker = cascade or prior
+    condition = maker.condition(num_images=len(turns), **turns.columns)
+    if painting and not condition:
+        condition = prior.unconditional(1)
+    asked = maker.completed(condition, Noise.of(0, max(1, len(condition))))
+    negative = prior.negative(away, 1, recipe)
+    if (best_of := chosen_by(parsed.get("best_of", 1), parsed.get("judge"))) is not None:
+        texts(asked, prior.categories)
     where, branches = devices(), 1 if recipe.guidance is None else len(recipe.guidance.branches)
     each = recipe.sampler.num_evaluations(prior.layout(canvas).num_tokens, branches)
-    evaluations = parsed.num_images * each // where.world_size
+    num_images = len(turns) * (parsed.num_images or max(1, num_usual // len(turns)))
+    evaluations = num_images * (1 if best_of is None else best_of.num) * each // where.world_size
     acceleration = chosen(parsed.accelerate, parsed.dtype, where.device, evaluations)
-    return Request(prior, recipe, condition, canvas, where, acceleration, parsed, cascade)
-
-
-def understood(
-    parser: Callable[[bool], Parser], args: list[str]
-) -> tuple[Any, Callable[[], OneDevice] | Callable[[], ManyDevices]]:
-    """What a command line says, and what makes the devices that it asks for.
-
-    Lightning's options take longer to read than a small prior takes for a picture, so they are there only for whoever
-    uses one, makes a mistake, or wants to see them all.
-    """
-    if one_device.is_alone() and not any(arg.partition("=")[0] in SHOWING for arg in args):
-        with suppress(ValueError):
-            return parser(False).parse_args(args), OneDevice
-    made = parser(True)
-    parsed = made.parse_args(args)
-
-    def devices() -> ManyDevices:
-        from lightgen.cli.many_devices import ManyDevices
-
-        return ManyDevices(made.instantiate(parsed).trainer)
-
-    return parsed, devices
+    run = (canvas, where, acceleration, best_of, parsed)
+    return Request(prior, recipe, turns, away, condition, negative, num_images, *run, cascade=cascade)
 
 
 def changed(recipe: Recipe, overrides: Overrides, prior: Prior) -> Recipe:
@@ -187,18 +200,6 @@ def changed(recipe: Recipe, overrides: Overrides, prior: Prior) -> Recipe:
     return Recipe(objects.sampler, objects.warps, objects.guidance)
 
 
-def pair(name: str, text: str, separator: str) -> tuple[float, float]:
-    """Two numbers, as in 2x3.
-
-    Raises:
-        ValueError: if the text is anything else.
-    """
-    match = re.fullmatch(rf"(\d+\.?\d*){separator}(\d+\.?\d*)", text.replace(" ", ""))
-    if match is None:
-        raise ValueError(f"{name} must be two numbers like 2{separator}1.5, rows first, not {text}")
-    return float(match[1]), float(match[2])
-
-
 def as_config(description: Any) -> Any:
     """A description of components in the words of YAML."""
     if isinstance(description, list):
@@ -217,17 +218,19 @@ def settings(request: Request, **more: Any) -> dict[str, Any]:
         request: what was asked for.
         more: what else decides them.
     """
-    prior, parsed = request.prior, request.parsed
+    prior, parsed, away, best_of = request.prior, request.parsed, request.negative_text, request.best_of
     return {
         "weights": fingerprint(prior),
         "seed": parsed.seed,
-        "label": None if parsed.label is None else class_number(parsed.label, prior.classes),
+        **request.turns.record(),
+        **({} if away is None else {NEGATIVE_TEXT: away}),
         "canvas": None if request.canvas is None else describe_canvas(prior, request.canvas),
         **describe(request.recipe)["arguments"],
         **({"then": [stages.record(*stage) for stage in request.stages[1:]]} if request.cascade else {}),
         "precision": request.devices.precision,
         # Pictures of before were all made with these.
         **({} if request.acceleration.dtype == "float32" else {"dtype": request.acceleration.dtype}),
+        **({} if best_of is None else {"best_of": best_of.num, "judge": fingerprint(best_of.judge)}),
         **more,
     }
 
@@ -239,7 +242,7 @@ def writing(request: Request, record: str, decided: dict[str, Any]) -> Iterator[
     if not request.devices.is_first:
         yield
         return
-    with picture_folder.writing(parsed.out, record, decided, parsed.num_images, parsed.overwrite):
+    with picture_folder.writing(parsed.out, record, decided, request.num_images, parsed.overwrite):
         yield
 
 
@@ -247,7 +250,7 @@ def run(
     request: Request,
     decided: dict[str, Any],
     on_batch: Callable[[Tensor, Iteration], OnStep | None] | None = None,
-    known: KnownRegion | None = None,
+    given: KnownRegion | Edit | None = None,
     composite: bool = False,
 ) -> dict[str, Any] | None:
     """Make the pictures and write them; the record where `devices.is_first`, else None.
@@ -256,15 +259,15 @@ def run(
         request: what was asked for.
         decided: see `settings`.
         on_batch: makes what looks on at every step of a batch, given the pictures' numbers and the batch on its way.
-        known, composite: see `Sampling`.
+        given, composite: see `Sampling`.
     """
     parsed, devices = request.parsed, request.devices
-    files = PictureFiles(parsed.out, parsed.num_images)
-    num_batches = math.ceil(parsed.num_images / devices.world_size / parsed.batch_size)
+    files = PictureFiles(parsed.out, request.turns.file_names(request.num_images))
+    num_batches = math.ceil(request.num_images / devices.world_size / parsed.batch_size)
     if devices.is_first:
         print(request.acceleration)
     start = time.perf_counter()
-    with progress_bar(f"sampling {parsed.num_images} pictures", num_batches * num_steps(request), "steps") as advance:
+    with progress_bar(f"sampling {request.num_images} pictures", num_batches * num_steps(request), "steps") as advance:
 
         def stepping(index: Tensor, iteration: Iteration) -> OnStep:
             looking_on = on_batch(index, iteration) if on_batch is not None else None
@@ -276,45 +279,51 @@ def run(
 
             return on_step
 
-        how = (request.recipe, request.condition, parsed.seed, stepping, request.canvas, known, composite)
-        sampling = Sampling(request.prior, *how, request.acceleration, request.cascade)
+        how = (request.recipe, request.condition, parsed.seed, stepping, request.canvas, given, composite)
+        more = (request.acceleration, request.negative, request.best_of, request.cascade)
+        sampling = Sampling(request.prior, *how, *more)
         devices.make(sampling, files, parsed.batch_size)
     if not devices.is_first:
         return None
     return {
         "ckpt_path": str(parsed.ckpt_path),
-        "num_images": parsed.num_images,
+        "num_images": request.num_images,
         "batch_size": parsed.batch_size,
         **decided,
+        "asked": told(request),
         "accelerate": asdict(request.acceleration),
         "evaluations": files.evaluations.tolist(),
+        **({} if request.best_of is None else {"draws": files.draws.tolist()}),
         "seconds": round(time.perf_counter() - start, 3),
         **provenance(devices.device),
     }
 
 
+def told(request: Request) -> list[dict[str, str]]:
+    """What each picture is asked for: its text, and its class and other categories by name, those drawn for it too."""
+    maker, index = request.cascade or request.prior, torch.arange(request.num_images)
+    noise = Noise(request.parsed.seed, index.to(maker.device))
+    return in_words(maker.completed(request.condition.dealt(index), noise), maker.categories)
+
+
 def num_steps(request: Request) -> int:
     """The most steps that a picture takes, by all priors."""
-    return sum(stages.num_steps(prior, recipe, request.canvas) for prior, recipe in request.stages)
-
-
-def describe_canvas(prior: Prior, canvas: Canvas) -> dict[str, Any]:
-    """A canvas for the record: one evaluation of it is one of the network on every window."""
-    layout = prior.layout(canvas)
-    windows = on_canvas(prior.network, layout).num_windows
-    return {"rows": canvas[0], "columns": canvas[1], "cells": list(layout.cells), "windows": windows}
+    return sum(stages.num_steps(*stage, request.canvas, request.start) for stage in request.stages)
 
 
 def described(request: Request, record: dict[str, Any]) -> str:
     """What was made, in a line: how many pictures, by what, in how many steps, at what cost."""
-    by = ", then by ".join(stages.by(prior, recipe, request.canvas) for prior, recipe in request.stages)
+    by = ", then by ".join(stages.by(*stage, request.canvas, request.start) for stage in request.stages)
     guidance = request.recipe.guidance
     branches = 1 if guidance is None or request.cascade is not None else len(guidance.branches)
     doubled = f" ({branches} a step, for guidance)" if branches > 1 else ""
     canvas = f" of {record['canvas']['windows']} windows" if record["canvas"] else ""
+    chosen = "" if request.best_of is None else f", the best of {request.best_of.num} each,"
     mean = sum(record["evaluations"]) / record["num_images"]
+    of_all = f" of {textwrap.shorten(request.turns.same, 80)}" if request.turns.same else ""
     return (
-        f"{stages.count(record['num_images'], 'picture')} by {by}, {mean:.4g} network evaluations{canvas} each{doubled}"
+        f"{stages.count(record['num_images'], 'picture')}{of_all}{chosen} by {by}, "
+        f"{mean:.4g} network evaluations{canvas} each{doubled}"
     )
 
 

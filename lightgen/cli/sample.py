@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -12,10 +14,10 @@ from lightgen.cli.picture_run import Request
 from lightgen.figures import read_png, save_gif, save_png, sheet
 from lightgen.functional.files import save_json
 from lightgen.samplers.iteration import Iteration
-from lightgen.sampling import picture_name
 from lightgen.types import OnStep
 
-GRID_LIMIT = 64
+NUM_IMAGES = 16
+GRID_LIMIT, COLUMN_LIMIT = 64, 16
 BLANK = 4.0
 """A picture shows nothing whose values, of 0 to 255, deviate by less from the mean of their channel."""
 ANIMATION_LIMIT = 16
@@ -25,7 +27,11 @@ RECORD = "samples.json"
 def parser(trainer: bool = True) -> Parser:
     """The arguments of `lightgen sample`."""
     made = Parser(prog="lightgen sample", description="Make pictures from a prior's checkpoint.")
-    picture_run.add_options(made, 16, "samples", f"grid.png and {RECORD}", "default: random classes", trainer)
+    picture_run.add_options(made, NUM_IMAGES, "samples", f"grid.png and {RECORD}", "default: random classes", trainer)
+    made.add_argument("--best_of", type=int, default=1, help="draws of each picture, of which the judge keeps one")
+    made.add_argument(
+        "--judge", type=str | None, default=None, help="the judge: a scorer's checkpoint, or a CLIP folder"
+    )
     made.add_argument("--animate", action="store_true", help="also write steps.gif, a grid after every step")
     made.add_argument(stages.OPTION, type=list[str], default=[], help=stages.HELP)
     return made
@@ -33,7 +39,7 @@ def parser(trainer: bool = True) -> Parser:
 
 def main(args: list[str]) -> int:
     """Sample and write pictures; `args[0]` is the command's name."""
-    run(picture_run.requested(parser, args[1:]))
+    run(picture_run.requested(parser, args[1:], NUM_IMAGES))
     return 0
 
 
@@ -61,8 +67,10 @@ def run(request: Request) -> None:
         record = picture_run.run(request, decided, animation)
         if record is None:
             return
-        shown = [read_png(parsed.out / picture_name(i)) for i in range(min(parsed.num_images, GRID_LIMIT))]
-        save_png(sheet(shown, picture_run.described(request, record)), parsed.out / "grid.png")
+        laid, names = layout(request), request.turns.file_names(request.num_images)
+        shown = [read_png(parsed.out / names[i]) for i in laid.numbers]
+        title = picture_run.described(request, record)
+        save_png(sheet(shown, title, laid.captions, laid.columns, laid.headings), parsed.out / "grid.png")
         if frames:
             save_gif(frames, parsed.out / "steps.gif")
         save_json(record, parsed.out / RECORD)
@@ -74,6 +82,37 @@ def run(request: Request) -> None:
             "another --sampler may show more",
             stacklevel=1,
         )
+
+
+@dataclass(frozen=True)
+class Laid:
+    """Which pictures stand in the grid, row by row, and what is written on it."""
+
+    numbers: Sequence[int]
+    captions: list[str] | None = None
+    """Above each picture."""
+    columns: int | None = None
+    headings: list[str] | None = None
+    """Above each row."""
+
+
+def layout(request: Request) -> Laid:
+    """The first pictures; where several things are asked for, a row for each text, or else for each class or so."""
+    turns, num = request.turns, request.num_images
+    if not turns.varied:
+        return Laid(range(min(num, GRID_LIMIT)))
+    first, *others = turns.varied
+    asked = turns.columns[first]
+    values = list(dict.fromkeys(asked))
+    if len(values) == num:
+        numbers = range(min(num, GRID_LIMIT))
+        return Laid(numbers, [turns.words(i, [first]) for i in numbers])
+    columns = min(num // len(values), COLUMN_LIMIT)
+    rows = [sorted((i for i in range(num) if asked[i % len(asked)] == value), key=lambda i: i % len(asked))
+            for value in values[: max(1, GRID_LIMIT // columns)]]  # fmt: skip
+    numbers = [i for row in rows for i in row[:columns]]
+    captions = [turns.words(i, others) for i in numbers] if others else None
+    return Laid(numbers, captions, columns, [turns.words(row[0], [first]) for row in rows])
 
 
 def is_blank(picture: Tensor) -> bool:

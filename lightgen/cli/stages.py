@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lightgen.asking import NEGATIVE_TEXT
 from lightgen.cascade import Cascade
 from lightgen.checkpoint import fingerprint, load
 from lightgen.cli.overrides import Overrides
@@ -61,19 +62,34 @@ def split(arguments: Sequence[str], parts: Sequence[str]) -> tuple[list[str], li
     return [*first, *(word for stage in later for word in stage.overrides.rest)], later
 
 
-def cascade(
-    prior: Prior, recipe: Recipe, later: list[Stage], changed: Callable[[Recipe, Overrides, Prior], Recipe]
-) -> Cascade | None:
-    """A prior and those that go on from it, each by its own recipe with the changes of the command line.
+def loaded(later: list[Stage]) -> list[tuple[Prior, Overrides]]:
+    """The priors that go on from the first, each with what changes its recipe.
 
     Raises:
-        ValueError: if one cannot be read, or does not fit the one before it.
+        ValueError: if one cannot be read.
     """
-    if not later:
-        return None
-    priors: list[Prior] = [load(stage.path, "prior") for stage in later]
-    recipes = [changed(one.recipe, stage.overrides, one) for one, stage in zip(priors, later, strict=True)]
-    return Cascade([prior, *priors], [recipe, *recipes])
+    return [(load(stage.path, "prior"), stage.overrides) for stage in later]
+
+
+def cascade(all_stages: list[tuple[Prior, Recipe]]) -> Cascade | None:
+    """Several priors in a row; None of one.
+
+    Raises:
+        ValueError: if one does not fit the one before it.
+    """
+    return None if len(all_stages) == 1 else Cascade(*map(list, zip(*all_stages, strict=True)))
+
+
+def require_one_prior(canvas: Canvas | None, negative_text: str | None, best_of: int) -> None:
+    """Refuse what a cascade does not do.
+
+    Raises:
+        ValueError: in one line.
+    """
+    for what, given in (("a larger --canvas", canvas is not None), (f"--{NEGATIVE_TEXT}", negative_text is not None),
+                        ("--best_of", best_of != 1)):  # fmt: skip
+        if given:
+            raise ValueError(f"{what} is for one prior, without {OPTION}")
 
 
 def record(prior: Prior, recipe: Recipe) -> dict[str, Any]:
@@ -81,19 +97,19 @@ def record(prior: Prior, recipe: Recipe) -> dict[str, Any]:
     return {"weights": fingerprint(prior), **describe(recipe)["arguments"]}
 
 
-def num_steps(prior: Prior, recipe: Recipe, canvas: Canvas | None) -> int:
+def num_steps(prior: Prior, recipe: Recipe, canvas: Canvas | None, start: float = 1.0) -> int:
     """The most steps of a picture by one prior; where a token is written once, no more than there are tokens."""
-    num_tokens = prior.layout(canvas).num_tokens
-    steps = recipe.sampler.num_steps(num_tokens)
-    return min(steps, num_tokens) if recipe.sampler.revises == "no" else steps
+    sampler, num_tokens = recipe.sampler, prior.layout(canvas).num_tokens
+    steps = sampler.num_steps(num_tokens) - sampler.first_step(start, num_tokens)
+    return min(steps, num_tokens) if sampler.revises == "no" else steps
 
 
-def by(prior: Prior, recipe: Recipe, canvas: Canvas | None) -> str:
+def by(prior: Prior, recipe: Recipe, canvas: Canvas | None, start: float = 1.0) -> str:
     """A sampler and its steps, in words."""
-    steps, num_tokens = num_steps(prior, recipe, canvas), prior.layout(canvas).num_tokens
+    steps, num_tokens = num_steps(prior, recipe, canvas, start), prior.layout(canvas).num_tokens
     asked = getattr(recipe.sampler, "steps", steps)
-    clipped = f" (the most for {num_tokens} tokens), not {asked}" if steps < asked else ""
-    return f"{type(recipe.sampler).__name__}, {count(steps, 'step')}{clipped}"
+    less = f" (the last of {asked})" if start < 1 else f" (the most for {num_tokens} tokens), not {asked}"
+    return f"{type(recipe.sampler).__name__}, {count(steps, 'step')}{less if steps < asked else ''}"
 
 
 def count(number: int, what: str) -> str:

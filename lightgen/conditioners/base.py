@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from lightgen.condition import Condition, Context
 from lightgen.functional.random import Noise, Stream
 from lightgen.layout import Layout
 from lightgen.registry import Component
+from lightgen.types import Grid
 
 
 class Conditioner(nn.Module, Component):
@@ -28,6 +29,8 @@ class Conditioner(nn.Module, Component):
     kind: ClassVar[str] = "conditioner"
     attended: ClassVar[bool] = False
     """Whether it gives tokens, for which the network needs layers that attend to them."""
+    reads_known: ClassVar[bool] = False
+    """Whether it is told what of a picture is known: see `KnownCells`."""
 
     def __init__(self, dropout: float = 0.1) -> None:
         super().__init__()
@@ -78,16 +81,37 @@ class Conditioner(nn.Module, Component):
             ValueError: in one line.
         """
 
-    def complete(self, condition: Condition, noise: Noise) -> Condition:
-        """What B pictures are asked for where a condition leaves it open."""
+    def complete(self, condition: Condition, noise: Noise, position: int = 0) -> Condition:
+        """What B pictures are asked for where a condition leaves it open.
+
+        Args:
+            condition: what is asked for.
+            noise: of the pictures.
+            position: among the conditioners of a network, so that each draws for itself.
+        """
         return condition
+
+    def holes(self, grid: Grid, noise: Noise) -> Tensor | None:
+        """(B, h w) True where a cell is known, of pictures in training; None where it is not told."""
+        return None
 
     def hides(self, names: Sequence[str]) -> bool:
         """Whether some of its names were hidden together in training, as guidance needs."""
         return self.dropout > 0
 
-    def require_data(self, class_names: Sequence[str] | None) -> None:
-        """Refuse data of other classes than there are; None where the data do not say.
+    def ahead(self, condition: Condition) -> Condition:
+        """A batch's condition, with what never changes of it worked out once, before any number of calls."""
+        return condition
+
+    def learn(self, texts: Sequence[str]) -> None:
+        """Take what must be known before the first step from the captions to train on, unless it is known already."""
+
+    def require_data(self, conditions: Mapping[str, Sequence[str]] | None) -> None:
+        """Refuse data that do not say of pictures what it reads, or have other classes than there are.
+
+        Args:
+            conditions: what the data say of pictures, by name, e.g. `caption`, and of a category the names of its
+                values; None where nobody knows.
 
         Raises:
             ValueError: in one line.

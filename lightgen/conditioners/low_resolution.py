@@ -88,7 +88,7 @@ class LowResolution(Conditioner):
         if bool(((ids < 0) | (ids > last)).any()):
             raise ValueError(f"{COARSE} must be in [0, {last}], not in [{int(ids.min())}, {int(ids.max())}]")
 
-    def complete(self, condition: Condition, noise: Noise) -> Condition:
+    def complete(self, condition: Condition, noise: Noise, position: int = 0) -> Condition:
         """Nothing is drawn in place of ids that are not given.
 
         Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
@@ -12,12 +12,14 @@ from lightgen.condition import Condition, Context
 from lightgen.conditioners.base import Conditioner
 from lightgen.functional.random import Noise
 from lightgen.layout import Layout
+from lightgen.types import Grid
 
 
 class Mixed(Conditioner):
     """Vectors are added, tokens stand behind one another, vectors of cells are added.
 
-    In training each part is hidden by its own `dropout`, and all together by that of this one.
+    In training each part is hidden by its own `dropout`, and all together by that of this one. Where nothing is asked
+    for, each part draws its own; where something is, the network has the rest to itself, as far as it was trained so.
 
     Args:
         parts: conditioners of different names.
@@ -47,6 +49,10 @@ class Mixed(Conditioner):
     def place(self, layout: Layout) -> None:
         for part in self._each():
             part.place(layout)
+
+    @property
+    def reads_known(self) -> bool:  # type: ignore[override]
+        return any(part.reads_known for part in self._each())
 
     def attach(self, dim: int) -> None:
         for part in self._each():
@@ -81,18 +87,33 @@ class Mixed(Conditioner):
         for part in self._each():
             part.require(condition)
 
-    def complete(self, condition: Condition, noise: Noise) -> Condition:
-        for part in self._each():
-            condition = part.complete(condition, noise)
+    def complete(self, condition: Condition, noise: Noise, position: int = 0) -> Condition:
+        asked = bool(condition)
+        for place, part in enumerate(self._each()):
+            # A random class would contradict the text, and style is drawn by the network as the data have it.
+            if not (asked and part.hides(part.names)):
+                condition = part.complete(condition, noise, position + place)
         return condition
+
+    def ahead(self, condition: Condition) -> Condition:
+        for part in self._each():
+            condition = part.ahead(condition)
+        return condition
+
+    def learn(self, texts: Sequence[str]) -> None:
+        for part in self._each():
+            part.learn(texts)
+
+    def holes(self, grid: Grid, noise: Noise) -> Tensor | None:
+        return next((part.holes(grid, noise) for part in self._each() if part.reads_known), None)
 
     def hides(self, names: Sequence[str]) -> bool:
         concerned = [part for part in self._each() if set(part.names) & set(names)]
         return (self.dropout > 0 and set(names) >= set(self.names)) or all(part.hides(names) for part in concerned)
 
-    def require_data(self, class_names: Sequence[str] | None) -> None:
+    def require_data(self, conditions: Mapping[str, Sequence[str]] | None) -> None:
         for part in self._each():
-            part.require_data(class_names)
+            part.require_data(conditions)
 
     def _each(self) -> list[Conditioner]:
         return list(self.parts)  # type: ignore[arg-type]

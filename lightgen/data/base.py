@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Literal
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
-from lightgen.data.collection import Collection, check_conditions
-from lightgen.data.loader import TrainLoader, leave_signals_to_the_main_process, shares, whole
+from lightgen.data.collection import Collection, all_captions, check_conditions
+from lightgen.data.loader import TimedLoader, TrainLoader, leave_signals_to_the_main_process, shares, whole
 from lightgen.data.order import TrainOrder
 from lightgen.data.pictures import Pictures
 from lightgen.functional.pictures import Filter, check_filter
@@ -108,6 +108,11 @@ class ImageData(LightningDataModule, Component):
         return list(self.collection.class_names)
 
     @property
+    def conditions(self) -> dict[str, list[str]]:
+        """What batches say of pictures, by name, and of a category the names of its values, in the order of ids."""
+        return self.collection.described()
+
+    @property
     def title(self) -> str:
         """What people call it: its class, and where the pictures are."""
         where = getattr(self, "root", None) or getattr(self, "path", None)
@@ -138,11 +143,16 @@ class ImageData(LightningDataModule, Component):
             self._splits = {name: self._pictures(numbers) for name, numbers in rows.items()}
         return self._splits[split]
 
+    def train_captions(self) -> list[str]:
+        """All captions of the training pictures; empty without any."""
+        captions, rows = self.collection.conditions.get("captions"), self.dataset("train").rows
+        return [] if captions is None else all_captions(captions[rows])
+
     def setup(self, stage: str) -> None:
         counts = ", ".join(f"{len(self.dataset(split))} {split}" for split in SPLITS)
         log.info(f"{type(self).__name__}: {counts} pictures")
 
-    def train_dataloader(self) -> TrainLoader:
+    def train_dataloader(self) -> TimedLoader:
         dataset = self.dataset("train")
         order = TrainOrder(len(dataset), self.batch_size, self.seed, *self._ranks(), mirror=self.mirror)
         return TrainLoader(dataset, order, self.num_workers)

@@ -1,34 +1,46 @@
-"""What a folder's metadata say of its pictures, as a collection has it."""
+"""What metadata say of pictures, as a collection has it."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import IO
+from pathlib import PurePosixPath
+from types import MappingProxyType
 
 import numpy as np
 
 from lightgen.data.collection import Array
-from lightgen.data.metadata import READERS, Metadata, captions, classes, column, read_metadata
+from lightgen.data.metadata import READERS, Metadata, are_words, captions, classes, column
 from lightgen.functional.text import to_bytes
 
-LONGEST_FILE = 1 << 16
-"""Bytes of a NAME.txt that are read."""
+RESERVED = frozenset(("label", "caption", "captions"))
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns are wanted, by their names: see `lightgen.data.ImageFolder`."""
+    """Which columns are wanted, by their names: see `lightgen.data.ImageFolder`.
+
+    Raises:
+        ValueError: if another is called what labels and captions become.
+    """
 
     labels: str | None = None
     captions: str | None = None
     identity: str | None = None
     others: Sequence[str] = ()
 
+    def __post_init__(self) -> None:
+        if taken := RESERVED & {*self.others}:
+            raise ValueError(f"columns cannot have {min(taken)}; labels and captions say which columns these are")
+
     def __bool__(self) -> bool:
-        return bool(self.labels or self.captions or self.identity or self.others)
+        return bool(self.names)
+
+    @property
+    def names(self) -> list[str]:
+        """Of all that are wanted."""
+        return [*filter(None, (self.labels, self.captions, self.identity)), *self.others]
 
 
 @dataclass
@@ -43,31 +55,36 @@ class Told:
 
 
 def tell(
-    root: Path, names: Sequence[str], read: Callable[[str], IO[bytes]], pictures: Sequence[str], wanted: Columns
+    root: str,
+    metadata: Metadata,
+    pictures: Sequence[str],
+    wanted: Columns,
+    beside: Callable[[str], list[str]] | None = None,
+    class_names: Mapping[str, list[str]] = MappingProxyType({}),
 ) -> Told:
     """Look up what is wanted of pictures, and say in one warning what is missing.
 
     Args:
-        root: how the folder is called.
-        names: of all its files.
-        read: opens one of them.
-        pictures: names of those that are pictures.
+        root: what the data are called.
+        metadata: what is known of them.
+        pictures: names.
         wanted: columns.
+        beside: captions of a picture for which the column has none.
+        class_names: of columns that have class ids, by name.
 
     Raises:
         ValueError: if no picture has one of them, or a column is neither of numbers nor of words.
     """
-    metadata = read_metadata(names, read, pictures)
-    problems = [
-        f"{what} {len(lines)} ({', '.join(lines[:3])}{' ...' * (len(lines) > 3)})"
-        for what, lines in (("broken lines:", metadata.broken), ("lines of no picture:", metadata.strangers))
-        if lines
-    ]
+    problems = metadata.problems()
     kept = list(pictures)
     for name in filter(None, (wanted.labels, *wanted.others)):
         known = _known(root, metadata, name, kept)
-        if len(known) < len(kept):
-            problems.append(f"{len(kept) - len(known)} of {len(pictures)} pictures have no {name} and are left out")
+        lacking, total = len(kept) - len(known), len(pictures)
+        if lacking and name != wanted.labels and (name in class_names or are_words(name, list(known.values()))):
+            problems.append(f"{lacking} of {total} pictures have no {name}, which is hidden for them")
+            continue
+        if lacking:
+            problems.append(f"{lacking} of {total} pictures have no {name} and are left out")
         kept = list(known)
     told = Told(kept, [str(PurePosixPath(picture).with_suffix("")) for picture in kept])
     if wanted.identity:
@@ -75,57 +92,54 @@ def tell(
         told.identities = [f"{shared.get(p, own)}" for p, own in zip(kept, told.identities, strict=True)]
     if wanted.labels:
         values = list(metadata.values(wanted.labels, kept).values())
-        told.conditions["label"], told.class_names = classes(values)
+        if not all(isinstance(value, str | int | float) for value in values):
+            raise ValueError(f"column {wanted.labels} must have a word or a number for each picture")
+        names = class_names.get(wanted.labels)
+        told.conditions["label"], told.class_names = classes(values) if names is None else (np.array(values), names)
     for name in wanted.others:
-        told.conditions[name], words = column(name, list(metadata.values(name, kept).values()))
-        told.words |= {name: words} if words else {}
+        known = metadata.values(name, kept)
+        found, words = column(name, list(known.values()))
+        told.conditions[name], words = found, class_names.get(name, words)
+        if words:
+            told.words[name] = words
+            told.conditions[name] = np.full(len(kept), -1)
+            told.conditions[name][[picture in known for picture in kept]] = found
     if wanted.captions:
-        texts = _captions(metadata, wanted.captions, kept, set(names), read)
+        texts = [captions(metadata.rows.get(picture, {}).get(wanted.captions)) for picture in kept]
+        if beside is not None:
+            texts = [several or beside(picture) for several, picture in zip(texts, kept, strict=True)]
         if without := sum(not text for text in texts):
             problems.append(f"{without} of {len(kept)} pictures have no caption, which is hidden for them")
         if without == len(kept):
+            if beside is None:
+                raise ValueError(f"column {wanted.captions} has no text for any picture in {root}")
             raise ValueError(f"no picture in {root} has a caption, be it in NAME.txt beside it, or in a column "
                              f"{wanted.captions}{_there(metadata)}")  # fmt: skip
-        told.conditions["captions"] = _padded(texts)
+        told.conditions["captions"] = padded(texts)
     if problems:
         warnings.warn(f"{root}: {'; '.join(problems)}", stacklevel=2)
     return told
 
 
-def _known(root: Path, metadata: Metadata, name: str, pictures: Sequence[str]) -> dict[str, object]:
+def _known(root: str, metadata: Metadata, name: str, pictures: Sequence[str]) -> dict[str, object]:
     if found := metadata.values(name, pictures):
         return found
+    if name in metadata.columns():
+        raise ValueError(f"column {name} is empty for every picture in {root}")
     raise ValueError(f"no picture in {root} has a column {name}{_there(metadata)}")
 
 
 def _there(metadata: Metadata) -> str:
-    there = ", ".join(metadata.columns())
-    return f" (there are {there})" if there else f" (there is no line of {' or '.join(READERS)} about one)"
+    if there := metadata.columns():
+        return f" (there are {', '.join(there)})"
+    lines = "; ".join(metadata.problems()) or f"there is no line of {' or '.join(READERS)} about one"
+    return f" ({lines})"
 
 
-def _captions(
-    metadata: Metadata, name: str, pictures: Sequence[str], names: set[str], read: Callable[[str], IO[bytes]]
-) -> list[list[str]]:
-    """Those of each picture: of the column, else of the file beside it."""
-    found = []
-    for picture in pictures:
-        texts, beside = captions(metadata.rows.get(picture, {}).get(name)), _beside(picture)
-        if not texts and beside in names:
-            with read(beside) as stream:
-                lines = stream.read(LONGEST_FILE).decode("utf-8-sig", errors="replace").splitlines()
-            texts = captions(lines)
-        found.append(texts)
-    return found
-
-
-def _beside(picture: str) -> str:
-    return PurePosixPath(picture).with_suffix(".txt").as_posix()
-
-
-def _padded(texts: Sequence[Sequence[str]]) -> Array:
-    """(n, K, L) uint8: see `Collection`."""
+def padded(texts: Sequence[Sequence[str]]) -> Array:
+    """(n, K, L) uint8: see `Collection`; K and L are at least 1."""
     flat = to_bytes([text for several in texts for text in several])
-    rows = np.zeros((len(texts), max(map(len, texts)), flat.shape[1]), np.uint8)
+    rows = np.zeros((len(texts), max(1, *map(len, texts)), max(1, flat.shape[1])), np.uint8)
     start = 0
     for row, several in zip(rows, texts, strict=True):
         row[: len(several)] = flat[start : start + len(several)]

@@ -10,9 +10,11 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -26,8 +28,10 @@ from lightgen.data.collection import Array
 from lightgen.data.loader import leave_signals_to_the_main_process, whole
 from lightgen.data.old_caches import stem_of
 from lightgen.data.pictures import Pictures
-from lightgen.data.token_cache import Header, TokenCache, checksum, header_json, read_header
+from lightgen.data.text_features import distinct, encode_texts, name_of, packed
+from lightgen.data.token_cache import CAPTIONS, TEXT, Header, TokenCache, checksum, header_json, read_header
 from lightgen.functional.files import atomic, save_json
+from lightgen.text_encoders.base import TextEncoder
 from lightgen.tokenizers.base import Tokenizer
 from lightgen.types import to_unit
 
@@ -46,9 +50,14 @@ def _announce(what: str, total: int, unit: str) -> Iterator[Callable[[int], None
 
 
 def encode(
-    folder: Path, tokenizer: Tokenizer, data: ImageData, num_crops: int = 0, progress: Progress = _announce
+    folder: Path,
+    tokenizer: Tokenizer,
+    data: ImageData,
+    num_crops: int = 0,
+    progress: Progress = _announce,
+    text_encoder: TextEncoder | None = None,
 ) -> TokenCache:
-    """Complete a token cache, or begin it.
+    """Complete a token cache, or begin it. One without features of captions can get them later.
 
     Args:
         folder: of the cache.
@@ -56,32 +65,47 @@ def encode(
         data: the pictures; its batch size and its workers are used.
         num_crops: random windows of each training picture, in place of the centre.
         progress: of what is done, how much and of what, makes the function that is told of every picture done.
+        text_encoder: a frozen one, whose features of all captions are kept, and which is put on the tokenizer's device;
+            None keeps none.
 
     Raises:
-        ValueError: if the folder holds a cache of another tokenizer, of other data or with other options, or the
-            tokenizer is not for such pictures.
+        ValueError: if the folder holds a cache of another tokenizer or text encoder, of other data or with other
+            options, the tokenizer is not for such pictures, or there are no captions to encode.
     """
-    header = describe_cache(tokenizer, data, num_crops)
+    header = describe_cache(tokenizer, data, num_crops, text_encoder)
     header = _begin(folder, header)
     _remove_damaged(folder, header)
     todo = [stem for stem in header.stems() if stem not in _done(folder)]
     if todo or not _listed(folder):
-        maker = _Maker(folder, header, tokenizer, data)
-        total = sum(map(maker.cost, todo))
-        with progress(f"encoding {total} pictures to {folder}", total, "pictures") as advance:
-            # First what nobody is at, then what others have not finished, for they may be killed.
-            busy = [stem for stem in todo if not maker.make(stem, advance, wait=False)]
-            for stem in busy:
-                maker.make(stem, advance, wait=True)
+        maker = _Maker(folder, header, tokenizer, data, text_encoder)
+        of_text = [stem for stem in todo if stem.startswith(f"{TEXT}-")]
+        if of_text and text_encoder is None:
+            raise ValueError(f"the token cache {folder} was begun with features of captions by "
+                             f"{(header.texts or {}).get('title')}; name it again, or delete the cache")  # fmt: skip
+        _make([stem for stem in todo if stem not in of_text], maker, "pictures", progress)
+        _make(of_text, maker, "captions", progress)
         _finish(folder, header)
     return TokenCache(folder)
 
 
-def describe_cache(tokenizer: Tokenizer, data: ImageData, num_crops: int) -> Header:
+def _make(stems: list[str], maker: _Maker, what: str, progress: Progress) -> None:
+    if not stems:
+        return
+    total = sum(map(maker.cost, stems))
+    with progress(f"encoding {total} {what} to {maker.folder}", total, what) as advance:
+        # First what nobody is at, then what others have not finished, for they may be killed.
+        busy = [stem for stem in stems if not maker.make(stem, advance, wait=False)]
+        for stem in busy:
+            maker.make(stem, advance, wait=True)
+
+
+def describe_cache(
+    tokenizer: Tokenizer, data: ImageData, num_crops: int, text_encoder: TextEncoder | None = None
+) -> Header:
     """The header of the cache that `encode` would make.
 
     Raises:
-        ValueError: if the tokenizer is not for such pictures.
+        ValueError: if the tokenizer is not for such pictures, or there are no captions for a text encoder.
     """
     if num_crops < 0:
         raise ValueError(f"num_crops must be at least 0, not {num_crops}")
@@ -102,16 +126,31 @@ def describe_cache(tokenizer: Tokenizer, data: ImageData, num_crops: int) -> Hea
             name: {"dtype": column.dtype.name, "shape": list(column.shape[1:])}
             for name, column in data.collection.conditions.items()
         },
-        class_names=data.class_names,
+        categories={name: names for name, names in data.conditions.items() if names},
         rows=ROWS,
+        texts=None if text_encoder is None else _describe_text(text_encoder, data),
         origin={"title": data.title, **data.options},
     )
 
 
+def _describe_text(encoder: TextEncoder, data: ImageData) -> dict[str, Any]:
+    title = type(encoder).__name__
+    if not encoder.frozen:
+        raise ValueError(f"{title} is trained with the prior, so that its features cannot be kept; leave it out")
+    columns = data.collection.conditions
+    captions = distinct(columns["captions"]) if "captions" in columns else ()
+    if not len(captions):
+        raise ValueError(f"{data.title} has no captions for {title} to encode; --data.captions says where they are")
+    return {"encoder": name_of(encoder), "title": title, "captions": len(captions)}
+
+
 @torch.no_grad()
 def _encode(tokenizer: Tokenizer, images: Tensor) -> Tensor:
-    device = next((p.device for p in tokenizer.parameters()), images.device)
-    return tokenizer.encode(to_unit(images.to(device))).cpu()
+    return tokenizer.encode(to_unit(images.to(_device(tokenizer)))).cpu()
+
+
+def _device(tokenizer: Tokenizer) -> torch.device:
+    return next((parameter.device for parameter in tokenizer.parameters()), torch.device("cpu"))
 
 
 def _lock(folder: Path, stem: str, wait: bool = True) -> FileLock:
@@ -123,13 +162,25 @@ def _begin(folder: Path, header: Header) -> Header:
     found = read_header(folder)
     if found is None:
         folder.mkdir(parents=True, exist_ok=True)
-        with _lock(folder, "cache"):
-            found = read_header(folder) or (header, [])
-            if not found[1]:
-                save_json(header_json(found[0], []), folder / "cache.json")
-    wanted = {name: value for name, value in vars(header).items() if name != "rows"}
+        found = _write(folder, header)
+    wanted = {name: value for name, value in vars(header).items() if name not in ("rows", "texts")}
     found[0].require(folder, **wanted)
+    if header.texts is not None and found[0].texts is None:
+        found = _write(folder, replace(found[0], texts=header.texts))
+    if header.texts is not None:
+        found[0].require(folder, texts=header.texts)
     return found[0]
+
+
+def _write(folder: Path, header: Header) -> tuple[Header, list[str]]:
+    """Begin a cache, or one with features of captions in place of one without; unless another process was first."""
+    with _lock(folder, "cache"):
+        found = read_header(folder)
+        if found is None or (found[0].texts is None and header.texts is not None):
+            found = header, []
+        if not found[1]:
+            save_json(header_json(*found), folder / "cache.json")
+    return found
 
 
 def _done(folder: Path) -> dict[str, str]:
@@ -168,8 +219,11 @@ def _finish(folder: Path, header: Header) -> None:
 class _Maker:
     """Makes files of a cache."""
 
-    def __init__(self, folder: Path, header: Header, tokenizer: Tokenizer, data: ImageData) -> None:
+    def __init__(
+        self, folder: Path, header: Header, tokenizer: Tokenizer, data: ImageData, text_encoder: TextEncoder | None
+    ) -> None:
         self.folder, self.header, self.tokenizer, self.data = folder, header, tokenizer, data
+        self.text_encoder = text_encoder
 
     def make(self, stem: str, advance: Callable[[int], None], wait: bool) -> bool:
         """Make a file, unless it is there; False if another process is at it."""
@@ -189,7 +243,9 @@ class _Maker:
         return True
 
     def cost(self, stem: str) -> int:
-        """Pictures to encode."""
+        """Pictures, or captions, to encode."""
+        if stem in self.header.text_shards():
+            return len(self.header.text_shards()[stem])
         split, part = self._parse(stem)
         return len(self.header.shards(split)[stem]) if part.isdigit() else 0
 
@@ -198,6 +254,8 @@ class _Maker:
         return cast(Split, split), part
 
     def _contents(self, stem: str, advance: Callable[[int], None]) -> tuple[bytes, str]:
+        if stem.startswith(f"{TEXT}-"):
+            return self._text(stem, advance), ".npy"
         split, part = self._parse(stem)
         pictures = self.data.dataset(split)
         if part == "names":
@@ -206,6 +264,18 @@ class _Maker:
             column = pictures.collection.conditions[part.removeprefix("condition-")]
             return _npy(column[pictures.rows]), ".npy"
         return _npy(self._ids(split, self.header.shards(split)[stem], advance)), ".npy"
+
+    @cached_property
+    def _captions(self) -> Array:
+        return distinct(self.data.collection.conditions["captions"])
+
+    def _text(self, stem: str, advance: Callable[[int], None]) -> bytes:
+        assert self.text_encoder is not None
+        if stem == CAPTIONS:
+            return _npy(self._captions)
+        numbers = self.header.text_shards()[stem]
+        part = self._captions[numbers.start : numbers.stop]
+        return packed(*encode_texts(self.text_encoder, part, self.data.batch_size, _device(self.tokenizer), advance))
 
     def _ids(self, split: Split, numbers: range, advance: Callable[[int], None]) -> Array:
         crops, flips = self.header.views(split)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -15,8 +14,9 @@ import numpy as np
 from PIL import Image
 
 from lightgen.data.base import ImageData
-from lightgen.data.collection import Array, Collection
+from lightgen.data.collection import Array, Collection, said
 from lightgen.data.columns import Columns, tell
+from lightgen.data.metadata import read_metadata, texts_beside
 from lightgen.data.pictures import UNREADABLE, refuse_corrupt, warn_of_corrupt
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp"))
@@ -29,7 +29,8 @@ class ImageFolder(ImageData):
     none of them has to be read for it.
 
     `metadata.jsonl` or `metadata.csv`, in any folder, may have columns of pictures by their `file_name`, as Hugging
-    Face's imagefolder has them. Pictures that lack what `labels` or `columns` name are left out, and counted.
+    Face's imagefolder has them. Pictures that lack the class or a number are left out, and counted; a word that
+    they lack is hidden for them.
 
     Args:
         root: the folder or .zip.
@@ -58,8 +59,6 @@ class ImageFolder(ImageData):
         self.root = Path(root)
         self.labels = labels is True
         self.columns = Columns(labels if isinstance(labels, str) else None, captions, identity, tuple(columns))
-        if taken := {"label", "caption", "captions"} & {*columns}:
-            raise ValueError(f"columns cannot have {min(taken)}; labels and captions say which columns these are")
         if not self.root.exists():
             raise ValueError(f"no folder or .zip of pictures at {root}; put JPEG, PNG or WebP files there, "
                              "or say where they are with --data.root")  # fmt: skip
@@ -81,9 +80,25 @@ class _Files:
     def read(self, name: str) -> IO[bytes]:
         return (self.root / name).open("rb")
 
+    def read_other(self, name: str) -> IO[bytes]:
+        """What is no picture.
+
+        Raises:
+            ValueError: if it cannot be read.
+        """
+        try:
+            return self.read(name)
+        except UNREADABLE as error:
+            raise ValueError(f"{self.root / name} cannot be read: {' '.join(str(error).split())}") from None
+
     def size(self, name: str) -> int:
         """Bytes."""
         return (self.root / name).stat().st_size
+
+
+def pictures_under(root: Path) -> list[Path]:
+    """The files in a folder, and in those below it, that are pictures by their names, sorted."""
+    return sorted(path for path in _files_under(root) if _is_picture(PurePosixPath(path.relative_to(root))))
 
 
 def _files_under(root: Path) -> Iterator[Path]:
@@ -147,7 +162,8 @@ class _Folder(Collection):
         self.identities = [str(PurePosixPath(name).with_suffix("")) for name in self.names]
         self.conditions: dict[str, Array] = {}
         if columns:
-            told = tell(files.root, everything, files.read, self.names, columns)
+            metadata = read_metadata(everything, files.read_other, self.names)
+            told = tell(str(files.root), metadata, self.names, columns, texts_beside(everything, files.read_other))
             self.names, self.identities, self.conditions = told.pictures, told.identities, told.conditions
             self.class_names, self.words = told.class_names, told.words
         if labels:
@@ -164,10 +180,7 @@ class _Folder(Collection):
         digest = hashlib.sha256("\n".join(sizes).encode(errors="surrogatepass"))
         if self.columns:
             # Subfolders' names, which are classes without them, are known already.
-            said = [self.identities, list(self.class_names), sorted(self.words.items())]
-            digest.update(json.dumps(said).encode())
-            for name, column in sorted(self.conditions.items()):
-                digest.update(f"{name} {column.dtype} {column.shape}".encode() + column.tobytes())
+            digest.update(said(self))
         return digest.hexdigest()
 
     def name(self, i: int) -> str:

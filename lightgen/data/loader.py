@@ -41,11 +41,26 @@ def shares(length: int, batch_size: int, rank: int, world_size: int) -> list[lis
     return [numbers[i : i + batch_size] for i in range(0, len(numbers), batch_size)]
 
 
-class TrainLoader(DataLoader[Batch]):
-    """Follows a `TrainOrder`; Lightning stores its state in checkpoints and gives it back."""
+class TimedLoader(DataLoader[Any]):
+    """Training batches, by a loader that knows how long it was waited for.
+
+    Lightning stores its state in checkpoints and gives it back.
+    """
 
     waited: float = 0.0
     """Seconds that the training process has waited for batches."""
+
+    def timed(self) -> Iterator[Any]:
+        """What the data set yields."""
+        start = time.perf_counter()
+        for found in super().__iter__():
+            self.waited += time.perf_counter() - start
+            yield found
+            start = time.perf_counter()
+
+
+class TrainLoader(TimedLoader):
+    """Follows a `TrainOrder`."""
 
     def __init__(self, dataset: Dataset[Batch], order: TrainOrder, num_workers: int) -> None:
         super().__init__(
@@ -58,13 +73,10 @@ class TrainLoader(DataLoader[Batch]):
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         # A generator, so that the order is read when the epoch begins and not when the iterator is made.
         self.taken, epoch = self.order.first_batch, self.order.epoch
-        start = time.perf_counter()
-        for batch in super().__iter__():
-            self.waited += time.perf_counter() - start
+        for batch in self.timed():
             self.taken += 1
             draw_caption(batch, self.order.seed, epoch)
             yield batch
-            start = time.perf_counter()
 
     def state_dict(self) -> dict[str, Any]:
         """The epoch, and how many of its batches were taken."""

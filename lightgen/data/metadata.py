@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from posixpath import normpath
 from typing import IO, Any
 
 import numpy as np
@@ -20,6 +21,9 @@ from lightgen.data.collection import Array
 FILE_NAME = "file_name"
 MOST_CAPTIONS = 16
 """Of a picture; what comes behind them is left out."""
+
+LONGEST_FILE = 1 << 16
+"""Bytes of a NAME.txt that are read."""
 
 Row = dict[str, Any]
 Read = Callable[[str], IO[bytes]]
@@ -41,7 +45,15 @@ class Metadata:
     def values(self, column: str, pictures: Sequence[str]) -> dict[str, Any]:
         """By picture, where there is one."""
         found = ((picture, self.rows.get(picture, {}).get(column)) for picture in pictures)
-        return {picture: value for picture, value in found if value not in (None, "")}
+        # A number that is none, which other programs write for nothing, is not equal to itself.
+        return {picture: value for picture, value in found if value not in (None, "") and value == value}
+
+    def problems(self) -> list[str]:
+        """What lines there are that say nothing, in words."""
+        kinds = (("broken lines:", self.broken), ("lines of no picture:", self.strangers))
+        return [
+            f"{what} {len(lines)} ({', '.join(lines[:3])}{' ...' * (len(lines) > 3)})" for what, lines in kinds if lines
+        ]
 
 
 def read_metadata(names: Sequence[str], read: Read, pictures: Sequence[str]) -> Metadata:
@@ -56,8 +68,11 @@ def read_metadata(names: Sequence[str], read: Read, pictures: Sequence[str]) -> 
                 if row is None or not isinstance(row.get(FILE_NAME), str):
                     found.broken.append(f"{name} line {number}")
                     continue
-                picture = (path.parent / row.pop(FILE_NAME)).as_posix()
-                if picture in known:
+                written = row.pop(FILE_NAME)
+                # Whoever wrote it on Windows may have parted folders by backslashes.
+                places = [normpath((path.parent / way).as_posix()) for way in (written, written.replace("\\", "/"))]
+                picture = next((place for place in places if place in known), None)
+                if picture is not None:
                     found.rows[picture] = found.rows.get(picture, {}) | row
                 else:
                     found.strangers.append(f"{name} line {number}")
@@ -93,6 +108,20 @@ def _comma_separated(stream: IO[bytes]) -> Iterator[tuple[int, Row | None]]:
 READERS = {"metadata.jsonl": _json_lines, "metadata.csv": _comma_separated}
 
 
+def texts_beside(names: Sequence[str], read: Read) -> Callable[[str], list[str]]:
+    """Looks up the captions in the NAME.txt of a picture NAME.png; `names` are those of all files."""
+    known = set(names)
+
+    def beside(picture: str) -> list[str]:
+        name = PurePosixPath(picture).with_suffix(".txt").as_posix()
+        if name not in known:
+            return []
+        with read(name) as stream:
+            return captions(stream.read(LONGEST_FILE).decode("utf-8-sig", errors="replace").splitlines())
+
+    return beside
+
+
 def captions(value: Any) -> list[str]:
     """The captions that a column has of a picture: one, several, or none."""
     several = value if isinstance(value, list) else [value]
@@ -112,6 +141,11 @@ def classes(values: Sequence[Any]) -> tuple[Array, list[str]]:
     return np.array([number[word] for word in words], np.int64), names
 
 
+def are_words(name: str, values: Sequence[Any]) -> bool:
+    """Whether `column` makes classes of such values."""
+    return column(name, values)[1] != []
+
+
 def column(name: str, values: Sequence[Any]) -> tuple[Array, list[str]]:
     """A row for each picture: whole numbers int64, others float32, truth values bool, words as `classes` has them.
 
@@ -129,6 +163,6 @@ def column(name: str, values: Sequence[Any]) -> tuple[Array, list[str]]:
             return classes(values)
         found = np.array([None])
     kinds: dict[str, type] = {"b": np.bool_, "i": np.int64, "f": np.float32}
-    if found.dtype.kind not in kinds:
+    if found.dtype.kind not in kinds or not np.isfinite(found).all():
         raise ValueError(f"column {name} must have a number, a word, or equally many numbers for each picture")
     return found.astype(kinds[found.dtype.kind]), []

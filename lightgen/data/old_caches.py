@@ -1,4 +1,8 @@
-"""Token caches of format 1 held classes and no other condition; here they become caches of today."""
+"""Token caches of earlier formats, translated as they are read.
+
+1    held classes and no other condition
+2    had the names of classes, and of no other category, as `class_names`
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,15 @@ RENAMED = {f"{split}-labels": f"{split}-condition-label" for split in SPLITS}
 
 
 def from_format_1(entry: dict[str, Any]) -> dict[str, Any]:
-    """What `cache.json` of a cache of format 1 says, as a `Header` has it."""
+    """What `cache.json` of a cache of format 1 says, as one of format 2 does."""
     labels = entry.pop("labels")
     return {**entry, "conditions": {"label": {"dtype": "int64", "shape": []}} if labels else {}}
+
+
+def from_format_2(entry: dict[str, Any]) -> dict[str, Any]:
+    """The same of format 2."""
+    names = entry.pop("class_names")
+    return {**entry, "categories": {"label": names} if names else {}}
 
 
 def stem_of(name: str) -> str:

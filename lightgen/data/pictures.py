@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 from lightgen.data.collection import Collection, described
 from lightgen.functional.pictures import Filter, Window, to_tensor
 from lightgen.functional.splits import window
+from lightgen.labels import LABEL
 from lightgen.types import Batch
 
 Key = tuple[int, bool]
@@ -60,10 +61,12 @@ class Pictures(Dataset[Batch]):
         images = torch.stack(
             [self._picture(number).flip(-1) if flip else self._picture(number) for number, flip in pairs]
         )
-        batch = described(self.collection.conditions, [self.rows[number] for number, _ in pairs])
-        if "hidden" in batch:
-            # What stands in place of a corrupt picture is another's.
-            batch["hidden"]["caption"] |= torch.tensor([number in self.corrupt for number, _ in pairs])
+        batch = self.described([number for number, _ in pairs])
+        others = torch.tensor([number in self.corrupt for number, _ in pairs])
+        if bool(others.any()):
+            # What stands in place of a corrupt picture is another's, of the same class.
+            hidden = batch.setdefault("hidden", {})
+            hidden |= {name: hidden.get(name, False) | others for name in batch["condition"] if name != LABEL}
         return Batch(image=images, index=numbers, **batch)
 
     @property
@@ -84,10 +87,13 @@ class Pictures(Dataset[Batch]):
         """(n, C, H, W) uint8: the first pictures, or all."""
         return torch.stack([self._picture(number) for number in range(min(limit or len(self), len(self)))])
 
+    def described(self, numbers: list[int]) -> Batch:
+        """What is said of pictures, without them."""
+        return described(self.collection.conditions, [self.rows[number] for number in numbers], self.collection.words)
+
     def condition(self, numbers: list[int] | None = None) -> dict[str, Tensor]:
         """The conditions of pictures, a row for each number, or for each picture of the split."""
-        rows = self.rows if numbers is None else [self.rows[number] for number in numbers]
-        return described(self.collection.conditions, rows)["condition"]
+        return self.described(list(range(len(self))) if numbers is None else numbers)["condition"]
 
     def _picture(self, number: int) -> Tensor:
         if self.kept is None:

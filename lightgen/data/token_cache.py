@@ -5,7 +5,8 @@
     train-condition-label.5b0e77aa.npy    (pictures, ...) one of the named conditions
     train-00000.1f3a9c04.npy              (rows, crops, flips, *shape) ids of the first pictures, then 00001, ...
 
-and the same for `val` and `test`. Ids are uint16, or uint32 for more than 65,536 codes. `crops` are the centre alone
+and the same for `val` and `test`; beside them, where a text encoder was named, the features of all captions (see
+`lightgen.data.text_features`). Ids are uint16, or uint32 for more than 65,536 codes. `crops` are the centre alone
 or `num_crops` random windows, `flips` are each picture and, if `mirror`, its mirror image; held-out pictures have one
 view. The eight digits in a file's name are the CRC-32 of its bytes.
 """
@@ -29,10 +30,15 @@ from lightgen.conditioners.low_resolution import COARSE
 from lightgen.data import old_caches
 from lightgen.data.base import SPLITS, Split
 from lightgen.data.collection import Array, described
+from lightgen.data.text_features import TextFeatures
+from lightgen.functional.text import CAPTION
+from lightgen.labels import LABEL
 from lightgen.layout import Layout
 from lightgen.types import Batch
 
-FORMAT = 2
+FORMAT = 3
+TEXT = "text"
+CAPTIONS = f"{TEXT}-captions"
 Views = tuple[Tensor, Tensor, Tensor]
 """(B,) int64 each: numbers of pictures in their split, which crop of each, and 1 for its mirror image."""
 
@@ -51,8 +57,10 @@ class Header:
         seed: of the data.
         counts: pictures in each split.
         conditions: by name, the `dtype`, and the `shape` of one picture's row.
-        class_names: of the condition "label", in the order of their ids.
+        categories: by name of a condition, e.g. "label", the names of its values in the order of their ids.
         rows: pictures in a file of ids; the last file of a split may hold fewer.
+        texts: whose features of captions there are, the `encoder`'s name, its class as `title`, and the number of
+            distinct `captions`; None where there are none.
         origin: the data's `title` and `options`, for people; empty in caches of earlier versions.
     """
 
@@ -65,9 +73,14 @@ class Header:
     seed: int
     counts: dict[str, int]
     conditions: dict[str, dict[str, Any]]
-    class_names: list[str]
+    categories: dict[str, list[str]]
     rows: int
+    texts: dict[str, Any] | None = None
     origin: dict[str, Any] = field(default_factory=dict, compare=False)
+
+    def described(self) -> dict[str, list[str]]:
+        """See `ImageData.conditions`."""
+        return {CAPTION if n == "captions" else n: self.categories.get(n, []) for n in self.conditions}
 
     @property
     def layout(self) -> Layout:
@@ -93,7 +106,15 @@ class Header:
     def stems(self) -> list[str]:
         """Of all files, without checksum and suffix."""
         lists = ["names", *(f"condition-{name}" for name in self.conditions)]
-        return [stem for split in SPLITS for stem in (*(f"{split}-{part}" for part in lists), *self.shards(split))]
+        own = [stem for split in SPLITS for stem in (*(f"{split}-{part}" for part in lists), *self.shards(split))]
+        return [*own, *([CAPTIONS] if self.texts else []), *self.text_shards()]
+
+    def text_shards(self) -> dict[str, range]:
+        """The captions in each file of features, by the stem of its name."""
+        count = self.texts["captions"] if self.texts else 0
+        return {
+            f"{TEXT}-{i:05d}": range(s, min(s + self.rows, count)) for i, s in enumerate(range(0, count, self.rows))
+        }
 
     def require(self, folder: Path, **wanted: Any) -> None:
         """Refuse a cache that was made otherwise.
@@ -108,6 +129,8 @@ class Header:
                 made = "by another tokenizer"
             elif name == "data":
                 made = f"from {_difference(self.origin, wanted.get('origin', {}))}"
+            elif name == "texts":
+                made = f"with features of captions by another text encoder ({(self.texts or {}).get('title')})"
             else:
                 made = f"with {name} {getattr(self, name)}, not {value}"
             raise ValueError(f"the token cache {folder} was made {made}; delete it, or name another folder")
@@ -138,8 +161,10 @@ def read_header(folder: Path) -> tuple[Header, list[str]] | None:
         entry = json.loads(path.read_text(encoding="utf-8"))
         number, files = entry.pop("format"), entry.pop("files")
         if number == 1:
-            return Header(**old_caches.from_format_1(entry)), files
-        if number == FORMAT:
+            entry = old_caches.from_format_1(entry)
+        if number in (1, 2):
+            entry = old_caches.from_format_2(entry)
+        if number in (1, 2, FORMAT):
             return Header(**entry), files
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ValueError(f"{path} is damaged, or not of a token cache; delete the folder to encode anew") from None
@@ -184,6 +209,16 @@ class TokenCache:
         shards = [self._load(stem) for stem in self.header.shards(split)]
         conditions = {name: self._load(f"{split}-condition-{name}") for name in self.header.conditions}
         return TokenDataset(self.header, split, shards, conditions)
+
+    def text_features(self) -> TextFeatures | None:
+        """Looks up the features of captions, if there are some.
+
+        Raises:
+            ValueError: as `dataset`.
+        """
+        if self.header.texts is None:
+            return None
+        return TextFeatures(self._checked(CAPTIONS), [self._checked(stem) for stem in self.header.text_shards()])
 
     def names(self, split: Split) -> list[str]:
         """What the pictures of one split are called."""
@@ -234,12 +269,17 @@ class TokenDataset(Dataset[Batch]):
     def __init__(self, header: Header, split: Split, shards: list[Array], conditions: dict[str, Array]) -> None:
         self.count, self.rows, self.shape = header.counts[split], header.rows, header.shape
         self.shards, self.conditions, self.layout = shards, conditions, header.layout
+        self.words = [name for name in header.categories if name != LABEL]
 
     def __len__(self) -> int:
         return self.count
 
+    def described(self, numbers: list[int] | Array) -> Batch:
+        """What is said of pictures, without their ids."""
+        return described(self.conditions, numbers, self.words)
+
     def __getitems__(self, views: Views) -> Batch:
-        batch = Batch(ids=self.ids(views), index=views[0], **described(self.conditions, views[0].numpy()))
+        batch = Batch(ids=self.ids(views), index=views[0], **self.described(views[0].numpy()))
         if self.coarse is not None:
             batch["condition"][COARSE] = self.coarse.layout.flatten(self.coarse.ids(views))
         return batch

@@ -14,15 +14,17 @@ from torch.utils.data import DataLoader
 
 from lightgen.checkpoint import fingerprint
 from lightgen.data.base import SPLITS, ImageData, Split
+from lightgen.data.collection import all_captions
 from lightgen.data.encode import encode
 from lightgen.data.loader import TrainLoader, shares, whole
 from lightgen.data.order import TrainOrder
+from lightgen.data.text_features import TextFeatures, frozen_encoder, name_of
 from lightgen.data.token_cache import TokenCache, TokenDataset, Views, plain, read_header
 from lightgen.functional.random import Noise, Stream
+from lightgen.labels import LABEL
 from lightgen.layout import Layout
 from lightgen.prior import Prior
 from lightgen.registry import Component
-from lightgen.tokenizers.base import Tokenizer
 from lightgen.types import Batch
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,9 @@ class CachedTokens(LightningDataModule, Component):
     Splits, seed, mirroring and conditions are those of the cache. The ids must be of the tokenizer of the prior that is
     trained. In each epoch a picture is seen in one of its views, in the same order as without a cache.
 
+    Where the prior's text encoder is frozen, and the cache has its features of the captions, batches have those as
+    "caption", (B, L, C) float32 with zeros behind, in place of bytes. A cache that is made on first use has them.
+
     Args:
         cache: the folder.
         data: the pictures. With them the cache is made, or completed, when it is needed, and samples can be scored
@@ -43,8 +48,8 @@ class CachedTokens(LightningDataModule, Component):
             condition of these (see `LowResolution`).
 
     Raises:
-        ValueError: if there is neither a cache nor `data`, or a cache is of another tokenizer or of other pictures,
-            incomplete or damaged.
+        ValueError: if there is neither a cache nor `data`, or a cache is of another tokenizer, text encoder or other
+            pictures, incomplete or damaged.
     """
 
     kind: ClassVar[str] = "data"
@@ -59,6 +64,7 @@ class CachedTokens(LightningDataModule, Component):
         self.folder, self.pictures, self.batch_size = Path(cache), data, batch_size
         self._cache: TokenCache | None = TokenCache(self.folder) if data is None else None
         self.coarse = None if coarse is None else TokenCache(Path(coarse))
+        self._features: TextFeatures | None = None
 
     @property
     def cache(self) -> TokenCache:
@@ -70,7 +76,12 @@ class CachedTokens(LightningDataModule, Component):
     @property
     def class_names(self) -> list[str]:
         """Names of the classes, in the order of their ids; empty without labels."""
-        return self.cache.header.class_names
+        return self.cache.header.categories.get(LABEL, [])
+
+    @property
+    def conditions(self) -> dict[str, list[str]]:
+        """See `ImageData.conditions`."""
+        return self.cache.header.described()
 
     @property
     def level(self) -> tuple[Layout | None, str | None]:
@@ -81,23 +92,31 @@ class CachedTokens(LightningDataModule, Component):
         # Lightning runs this on one process of each node; the others wait.
         if self.pictures is None:
             return
-        tokenizer, found = self._tokenizer(), read_header(self.folder)
+        prior, found = self._prior(), read_header(self.folder)
+        tokenizer, text_encoder = prior.tokenizer, frozen_encoder(prior.network)
         num_crops = found[0].num_crops if found else 0
         if self.coarse is not None:
             names = {split: self.pictures.dataset(split).names for split in SPLITS}
             views = {"num_crops": num_crops, "mirror": self.pictures.mirror, "seed": self.pictures.seed}
             self.coarse.require_pictures(self.folder, names, **views)
+        if "captions" not in self.pictures.collection.conditions:
+            text_encoder = None
         if self.trainer is not None and self.trainer.strategy.root_device.type != "cpu":
-            tokenizer = copy.deepcopy(tokenizer).to(self.trainer.strategy.root_device)
-        encode(self.folder, tokenizer, self.pictures, num_crops)
+            tokenizer, text_encoder = copy.deepcopy((tokenizer, text_encoder))
+            tokenizer = tokenizer.to(self.trainer.strategy.root_device)
+        encode(self.folder, tokenizer, self.pictures, num_crops, text_encoder=text_encoder)
 
     def setup(self, stage: str) -> None:
-        header = self.cache.header
-        header.require(self.folder, tokenizer=fingerprint(self._tokenizer()))
+        header, prior = self.cache.header, self._prior()
+        header.require(self.folder, tokenizer=fingerprint(prior.tokenizer))
         if self.coarse is not None and self.pictures is None:
             names = {split: self.cache.names(split) for split in SPLITS}
             views = {name: getattr(header, name) for name in ("num_crops", "mirror", "seed")}
             self.coarse.require_pictures(self.folder, names, **views)
+        encoder = frozen_encoder(prior.network)
+        if encoder is not None and header.texts is not None:
+            header.require(self.folder, texts={**header.texts, "encoder": name_of(encoder)})
+            self._features = self.cache.text_features()
         counts = ", ".join(f"{count} {split}" for split, count in header.counts.items())
         log.info(f"token cache {self.folder}: ids of {counts} pictures of {header.origin.get('title', 'unknown data')}")
         if self.pictures is None:
@@ -133,6 +152,11 @@ class CachedTokens(LightningDataModule, Component):
             dataset.coarse = self.coarse.dataset(split)
         return dataset
 
+    def train_captions(self) -> list[str]:
+        """All captions of the training pictures; empty without any."""
+        captions = self.dataset("train").conditions.get("captions")
+        return [] if captions is None else all_captions(captions)
+
     def _loader(self, split: Split) -> DataLoader[Batch]:
         dataset = self.dataset(split)
         shared = shares(len(dataset), self.batch_size, *self._ranks())
@@ -142,12 +166,18 @@ class CachedTokens(LightningDataModule, Component):
     def _ranks(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
-    def _tokenizer(self) -> Tokenizer:
+    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Features in place of captions, once one of them is drawn."""
+        if self._features is not None:
+            batch["condition"]["caption"] = self._features(batch["condition"]["caption"])
+        return batch
+
+    def _prior(self) -> Prior:
         module = self.trainer.lightning_module if self.trainer else None
         prior = getattr(module, "prior", None)
         if not isinstance(prior, Prior):
             raise ValueError(f"CachedTokens is for training a prior, not for {type(module).__name__}")
-        return prior.tokenizer
+        return prior
 
 
 class TokenOrder(TrainOrder):

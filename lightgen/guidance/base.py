@@ -40,7 +40,7 @@ class Branch(NamedTuple):
         """What the network is told, of what the batch is asked for and what it is to go away from."""
         names = tuple(given.tensors) if self.hidden == ALL else self.hidden
         told = given.hide(*names) if names else given
-        told = told.update(negative.keep(names))
+        told = told.update(negative if self.hidden == ALL else negative.keep(names))
         others = {name: class_number(label, None) for name, label in self.replaced if name in given.tensors}
         return told.replace(**{name: torch.full_like(given.tensors[name], i) for name, i in others.items()})
 

@@ -93,7 +93,7 @@ class PriorImporter(Importer):
             other = another_kind(type(self), tensors)
             raise ValueError(f"{weights} cannot be imported as {self.name}: {error}{other}") from None
         if getattr(network.conditioner, "num_classes", 0) == 1000:
-            prior.classes = class_names()
+            prior.categories = {"label": class_names()}
         return Imported(prior.eval(), (f"licence of published weights: {self.licence}", *plan.notes))
 
     def file(self, weights: Path) -> Path:

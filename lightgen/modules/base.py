@@ -73,7 +73,8 @@ class TrainingModule(LightningModule, Component):
 
     def on_fit_start(self) -> None:
         count = sum(p.numel() for p in self.trained_parameters())
-        log.info(f"{type(getattr(self, self.product)).__name__}: {count / 1e6:.2f} M parameters to train")
+        said = f"{count / 1e6:.2f} M" if count >= 1e5 else f"{count:,}"
+        log.info(f"{type(getattr(self, self.product)).__name__}: {said} parameters to train")
         if self.device.type == "cuda" if self.compiles is None else self.compiles:
             for part in self.compiled_parts():
                 part.compile()
@@ -165,9 +166,11 @@ class TrainingModule(LightningModule, Component):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         entry = pack(getattr(self, self.product), f"{self.product}.")
         checkpoint[KEY] = {**entry, "config": self.resolved_config}
-        # Averaging rounds, and so would change even weights and counts that stay as they are.
+        # Averaging rounds, and so would change even weights and counts that stay as they are; what is kept beside the
+        # weights, as a vocabulary, it does not know.
         current = checkpoint.get("current_model_state", {})
         constant = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
+        constant |= {name for name in current if name.endswith("._extra_state")}
         prefixes = tuple(f"{self.product}.{part}." for part in self.frozen)
         kept = {name: current[name] for name in current if name in constant or name.startswith(prefixes)}
         checkpoint["state_dict"] |= kept

@@ -64,12 +64,16 @@ class CrossAttention(nn.Module):
     def remember(self, tokens_BLD: Tensor) -> Tensor:
         """(B, 2, heads, L + 1, d): keys and values, those of the learned token first."""
         tokens = torch.cat([self.null.expand(len(tokens_BLD), -1, -1), tokens_BLD], 1)
-        return self.to_kv(tokens).unflatten(-1, (2, self.heads, -1)).permute(0, 2, 3, 1, 4)
+        return self.to_kv(tokens).unflatten(-1, (2, self.heads, -1)).permute(0, 2, 3, 1, 4).contiguous()
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         keys, values = context.memory[self.place].unbind(1)
         q = self.to_q(self.norm(x)).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        bias = None if context.bias is None else pad(context.bias, (1, 0))[:, None, None].to(q)
-        attended = scaled_dot_product_attention(q, keys, values, attn_mask=bias)
+        attended = scaled_dot_product_attention(q, keys, values, attn_mask=told_bias(context, q))
         out: Tensor = self.to_out(attended.transpose(1, 2).flatten(2))
         return out
+
+
+def told_bias(context: Context, like: Tensor) -> Tensor | None:
+    """(B, 1, 1, L + 1) added to the attention to what is remembered; nothing for the learned token."""
+    return None if context.bias is None else pad(context.bias, (1, 0))[:, None, None].to(like)

@@ -18,7 +18,7 @@ from lightgen.functional.lookup import Lookup, Place, pick
 from lightgen.networks.base import Interface
 from lightgen.networks.embedding import TokenNetwork
 from lightgen.networks.kv_cache import CachedBlocks, Norm
-from lightgen.networks.layers import Block, BlockSize, place
+from lightgen.networks.layers import BlockSize, blocks, place
 from lightgen.networks.orders import Order, Raster
 from lightgen.networks.rotary import CausalRotary
 
@@ -77,7 +77,7 @@ class CausalTransformer(TokenNetwork):
         nn.init.normal_(self.position.weight, std=dim**-0.5)
         self.rotary = CausalRotary(self.layout.grid, dim_head, heads, cells.repeat_interleave(num_codes))
         size = BlockSize(dim, heads, dim_head, self.attended, adaptive, causal=True)
-        self.blocks = nn.ModuleList(Block(size) for _ in range(depth))
+        self.blocks = blocks(depth, size)
         place(self.modules())
         for module in self.modules():
             if isinstance(module, nn.Linear):

@@ -16,6 +16,7 @@ from torch.nn.functional import gelu, layer_norm, linear, scaled_dot_product_att
 
 from lightgen.condition import Context
 from lightgen.functional.lookup import Place, pick, put
+from lightgen.networks.attention import CrossAttention, told_bias
 from lightgen.networks.layers import Block
 from lightgen.networks.rotary import CausalRotary
 
@@ -31,12 +32,26 @@ class Norm:
         return layer_norm(x, *self.arguments)
 
 
+class Told:
+    """The weights of the attention to the tokens of a condition."""
+
+    def __init__(self, cross: CrossAttention) -> None:
+        self.norm, self.heads, self.place = Norm(cross.norm), cross.heads, cross.place
+        self.to_q, self.to_out = cross.to_q.weight, tuple(cross.to_out.parameters())
+
+    def __call__(self, x_BD: Tensor, context: Context) -> Tensor:
+        keys, values = context.memory[self.place].unbind(1)
+        q = linear(self.norm(x_BD), self.to_q).unflatten(-1, (self.heads, 1, -1))
+        attended = scaled_dot_product_attention(q, keys, values, attn_mask=context.bias)
+        return linear(attended.flatten(1), *self.to_out)
+
+
 class Layer:
     """The weights of a block, and what a condition does in it, which is the same for every token."""
 
     def __init__(self, block: nn.Module, num_rows: int, context: Context) -> None:
         assert isinstance(block, Block)
-        self.cross = block.cross
+        self.told = None if block.cross is None else Told(block.cross)
         self.modulation: tuple[Tensor, ...] = ()
         if block.modulation is not None:
             self.modulation = block.modulation(context.vector)[:, 0].expand(num_rows, -1).chunk(6, -1)
@@ -77,7 +92,9 @@ class CachedBlocks:
     def __init__(self, blocks: Iterable[nn.Module], rotary: CausalRotary, num_rows: int, context: Context) -> None:
         self.layers = [Layer(block, num_rows, context) for block in blocks]
         # What is left of it: vectors are in the layers, cells in what is read.
-        self.context = Context(bias=context.bias, memory=context.memory)
+        # As the attention adds it, once and not at each token.
+        bias = told_bias(context, context.memory[0]) if context.memory else None
+        self.context = Context(bias=bias, memory=context.memory)
         self.rotation = torch.view_as_complex(rotary.rotation.float())
         n, both, half = self.rotation.shape
         heads, dim_head, device = both // 2, 2 * half, self.rotation.device
@@ -126,12 +143,12 @@ class CachedBlocks:
         for layer, slot, keys, values in zip(self.layers, slots, known[::2], known[1::2], strict=True):
             if not layer.modulation:
                 x = x + self._attended(layer, layer.norm(x), at, slot, keys, values)
-                x = x if layer.cross is None else x + layer.cross(x.unsqueeze(1), self.context).squeeze(1)
+                x = x if layer.told is None else x + layer.told(x, self.context)
                 x = x + linear(gelu(linear(layer.norm_2(x), *layer.up)), *layer.down)
                 continue
             shift, scale, gate, shift_2, scale_2, gate_2 = layer.modulation
             x = x + gate * self._attended(layer, layer.norm(x) * (1 + scale) + shift, at, slot, keys, values)
-            x = x if layer.cross is None else x + layer.cross(x.unsqueeze(1), self.context).squeeze(1)
+            x = x if layer.told is None else x + layer.told(x, self.context)
             y = layer.norm_2(x) * (1 + scale_2) + shift_2
             x = x + gate_2 * linear(gelu(linear(y, *layer.up)), *layer.down)
         return x

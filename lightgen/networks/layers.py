@@ -12,6 +12,9 @@ from lightgen.networks.attention import CrossAttention, SelfAttention
 from lightgen.networks.rotary import Rotary
 from lightgen.types import Grid
 
+ATTENDING = 3
+"""Of so many blocks one attends to the tokens of the condition."""
+
 
 @dataclass(frozen=True)
 class BlockSize:
@@ -20,7 +23,7 @@ class BlockSize:
     Args:
         dim: D.
         heads, dim_head: of every attention; the inner width is heads * dim_head, whatever D is.
-        attended: whether blocks attend to tokens of the condition.
+        attended: whether some blocks attend to tokens of the condition: see `blocks`.
         adaptive: whether the condition's vector shifts, scales and gates them.
         causal: whether later positions are hidden.
         rotary: whether queries and keys turn by their place on the grid.
@@ -72,10 +75,10 @@ class Modulation(nn.Sequential):
 class Block(nn.Module):
     """Self-attention, attention to the condition where there is any, and feed-forward, each added to its input."""
 
-    def __init__(self, size: BlockSize) -> None:
+    def __init__(self, size: BlockSize, attends: bool) -> None:
         super().__init__()
         self.attention = SelfAttention(size.dim, size.heads, size.dim_head, size.causal)
-        self.cross = CrossAttention(size.dim, size.heads, size.dim_head) if size.attended else None
+        self.cross = CrossAttention(size.dim, size.heads, size.dim_head) if attends else None
         self.feed_forward = FeedForward(size.dim)
         self.modulation = Modulation(size.dim) if size.adaptive else None
 
@@ -100,6 +103,14 @@ class Block(nn.Module):
         return x + gate_2 * y
 
 
+def blocks(depth: int, size: BlockSize) -> nn.ModuleList:
+    """So many blocks. Where there are tokens of a condition, the first attends to them, the fourth and so on.
+
+    Each that does takes a sixth longer, and what it learned goes on to those behind it.
+    """
+    return nn.ModuleList(Block(size, size.attended and i % ATTENDING == 0) for i in range(depth))
+
+
 class Stack(nn.Module):
     """A number of blocks on one grid.
 
@@ -112,7 +123,7 @@ class Stack(nn.Module):
     def __init__(self, depth: int, grid: Grid, size: BlockSize) -> None:
         super().__init__()
         self.rotary = Rotary(grid, size.dim_head) if size.rotary else nn.Identity()
-        self.blocks = nn.ModuleList(Block(size) for _ in range(depth))
+        self.blocks = blocks(depth, size)
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         for block in self.blocks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Iterable
 from typing import ClassVar
@@ -12,11 +13,25 @@ from lightgen.registry import Component
 
 
 class TextEncoder(nn.Module, Component):
-    """Maps texts, as bytes, to features (B, L, C)."""
+    """Maps texts, as bytes, to features (B, L, C).
+
+    Args:
+        max_length: L, the tokens of a text that are read.
+
+    Raises:
+        ValueError: if it is below 1.
+    """
 
     kind: ClassVar[str] = "text encoder"
     frozen: ClassVar[bool] = False
     """Whether its features never change, so that they can be worked out once and kept."""
+
+    def __init__(self, max_length: int) -> None:
+        super().__init__()
+        if max_length < 1:
+            raise ValueError(f"max_length must be at least 1, not {max_length}")
+        self.max_length = max_length
+        self._num_cut = 0
 
     @property
     @abstractmethod
@@ -27,9 +42,26 @@ class TextEncoder(nn.Module, Component):
     def forward(self, texts_BL: Tensor) -> Tensor:
         """Features (B, L, C) of the tokens of each text, with zeros behind: a row of zeros is no token.
 
+        L is always `max_length`, so that what is made of a text does not depend on those beside it. An empty text has
+        no tokens.
+
         Args:
             texts_BL: (B, bytes) uint8 as `lightgen.functional.text.to_bytes` makes them.
         """
 
     def learn(self, texts: Iterable[str]) -> None:
-        """Take the vocabulary from the captions to train on, once, before the first step; frozen ones have theirs."""
+        """Take the vocabulary from the captions to train on, once, before the first step; frozen ones have theirs.
+
+        Raises:
+            ValueError: if there are no captions, where they are needed.
+        """
+
+    def report_cut(self, num: int) -> None:
+        """Say that some texts were longer: when it is the first one, the tenth, the hundredth."""
+        before, self._num_cut = self._num_cut, self._num_cut + num
+        if num and (before == 0 or len(str(before)) < len(str(self._num_cut))):
+            warnings.warn(
+                f"texts of more than {self.max_length} tokens, whose others were left out: {self._num_cut} "
+                f"(max_length of {type(self).__name__})",
+                stacklevel=3,
+            )

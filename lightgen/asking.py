@@ -1,0 +1,136 @@
+"""What people ask a prior for, in their words, as a condition: `text="a red heart", style="noto", label="Flags"`."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lightgen.condition import Condition
+from lightgen.conditioners.base import Conditioner
+from lightgen.functional.text import CAPTION, LONGEST, to_bytes, to_texts
+from lightgen.guidance.base import Guidance
+from lightgen.labels import LABEL, Categories, Label, class_name, class_numbers, each
+
+TEXT, NEGATIVE_TEXT = "text", "negative_text"
+
+Labels = Label | Sequence[Label] | Tensor | None
+Texts = str | Sequence[str] | None
+"""One for all pictures, or one for each; None leaves it open."""
+
+
+def condition_of(
+    asked: Mapping[str, Any], num_images: int, conditioner: Conditioner | None, categories: Categories
+) -> Condition:
+    """What pictures are asked for, as a network is told.
+
+    Args:
+        asked: by name, of which None leaves it open: a `text`, or a number or name of a category, such as `label`; one
+            for all pictures, or one for each. Any other condition is a tensor with a row for each.
+        num_images: B.
+        conditioner: of the network.
+        categories: names of the values of each.
+
+    Raises:
+        ValueError: in one line, if the prior was trained without such a condition, or there is no such value.
+    """
+    tensors: dict[str, Tensor] = {}
+    for name, given in asked.items():
+        if given is None:
+            continue
+        require_told(name, given, conditioner)
+        if name == TEXT:
+            tensors[CAPTION] = torch.from_numpy(to_bytes(texts(each(given, num_images, TEXT, TEXT))))
+        elif isinstance(given, Tensor) and (given.ndim != 1 or given.is_floating_point()):
+            tensors[name] = given
+        else:
+            tensors[name] = torch.tensor(class_numbers(given, num_images, categories.get(name), name))
+    return Condition(tensors)
+
+
+def in_words(condition: Condition, categories: Categories) -> list[dict[str, str]]:
+    """What each row asks for, as far as people can read it: texts, and values of categories by name."""
+    rows: list[dict[str, str]] = [{} for _ in range(len(condition))]
+    for name, tensor in condition.tensors.items():
+        hidden = condition.hidden.get(name, torch.zeros(len(tensor), dtype=torch.bool)).tolist()
+        if name == CAPTION and tensor.dtype == torch.uint8:
+            said, word = to_texts(tensor.cpu().numpy()), TEXT
+        elif tensor.ndim == 1 and tensor.dtype == torch.int64:
+            said, word = [class_name(number, categories.get(name), name) for number in tensor.tolist()], name
+        else:
+            continue
+        for row, value, is_hidden in zip(rows, said, hidden, strict=True):
+            row |= {} if is_hidden else {word: value}
+    return rows
+
+
+def words(conditioner: Conditioner | None) -> list[str]:
+    """What a prior can be asked for, in the words of `condition_of`."""
+    return [] if conditioner is None else [TEXT if name == CAPTION else name for name in conditioner.names]
+
+
+def require_told(name: str, given: Any, conditioner: Conditioner | None) -> None:
+    """Refuse what a prior was not trained with.
+
+    Raises:
+        ValueError: names what it was trained with.
+    """
+    if name in (there := words(conditioner)):
+        return
+    without, said = "classes" if name == LABEL else name, f" {given}" if isinstance(given, int) else ""
+    knows = f"; it knows {', '.join(there)}" if there else ""
+    raise ValueError(f"{name}{said} was given, but this prior was trained without {without}{knows}")
+
+
+def texts(given: list[Any]) -> list[str]:
+    """Texts that say something; those that are too long are counted.
+
+    Raises:
+        ValueError: if one is anything else.
+    """
+    for text in given:
+        if not isinstance(text, str):
+            raise ValueError(f"{TEXT} must be a text, or a list of them, not {text!r}")
+        if not text.strip():
+            raise ValueError(f"{TEXT} must say something, not {text!r}; leave it out to ask for nothing")
+    if too_long := sum(len(" ".join(text.split()).encode(errors="replace")) > LONGEST for text in set(given)):
+        warnings.warn(
+            f"{too_long} of {len(set(given))} texts are longer than {LONGEST} bytes, and are cut there", stacklevel=4
+        )
+    return given
+
+
+def require_away(guidance: Guidance | None) -> None:
+    """Refuse a negative text that no branch of guidance would be told.
+
+    Raises:
+        ValueError: in one line.
+    """
+    if guidance is None or not any(branch.hidden for branch in guidance.branches):
+        raise ValueError(f"{NEGATIVE_TEXT} is what guidance goes away from, and there is none; give it a scale above 1")
+
+
+def how_many(num_images: int | None, *given: Any) -> int:
+    """How many pictures are asked for: the number, or as many as a list is long, or one.
+
+    Raises:
+        ValueError: if it is no number of at least 1.
+    """
+    if num_images is None:
+        lists = (one for one in given if isinstance(one, (list, tuple)) or (isinstance(one, Tensor) and one.ndim > 0))
+        return max((len(one) for one in lists), default=1)
+    return whole("num_images", num_images)
+
+
+def whole(name: str, value: int) -> int:
+    """A number of at least 1.
+
+    Raises:
+        ValueError: if it is anything else.
+    """
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
+    return value
