@@ -160,7 +160,7 @@ def files(low, high, tmp_path_factory):
 @pytest.fixture(scope="module")
 def told(low):
     """Two priors that know the same texts, of which the finer one knows styles besides."""
-    texts = [Text(WordPieces(256, 4, 8, 1, 2)) for _ in range(2)]
+    texts = [Text(WordPieces(256, 16, 8, 1, 2)) for _ in range(2)]
     for one in texts:
         one.learn(["a red heart", "a fox"])
     coarse = prior_on((2, 2), ClassLabel(3), texts[0])
@@ -186,7 +186,7 @@ def test_texts_and_other_categories_reach_every_prior_that_knows_them(told):
     assert torch.equal(told.inpaint(made[0], mask), told.inpaint(made[0], mask, batch_size=1))
     for given, message in (
         ({"mood": 1}, "mood 1 was given, but these priors were trained without mood"),
-        ({"style": "round"}, "there is no style 'round'"),
+        ({"style": "round"}, "no style is called 'round'; there are flat, line"),
         ({"text": " "}, "text must say something"),
     ):
         with pytest.raises(ValueError, match=f"^{message}"):
