@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_max_pool2d
 
-from lightgen.asking import TEXT, Labels, Texts, how_many, whole, words
+from lightgen.asking import TEXT, Labels, Texts, condition_of, how_many, whole, words
 from lightgen.checkpoint import fingerprint
 from lightgen.condition import Condition
 from lightgen.conditioners.base import Conditioner
@@ -88,7 +88,8 @@ class Cascade(nn.Module):
             if not (knowing := [prior for prior, _ in self.stages if name in words(prior.network.conditioner)]):
                 without, said = "classes" if name == LABEL else name, f" {given}" if isinstance(given, int) else ""
                 raise ValueError(f"{name}{said} was given, but these priors were trained without {without}")
-            asked = knowing[0].condition(num_images=num_images, **{name: given})
+            first = knowing[0]
+            asked = condition_of({name: given}, num_images, first.network.conditioner, first.categories)
             for prior in knowing:
                 cast(Conditioner, prior.network.conditioner).require(asked)
             found = found.update(asked)
