@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lightgen.acceleration import Acceleration
 from lightgen.assembly import Beginning
+from lightgen.cascade import Cascade
 from lightgen.condition import Condition
 from lightgen.editing import Edit
 from lightgen.figures import save_png
@@ -60,6 +61,8 @@ class Sampling:
         acceleration: what makes it fast; None does nothing.
         negative: what guidance goes away from, dealt out likewise; None is nothing.
         best_of: how to choose among several draws of each; None makes one.
+        cascade: the priors that begin with `prior`, where there are several; each has its own recipe, and nothing of
+            canvas, given, negative and best_of is for them.
     """
 
     prior: Prior
@@ -73,15 +76,29 @@ class Sampling:
     acceleration: Acceleration | None = None
     negative: Condition | None = None
     best_of: BestOf | None = None
+    cascade: Cascade | None = None
+
+    @property
+    def priors(self) -> list[Prior]:
+        """All that take part."""
+        return [self.prior] if self.cascade is None else [prior for prior, _ in self.cascade.stages]
+
+    def to(self, device: torch.device) -> None:
+        """Move all weights to a device."""
+        for prior in self.priors:
+            prior.to(device)
 
     def begin(self) -> None:
-        """What is done once, when the prior is on its device."""
-        if self.acceleration is not None:
-            self.prior.adopt(self.acceleration)
+        """What is done once, when the priors are on their device."""
+        for prior in self.priors:
+            if self.acceleration is not None:
+                prior.adopt(self.acceleration)
         if self.best_of is not None:
             self.best_of.judge.to(self.prior.device)
 
     def __call__(self, index: Tensor) -> SampledPictures:
+        if self.cascade is not None:
+            return self._in_a_row(index, self.cascade)
         device, given = self.prior.device, self.given
         canvas = self.canvas if given is None else given.canvas
         draws = index if self.best_of is None else self.best_of.draws(index)
@@ -94,7 +111,7 @@ class Sampling:
             told, away = self.best_of.asked(told), self.best_of.asked(away)
         how = (noise, self.recipe, told, begun.ids, begun.known, canvas, away)
         iteration = self.prior.iterate(*how, start=begun.start)
-        sample = iteration.run(self.on_batch(index, iteration) if self.on_batch else None)
+        sample = iteration.run(self._on_step(index, iteration))
         images = self.prior.decode(sample.ids, canvas)
         if isinstance(given, KnownRegion) and self.composite:
             images = given.composite(images)
@@ -103,6 +120,17 @@ class Sampling:
             kept = self.best_of.best(images, told, self.prior.categories)
             images, draws, evaluations = images[kept], draws[kept], evaluations.view(len(index), -1).sum(1)
         return SampledPictures(index, images, evaluations, seconds, asked, draws)
+
+    def _in_a_row(self, index: Tensor, cascade: Cascade) -> SampledPictures:
+        noise = Noise(self.seed, index)
+        asked = cascade.completed((self.condition or Condition()).dealt(index), noise)
+        samples = [one.run(self._on_step(index, one)) for one in cascade.iterate(noise, asked)]
+        images = self.priors[-1].decode(samples[-1].ids)
+        evaluations = torch.stack([sample.trace.evaluations for sample in samples]).sum(0)
+        return SampledPictures(index, images, evaluations, sum(one.trace.seconds for one in samples), asked, index)
+
+    def _on_step(self, index: Tensor, iteration: Iteration) -> OnStep | None:
+        return self.on_batch(index, iteration) if self.on_batch else None
 
 
 class PictureFiles:

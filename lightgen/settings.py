@@ -38,7 +38,7 @@ PARTS = ("sampler", "warps", "guidance")
 SCHEMA = {"command", "ckpt_path", *COUNTS, "weights", "canvas", *PARTS, "precision", "dtype", *HOLE, *AXES, *CHOICE,
           "picture", "accelerate", "lightgen", "torch", "index"}  # fmt: skip
 """All but what pictures are asked for, which is whatever the prior knows: `label`, `text`, `style`."""
-NEVER_ASKED = {"animate", "config", "from", "help", "out", "overwrite", "print_config", "prompts", "trainer"}
+NEVER_ASKED = {"animate", "config", "from", "help", "out", "overwrite", "print_config", "prompts", "then", "trainer"}
 """Options that decide no picture, so that a file of a stranger has no say in them."""
 
 

@@ -34,7 +34,7 @@ LAYERS = [
     {"assembly"},
     {"inpainting", "editing", "reranking", "settings"},
     {"again", "made", "drawing"},
-    {"prior", "importers", "sampling", "model_card"},
+    {"prior", "cascade", "importers", "sampling", "model_card"},
     {"crossing"},
     {"data", "modules"},
     {"callbacks", "bench", "app"},

@@ -111,7 +111,7 @@ class Collector(BasePredictionWriter):
     ) -> None:
         self.metric.to(prediction.images.device).update(prediction.images, real=False)
         if self.captions is not None:
-            said = texts(prediction.asked, pl_module.prior.categories)  # type: ignore[union-attr, arg-type]
+            said = texts(prediction.asked, pl_module.sampling.prior.categories)  # type: ignore[union-attr, arg-type]
             self.captions.to(prediction.images.device).update(prediction.images, said)
         self.costs += torch.tensor([float(prediction.evaluations.sum()), prediction.seconds])
         if len(self.shown) == 0:

@@ -30,8 +30,8 @@ class Generation(Callback):
     """Samples at every validation, shows a grid, and scores the pictures against the held-out ones.
 
     The grid is in TensorBoard, and in the folder of the run as `samples.png`; above it stand step, sampler, warps,
-    guidance and seed, above each picture its class. A prior that knows text is asked for what is said of held-out
-    pictures, the same at every validation.
+    guidance and seed, above each picture its class. A prior that knows text, or reads the ids of a coarser picture, is
+    told those of held-out pictures, the same at every validation.
 
     List it before a weight-averaging callback: then it sees the averaged weights.
 

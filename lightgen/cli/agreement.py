@@ -10,6 +10,7 @@ from lightning.pytorch import LightningDataModule
 from lightgen.checkpoint import load_tokenizer
 from lightgen.cli.parser import Parser
 from lightgen.conditioners.base import Conditioner
+from lightgen.conditioners.low_resolution import levels
 from lightgen.data.base import ImageData
 
 
@@ -32,7 +33,10 @@ def data_that_fit(config: Namespace) -> LightningDataModule:
     arguments = config.model.get("init_args") or Namespace()
     conditioner = arguments.get("conditioner")
     if conditioner is not None:
-        made(Conditioner, conditioner).require_data(pictures.conditions)
+        told: Conditioner = made(Conditioner, conditioner)
+        told.require_data(pictures.conditions)
+        for level in levels(told):
+            level.require_ids(*getattr(data, "level", (None, None)))
     if "scorer" in arguments:
         require_captions(pictures if pictures is data else None)
     elif isinstance(pictures, ImageData):

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from lightgen.asking import NEGATIVE_TEXT, TEXT, require_told, words
+from lightgen.cascade import joined_categories
 from lightgen.cli.meant import meant, nearest
 from lightgen.cli.parser import Parser
 from lightgen.cli.turns import Turns
@@ -100,13 +101,19 @@ class Asked:
         """Names that are categories of the prior, or mistakes."""
         return [name for name in self.values if name not in OWN]
 
-    def turns(self, prior: Prior) -> Turns:
+    def turns(self, priors: Sequence[Prior]) -> Turns:
         """Every text with every value of every category, texts slowest; one of nothing, if nothing is asked for.
 
+        Args:
+            priors: one, or several in a row, of which the first that knows a category says what its values are called.
+
         Raises:
-            ValueError: in one line, if the prior has no such category, or a file of texts is not there.
+            ValueError: in one line, if no prior has such a category, or a file of texts is not there.
         """
-        there = words(prior.network.conditioner)
+        knowing: dict[str, Prior] = {}
+        for prior in priors:
+            knowing = dict.fromkeys(words(prior.network.conditioner), prior) | knowing
+        there = list(knowing)
         values = {TEXT: self._texts(), LABEL: self.values.get(LABEL, [])}
         for name in self.others:
             if name not in there:
@@ -114,12 +121,13 @@ class Asked:
         values |= {name: self.values[name] for name in there if name in self.others}
         found: dict[str, list[Any]] = {}
         for name, several in values.items():
+            prior = knowing.get(name, priors[0])
             names = prior.categories.get(name, ())
             if told := [one if name == TEXT else _value(one, names) for one in several if one not in (None, "null")]:
                 require_told(name, told[0], prior.network.conditioner)
                 found[name] = told
         rows = [dict(zip(found, one, strict=True)) for one in itertools.product(*found.values())]
-        return Turns(rows, prior.categories)
+        return Turns(rows, joined_categories(priors))
 
     def no_option(self, name: str, there: Sequence[str]) -> str:
         """What to say of an option that is neither one of the command nor among the words that a prior knows."""

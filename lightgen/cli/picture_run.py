@@ -6,7 +6,7 @@ import math
 import textwrap
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +17,9 @@ from torch import Tensor
 from lightgen import settings as recorded
 from lightgen.acceleration import Acceleration, Dtype, Mode, chosen
 from lightgen.asking import NEGATIVE_TEXT, TEXT, in_words
+from lightgen.cascade import Cascade
 from lightgen.checkpoint import fingerprint, load
-from lightgen.cli import asked, from_png, one_device, picture_folder
+from lightgen.cli import asked, from_png, one_device, picture_folder, stages
 from lightgen.cli.asked import Asked
 from lightgen.cli.canvas import CANVAS, pair
 from lightgen.cli.configs import with_located_configs
@@ -44,8 +45,6 @@ from lightgen.types import Canvas, OnStep
 if TYPE_CHECKING:
     from lightgen.cli.many_devices import ManyDevices
 
-SHOWING = ("-h", "--help", "--print_config")
-
 
 @dataclass(frozen=True)
 class Request:
@@ -70,6 +69,13 @@ class Request:
     """All options, as the parser gave them."""
     start: float = 1.0
     """The time at which pictures begin; 1 is all noise."""
+    cascade: Cascade | None = None
+    """All priors, where others go on from the first."""
+
+    @property
+    def stages(self) -> list[tuple[Prior, Recipe]]:
+        """Each prior with its recipe."""
+        return [(self.prior, self.recipe)] if self.cascade is None else self.cascade.stages
 
 
 def add_options(made: Parser, num_images: int, out: str, files: str, open_label: str, trainer: bool) -> None:
@@ -113,10 +119,13 @@ def requested(parser: Callable[[bool], Parser], args: list[str], num_usual: int,
     """
     args, origin = from_png.expanded(args, command)
     painting, whole = command in (INPAINT, EDIT), command == EDIT
-    overrides, made = Overrides(with_located_configs(args), PARTS), parser(False)
+    words, later = with_located_configs(args), list[stages.Stage]()
+    if not painting:
+        words, later = stages.split(words, PARTS)
+    overrides, made = Overrides(words, PARTS), parser(False)
     said = Asked(overrides.rest, made._option_string_actions, lambda: parser(True)._option_string_actions)
     try:
-        parsed, devices = understood(made, parser, said.rest)
+        parsed, devices = one_device.understood(made, parser, said.rest)
     except ValueError:
         # What is lacking may be there, but for a letter.
         for name in said.others:
@@ -130,18 +139,24 @@ def requested(parser: Callable[[bool], Parser], args: list[str], num_usual: int,
             raise ValueError(f"{name} must be at least 1, not {parsed[name]}")
     prior: Prior = load(parsed.ckpt_path, "prior")
     from_png.require_weights(origin, prior)
-    turns, away = said.turns(prior), said.negative_text
+    # Those of a config have no options of their own.
+    finer = stages.loaded([*(stages.Stage(path, Overrides([], PARTS)) for path in parsed.get("then", [])), *later])
+    turns, away = said.turns([prior, *(one for one, _ in finer)]), said.negative_text
     named = any(path.split(".")[0] == "guidance" for path, _ in overrides.changes)
     # A text says more of what to paint than the rest of the picture, and is nothing without guidance.
     tells = bool(turns.columns) if whole else TEXT in turns.columns
     fits = painting and not named and away is None and not tells
     recipe = prior.chosen(changed(prior.unguided if fits else prior.recipe, overrides, prior))
+    cascade = stages.cascade([(prior, recipe), *((one, changed(one.recipe, own, one)) for one, own in finer)])
     canvas = None if parsed.canvas is None else pair("canvas", parsed.canvas, "x")
+    if cascade is not None:
+        stages.require_one_prior(canvas, away, parsed.best_of)
     prior.layout(canvas)
-    condition = prior.condition(num_images=len(turns), **turns.columns)
+    maker = cascade or prior
+    condition = maker.condition(num_images=len(turns), **turns.columns)
     if painting and not condition:
         condition = prior.unconditional(1)
-    asked = prior.completed(condition, Noise.of(0, max(1, len(condition))))
+    asked = maker.completed(condition, Noise.of(0, max(1, len(condition))))
     negative = prior.negative(away, 1, recipe)
     if (best_of := chosen_by(parsed.get("best_of", 1), parsed.get("judge"))) is not None:
         texts(asked, prior.categories)
@@ -151,29 +166,7 @@ def requested(parser: Callable[[bool], Parser], args: list[str], num_usual: int,
     evaluations = num_images * (1 if best_of is None else best_of.num) * each // where.world_size
     acceleration = chosen(parsed.accelerate, parsed.dtype, where.device, evaluations)
     run = (canvas, where, acceleration, best_of, parsed)
-    return Request(prior, recipe, turns, away, condition, negative, num_images, *run)
-
-
-def understood(
-    made: Parser, parser: Callable[[bool], Parser], args: list[str]
-) -> tuple[Any, Callable[[], OneDevice] | Callable[[], ManyDevices]]:
-    """What a command line says, and what makes the devices that it asks for.
-
-    Lightning's options take longer to read than a small prior takes for a picture, so they are there only for whoever
-    uses one, makes a mistake, or wants to see them all.
-    """
-    if one_device.is_alone() and not any(arg.partition("=")[0] in SHOWING for arg in args):
-        with suppress(ValueError):
-            return made.parse_args(args), OneDevice
-    made = parser(True)
-    parsed = made.parse_args(args)
-
-    def devices() -> ManyDevices:
-        from lightgen.cli.many_devices import ManyDevices
-
-        return ManyDevices(made.instantiate(parsed).trainer)
-
-    return parsed, devices
+    return Request(prior, recipe, turns, away, condition, negative, num_images, *run, cascade=cascade)
 
 
 def settings(request: Request, **more: Any) -> dict[str, Any]:
@@ -187,6 +180,7 @@ def settings(request: Request, **more: Any) -> dict[str, Any]:
     told = {**request.turns.record(), **({} if away is None else {NEGATIVE_TEXT: away})}
     return {
         **recorded.decided(prior, request.recipe, parsed.seed, request.canvas, **told),
+        **({"then": [stages.record(*stage) for stage in request.stages[1:]]} if request.cascade else {}),
         "precision": request.devices.precision,
         # Pictures of before were all made with these.
         **({} if request.acceleration.dtype == "float32" else {"dtype": request.acceleration.dtype}),
@@ -243,9 +237,10 @@ def run(
     def of_picture(index: int) -> Settings:
         return {**made, **turns.of(index), "index": index}
 
-    # An edit is of one picture among several, which `lightgen edit` cannot be told to make alone.
-    names = turns.file_names(request.num_images)
-    files = PictureFiles(parsed.out, names, None if command == EDIT else of_picture)
+    # An edit is of one picture among several, which `lightgen edit` cannot be told to make alone; the options of
+    # several priors in a row are no settings of one.
+    alone = command != EDIT and request.cascade is None
+    files = PictureFiles(parsed.out, turns.file_names(request.num_images), of_picture if alone else None)
     num_batches = math.ceil(request.num_images / devices.world_size / parsed.batch_size)
     if devices.is_first:
         print(request.acceleration)
@@ -263,8 +258,8 @@ def run(
             return on_step
 
         how = (request.recipe, request.condition, parsed.seed, stepping, request.canvas, given, composite)
-        sampling = Sampling(request.prior, *how, request.acceleration, request.negative, request.best_of)
-        devices.make(sampling, files, parsed.batch_size)
+        besides = (request.acceleration, request.negative, request.best_of, request.cascade)
+        devices.make(Sampling(request.prior, *how, *besides), files, parsed.batch_size)
     if not devices.is_first:
         return None
     return {
@@ -280,40 +275,30 @@ def run(
 
 def told(request: Request) -> list[dict[str, str]]:
     """What each picture is asked for: its text, and its class and other categories by name, those drawn for it too."""
-    prior, index = request.prior, torch.arange(request.num_images)
-    noise = Noise(request.parsed.seed, index.to(prior.device))
-    return in_words(prior.completed(request.condition.dealt(index), noise), prior.categories)
+    maker, index = request.cascade or request.prior, torch.arange(request.num_images)
+    noise = Noise(request.parsed.seed, index.to(maker.device))
+    return in_words(maker.completed(request.condition.dealt(index), noise), maker.categories)
 
 
 def num_steps(request: Request) -> int:
-    """The most steps that a picture takes; where a token is written once, no more than there are tokens."""
-    sampler, num_tokens = request.recipe.sampler, request.prior.layout(request.canvas).num_tokens
-    steps = sampler.num_steps(num_tokens) - sampler.first_step(request.start, num_tokens)
-    return min(steps, num_tokens) if sampler.revises == "no" else steps
+    """The most steps that a picture takes, by all priors."""
+    return sum(stages.num_steps(*stage, request.canvas, request.start) for stage in request.stages)
 
 
 def described(request: Request, record: dict[str, Any]) -> str:
     """What was made, in a line: how many pictures, by what, in how many steps, at what cost."""
-    sampler, guidance, steps = request.recipe.sampler, request.recipe.guidance, num_steps(request)
-    num_tokens = request.prior.layout(request.canvas).num_tokens
-    asked = getattr(sampler, "steps", steps)
-    less = f" (the last of {asked})" if request.start < 1 else f" (the most for {num_tokens} tokens), not {asked}"
-    clipped = less if steps < asked else ""
-    branches = 1 if guidance is None else len(guidance.branches)
+    by = ", then by ".join(stages.by(*stage, request.canvas, request.start) for stage in request.stages)
+    guidance = request.recipe.guidance
+    branches = 1 if guidance is None or request.cascade is not None else len(guidance.branches)
     doubled = f" ({branches} a step, for guidance)" if branches > 1 else ""
     canvas = f" of {record['canvas']['windows']} windows" if record["canvas"] else ""
     chosen = "" if request.best_of is None else f", the best of {request.best_of.num} each,"
     mean = sum(record["evaluations"]) / record["num_images"]
     of_all = f" of {textwrap.shorten(request.turns.same, 80)}" if request.turns.same else ""
     return (
-        f"{_count(record['num_images'], 'picture')}{of_all}{chosen} by {type(sampler).__name__}, "
-        f"{_count(steps, 'step')}{clipped}, "
+        f"{stages.count(record['num_images'], 'picture')}{of_all}{chosen} by {by}, "
         f"{mean:.4g} network evaluations{canvas} each{doubled}"
     )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def summary(request: Request, record: dict[str, Any], path: Path) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from lightgen.cli import picture_run
+from lightgen.cli import picture_run, stages
 from lightgen.cli.parser import Parser
 from lightgen.cli.picture_run import Request
 from lightgen.figures import read_png, save_gif, save_png, sheet
@@ -34,6 +34,7 @@ def parser(trainer: bool = True) -> Parser:
         "--judge", type=str | None, default=None, help="the judge: a scorer's checkpoint, or a CLIP folder"
     )
     made.add_argument("--animate", action="store_true", help="also write steps.gif, a grid after every step")
+    made.add_argument(stages.OPTION, type=list[str], default=[], help=stages.HELP)
     return made
 
 
@@ -46,6 +47,8 @@ def main(args: list[str]) -> int:
 def run(request: Request) -> None:
     """Make the pictures; rank zero writes the grid and the record."""
     prior, parsed, canvas = request.prior, request.parsed, request.canvas
+    if parsed.animate and request.cascade is not None:
+        raise ValueError("--animate shows one prior at work, without --then")
     decided, frames = picture_run.settings(request), list[Tensor]()
 
     def animation(index: Tensor, iteration: Iteration) -> OnStep | None:

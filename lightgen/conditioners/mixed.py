@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from lightgen.condition import Condition, Context
 from lightgen.conditioners.base import Conditioner
 from lightgen.functional.random import Noise
+from lightgen.layout import Layout
 from lightgen.types import Grid
 
 
@@ -44,6 +45,10 @@ class Mixed(Conditioner):
     @property
     def attended(self) -> bool:  # type: ignore[override]
         return any(part.attended for part in self._each())
+
+    def place(self, layout: Layout) -> None:
+        for part in self._each():
+            part.place(layout)
 
     @property
     def reads_known(self) -> bool:  # type: ignore[override]

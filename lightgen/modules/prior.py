@@ -18,6 +18,7 @@ from lightgen.checkpoint import load, load_tokenizer
 from lightgen.condition import KNOWN, Condition
 from lightgen.conditioners.base import Conditioner
 from lightgen.conditioners.known_cells import KnownCells
+from lightgen.conditioners.low_resolution import levels
 from lightgen.conditioners.mixed import Mixed
 from lightgen.functional.random import Noise
 from lightgen.functional.text import CAPTION
@@ -129,6 +130,8 @@ class PriorModule(TrainingModule):
             told = getattr(getattr(self.trainer, "datamodule", None), "conditions", None)
             # Some classes would be out of range, others never trained.
             conditioner.require_data(told)
+            for level in levels(conditioner):
+                level.require_ids(*getattr(getattr(self.trainer, "datamodule", None), "level", (None, None)))
             told = told or {}
             self.prior.categories = {name: tuple(told[name]) for name in conditioner.names if told.get(name)}
             self._learn_texts()
