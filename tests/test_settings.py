@@ -153,7 +153,7 @@ def test_what_a_stranger_wrote_is_refused(tmp_path, capsys, change):
 
 
 def test_options_that_decide_no_picture_are_not_taken_from_a_stranger():
-    options = {name[2:].split(".")[0] for name in parser()._option_string_actions if name.startswith("--")}
+    options = {name[2:].rstrip("+").split(".")[0] for name in parser()._option_string_actions if name.startswith("--")}
     assert options - SCHEMA - {"label", "text", "negative_text"} == NEVER_ASKED
 
 
