@@ -31,7 +31,7 @@ ELSEWHERE = ("trainer",)
 
 def add_options(made: Parser, open_label: str) -> None:
     """For help and completion; what they are given is read by `Asked`."""
-    several = "each in quotes; every one is made with every class"
+    several = "each in quotes"
     made.add_argument(f"--{TEXT}", type=str | None, help=f"what is to be seen, one or several, {several}")
     made.add_argument(f"--{PROMPTS}", type=Path | None, help="a file with a text on each line")
     made.add_argument(f"--{NEGATIVE_TEXT}", type=str | None, help="what guidance goes away from, in place of nothing")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-CANVAS = "rows x columns of the size in training, e.g. 2x3 or 1x1.5; overlapping windows share the probabilities"
+CANVAS = "rows x columns of the size in training, e.g. 2x3 or 1x1.5"
 
 
 def pair(name: str, text: str, separator: str) -> tuple[float, float]:

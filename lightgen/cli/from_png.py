@@ -14,7 +14,7 @@ from lightgen.prior import Prior
 from lightgen.settings import GRID, SAMPLE, Settings, asked
 
 OPTION = "--from"
-HELP = "a PNG that lightgen made, whose settings are the defaults of all other options: see `lightgen show`"
+HELP = "a PNG that lightgen made, whose settings are the defaults of the other options"
 
 
 def expanded(args: Sequence[str], command: str) -> tuple[list[str], Settings | None]:

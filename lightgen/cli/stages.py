@@ -17,8 +17,8 @@ from lightgen.types import Canvas
 
 OPTION = "--then"
 HELP = (
-    "another prior's checkpoint, trained with a LowResolution on the ids of the one before it, which it makes finer; "
-    "--sampler, --warps and --guidance behind a --then are of that prior; as often as there are priors"
+    "another prior, trained on the ids of the one before it, which it makes finer; --sampler, --warps and --guidance "
+    "behind a --then are of that prior"
 )
 
 
