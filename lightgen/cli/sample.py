@@ -107,8 +107,8 @@ def layout(request: Request) -> Laid:
     asked = turns.columns[first]
     values = list(dict.fromkeys(asked))
     if len(values) == num:
-        numbers = range(min(num, GRID_LIMIT))
-        return Laid(numbers, [turns.words(i, [first]) for i in numbers])
+        shown = range(min(num, GRID_LIMIT))
+        return Laid(shown, [turns.words(i, [first]) for i in shown])
     columns = min(num // len(values), COLUMN_LIMIT)
     rows = [sorted((i for i in range(num) if asked[i % len(asked)] == value), key=lambda i: i % len(asked))
             for value in values[: max(1, GRID_LIMIT // columns)]]  # fmt: skip
