@@ -91,7 +91,7 @@ def test_a_form_begins_with_the_prior_s_own_recipe(shelf, prior):
     causal = shelf.prior("zoo:emoji64-causal")
     assert first_wish("zoo:emoji64-causal", causal).steps is None
     assert repr(first_wish("zoo:emoji64-causal", causal).recipe(causal)) == repr(causal.recipe)
-    assert "MaskGIT" in samplers(prior) and samplers(causal) == ["Autoregressive"]
+    assert "MaskGIT" in samplers(prior) and "Autoregressive" in samplers(causal) and "MaskGIT" not in samplers(causal)
     assert questions(prior)["label"][:1] == ["Activities"]
 
 

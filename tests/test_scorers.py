@@ -15,6 +15,7 @@ from lightgen.checkpoint import export, load, load_scorer, save
 from lightgen.cli.main import main
 from lightgen.condition import Condition
 from lightgen.data import ImageFolder
+from lightgen.figures import read_png
 from lightgen.functional.contrastive import contrastive_loss, recall_at_one
 from lightgen.functional.random import Noise
 from lightgen.functional.text import keys, to_bytes
@@ -286,7 +287,7 @@ def test_sample_with_a_judge(run, tmp_path, capsys):
     assert main([*args, "--label", "Flags", *all_of_them]) == 0
     for i, draw in enumerate(record["draws"]):
         kept, made = (tmp_path / folder / f"{n:06d}.png" for folder, n in (("best", i), ("all", draw)))
-        assert kept.read_bytes() == made.read_bytes()
+        assert torch.equal(read_png(kept), read_png(made))
     assert main([*args, "--best_of", "3"]) == 2
     assert "best_of 3 needs a judge" in capsys.readouterr().err
     assert main([*args, "--best_of", "3", "--judge", "zoo:emoji64-sundae"]) == 2
