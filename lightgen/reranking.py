@@ -55,7 +55,8 @@ class BestOf:
         Raises:
             ValueError: as `texts`.
         """
-        cosine = self.judge(images, texts(asked, categories).to(images.device)).view(-1, self.num)
+        judge, said = self.judge.to(images.device), texts(asked, categories).to(images.device)
+        cosine = judge(images, said).view(-1, self.num)
         first = torch.arange(0, len(images), self.num, device=images.device)
         return first + cosine.argmax(1)
 

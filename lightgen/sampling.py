@@ -93,8 +93,6 @@ class Sampling:
         for prior in self.priors:
             if self.acceleration is not None:
                 prior.adopt(self.acceleration)
-        if self.best_of is not None:
-            self.best_of.judge.to(self.prior.device)
 
     def __call__(self, index: Tensor) -> SampledPictures:
         if self.cascade is not None:
