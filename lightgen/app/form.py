@@ -11,11 +11,14 @@ from lightgen.app.options import NONE, Option, options
 from lightgen.app.plain import plain
 from lightgen.app.shelf import Shelf
 from lightgen.app.wish import MOST_IMAGES, MOST_STEPS, Wish, first_wish, questions, samplers
+from lightgen.asking import NEGATIVE_TEXT, TEXT
 from lightgen.prior import Prior
 from lightgen.registry import find
 
 ANY = "any"
 """The choice that leaves open what is asked for."""
+LABELS = {"label": "Class", TEXT: "Text", NEGATIVE_TEXT: "Negative text"}
+HINTS = {TEXT: "what is to be seen", NEGATIVE_TEXT: "what guidance goes away from, at a scale above 1"}
 
 
 class Form:
@@ -113,11 +116,11 @@ class Form:
     def _questions(self, fields: dict[str, Any]) -> None:
         for name, values in questions(self.shelf.prior(fields["prior"])).items():
             live: dict[str, Any] = {"interactive": True, "elem_id": f"asked-{name}"}
-            label, value = "Class" if name == "label" else name.capitalize(), fields["values"].get(name)
+            label, value = LABELS.get(name, name.capitalize()), fields["values"].get(name)
             if values:
                 field: Any = gr.Dropdown([ANY, *values], value=value or ANY, label=label, **live)
             else:
-                field = gr.Textbox(value or "", label=label, **live)
+                field = gr.Textbox(value or "", label=label, placeholder=HINTS.get(name, "a number"), **live)
             _keep(field, name, self.told, lambda value: None if value == ANY else value)
 
     def _options(self, fields: dict[str, Any]) -> None:
