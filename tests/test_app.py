@@ -176,7 +176,8 @@ def test_what_is_left_empty_is_left_open(asking):
 def test_the_judge_of_a_page_keeps_the_best_of_several_draws(asking, tmp_path):
     shelf, prior, asked = asking
     run = Run(prior, replace(asked, best_of=3), best_of=shelf.best_of(3))
-    assert [*run.steps()][0].evaluations == 6.0 and run.described(9).endswith("the best of 3 draws each, done")
+    assert [frame.evaluations for frame in run.steps()] == [6.0, 12.0, 18.0, 24.0]
+    assert run.described(9).endswith("the best of 3 draws each, done")
     how = {"sampler": "MaskGIT", "steps": 4, "temperature": 0.5, "guidance": 2.0, "seed": 3, "style": "noto"}
     made = prior(2, **how, text="a red heart", negative_text="blue", best_of=3, judge=shelf.judge)
     paths = [path for path, _ in run.save(tmp_path)]

@@ -42,6 +42,15 @@ def served(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def asked(tmp_path_factory, text_prior_checkpoint, scorer_checkpoint):
+    """The address of a page whose prior knows text, and which has a judge."""
+    shelf = Shelf([str(text_prior_checkpoint)], judge=str(scorer_checkpoint))
+    made = page(shelf, tmp_path_factory.mktemp("asked"))
+    yield opened(made, "127.0.0.1", free("127.0.0.1", 17870))
+    made.close(verbose=False)
+
+
+@pytest.fixture(scope="module")
 def browser():
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
     found = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
@@ -58,11 +67,11 @@ def opening(browser, served):
     """Opens the page anew, for another user each time."""
     contexts = []
 
-    def open_page():
+    def open_page(address=served):
         contexts.append(browser.new_context(viewport={"width": 1280, "height": 960}))
         shown = contexts[-1].new_page()
         shown.set_default_timeout(SLOW)
-        shown.goto(served)
+        shown.goto(address)
         shown.wait_for_selector("#asked-label")
         shown.wait_for_timeout(1000)
         return shown
@@ -77,6 +86,11 @@ def fill(shown, **values):
         field = shown.locator(f"#{name} input[type=number]").first
         field.fill(str(value))
         field.press("Tab")
+
+
+def write(shown, name, text):
+    """All at once, as from the clipboard."""
+    shown.locator(f"#{name} textarea, #{name} input").first.fill(text)
 
 
 def choose(shown, name, value):
@@ -141,6 +155,42 @@ def test_generate_look_back_and_bring_the_settings_back(opening, tmp_path):
     other.wait_for_selector("#generate-files a[download]")
     assert torch.equal(read_png(download(other, "#generate-files", tmp_path / "b", 1)), expected[1])
     assert [url for url in elsewhere if "127.0.0.1" not in url and not url.startswith(("data:", "blob:"))] == []
+
+
+def test_a_prompt_makes_pictures_and_comes_back_with_them(opening, asked, text_prior_checkpoint, tmp_path):
+    shown = opening(asked)
+    write(shown, "asked-negative_text", "blue")
+    write(shown, "asked-text", "a red heart")
+    choose(shown, "asked-style", "noto")
+    fill(shown, **{"best-of": 3, "num": 2, "guidance": 1})
+    shown.click("#generate-start")
+    shown.get_by_text("negative_text is what guidance goes away from, and there is none").wait_for()
+    fill(shown, guidance=2)
+    shown.click("#generate-start")
+    says(shown, "generate", "step 3 of 3, 18 network evaluations")
+    says(shown, "generate", "the best of 3 draws each, done")
+    shown.wait_for_selector("#generate-files a[download]")
+    shot(shown, "app-text")
+    path = download(shown, "#generate-files", tmp_path, 1)
+    how = {"text": "a red heart", "negative_text": "blue", "style": "noto", "best_of": 3}
+    expected = lightgen.load(text_prior_checkpoint)(2, judge=read(path)["judge"], **how)
+    assert read(path) == expected.settings[1] and torch.equal(read_png(path), expected.tensor[1])
+    other = opening(asked)
+    assert other.locator("#best-of").is_visible()
+    other.get_by_role("tab", name="Gallery").click()
+    other.locator("#dropped input[type=file]").set_input_files(path)
+    other.wait_for_function("document.querySelector('#asked-text textarea, #asked-text input')?.value == 'a red heart'")
+    assert other.locator("#asked-style input").input_value() == "noto"
+    assert "--negative_text blue" in other.locator("#command").inner_text()
+    other.get_by_role("tab", name="Generate").click()
+    other.click("#generate-start")
+    says(other, "generate", "done")
+    other.wait_for_selector("#generate-files a[download]")
+    assert torch.equal(read_png(download(other, "#generate-files", tmp_path / "b", 1)), expected.tensor[1])
+    # A prior without text has no field for one, and a page without a judge no draws.
+    choose(other, "prior", PRIOR)
+    other.wait_for_selector("#asked-text", state="detached")
+    assert opening().locator("#best-of").count() == 0
 
 
 def test_paint_over_a_stroke(opening, tmp_path):
@@ -249,6 +299,21 @@ def test_the_client_of_gradio(served, tmp_path):
     ):  # fmt: skip
         with pytest.raises(AppError, match=message):
             client.predict(*{**form, **change}.values(), False, api_name="/generate")
+
+
+def test_the_client_asks_in_words(asked, text_prior_checkpoint, tmp_path):
+    client = Client(asked, verbose=False, download_files=str(tmp_path))
+    told = {"text": "a red heart", "negative_text": "blue", "style": "noto"}
+    form = {"prior": str(text_prior_checkpoint), "sampler": "MaskGIT", "steps": 2, "temperature": 1.0, "guidance": 2.0,
+            "seed": 4, "num_images": 1, "told": told, "options": {}}  # fmt: skip
+    _, status, _, files = client.predict(*form.values(), False, 2, api_name="/generate")
+    assert "the best of 2 draws each, done" in status
+    made = read(Path((files["value"] if isinstance(files, dict) else files)[0]))
+    assert {name: made[name] for name in (*told, "best_of")} == {**told, "best_of": 2}
+    wrong = {**form, "told": {"style": "nato"}}
+    for values, num, message in ((wrong, 1, "did you mean 'noto'"), (form, 65, "8"), ({**form, "told": {}}, 2, "text")):
+        with pytest.raises(AppError, match=message):
+            client.predict(*values.values(), False, num, api_name="/generate")
 
 
 def test_files_of_the_machine_are_closed(served, tmp_path):

@@ -14,7 +14,6 @@ from lightgen.app.live import Live
 from lightgen.app.plain import plain
 from lightgen.app.run import Run
 
-
 MOST = 8
 """Draws of each picture."""
 

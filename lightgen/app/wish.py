@@ -16,6 +16,8 @@ from lightgen.settings import PARTS, Settings, asked, recipe_of
 
 MOST_IMAGES, MOST_DRAWS, MOST_STEPS = 16, 64, 1000
 """That a page makes at a time; draws are those of all pictures together."""
+ANY = "any"
+"""The choice that leaves open what is asked for."""
 TEXTS = (TEXT, NEGATIVE_TEXT)
 """What is asked for in words of one's own."""
 
@@ -156,7 +158,7 @@ def checked(told: dict[str, Any], prior: Prior) -> dict[str, Any]:
     Raises:
         ValueError: if the prior knows no such thing.
     """
-    found = {name: value for name, value in told.items() if value is not None and str(value).strip()}
+    found = {name: value for name, value in told.items() if value not in (None, ANY) and str(value).strip()}
     if unknown := found.keys() - questions(prior).keys():
         raise ValueError(f"this prior was trained without {min(unknown)}")
     return {
