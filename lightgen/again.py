@@ -21,8 +21,9 @@ from lightgen.settings import (
     AXES,
     CHOICE,
     COUNTS,
+    EDIT,
+    GIVEN,
     GRID,
-    HOLE,
     INPAINT,
     NEVER_ASKED,
     PARTS,
@@ -37,7 +38,7 @@ SCALAR = str | int | float | None
 
 
 def read(path: Path) -> Settings:
-    """The settings in a PNG that `lightgen sample` or `inpaint`, or a prior in Python, wrote; whoever says so.
+    """The settings in a PNG that `lightgen sample`, `inpaint` or `edit`, or a prior in Python, wrote; whoever says so.
 
     Raises:
         OSError: if it cannot be read.
@@ -53,7 +54,7 @@ def _make_sense(found: Settings) -> bool:
     counts = [found.get(name) for name in ("num_images", "batch_size")]
     index = found.get("index", 0)
     return (
-        found.get("command") in (SAMPLE, INPAINT, GRID)
+        found.get("command") in (SAMPLE, INPAINT, EDIT, GRID)
         and isinstance(found.get("ckpt_path"), str | None)
         and isinstance(found.get("seed"), int)
         and all(isinstance(count, int) and count > 0 for count in counts)
@@ -61,7 +62,7 @@ def _make_sense(found: Settings) -> bool:
         and 0 <= index < found["num_images"]
         and all(name.isidentifier() and name not in NEVER_ASKED for name in asked(found))
         and all(
-            isinstance(value, SCALAR) for value in (*asked(found).values(), *map(found.get, (*HOLE, *AXES, *CHOICE)))
+            isinstance(value, SCALAR) for value in (*asked(found).values(), *map(found.get, (*GIVEN, *AXES, *CHOICE)))
         )
         and all(map(_can_be_shown, _texts(found)))
         and _is_whole(found)
@@ -99,9 +100,9 @@ def command(settings: Settings, out: str = "again") -> str:
 
 
 def options(settings: Settings) -> list[str]:
-    """The options of `lightgen sample` or `inpaint`, without `--out`; what a class does by default is left out."""
+    """Options of `lightgen sample`, `inpaint` or `edit`, but `--out`; what a class does by default is left out."""
     words = [] if settings["ckpt_path"] is None else ["--ckpt_path", settings["ckpt_path"]]
-    for name, value in (*asked(settings).items(), *((name, settings.get(name)) for name in (*HOLE, *AXES, *CHOICE))):
+    for name, value in (*asked(settings).items(), *((name, settings.get(name)) for name in (*GIVEN, *AXES, *CHOICE))):
         words += _option(name, value)
     if (canvas := settings.get("canvas")) is not None:
         words += ["--canvas", f"{canvas['rows']}x{canvas['columns']}"]
@@ -156,7 +157,7 @@ def said(settings: Settings, classes: Sequence[str] | None = None) -> str:
     parts = [
         f"{settings['num_images']} pictures of seed" if index is None else f"picture {index} of seed",
         *map(str, told.values()),
-        f"{settings['image']} painted in part" if settings.get("image") else "",
+        _changed(settings),
         f"over {settings['x']} and {settings['y']}" if settings.get("x") else "",
         f"by {sampler!r}",
         f"from {settings['ckpt_path'] or 'a prior that was never saved'}",
@@ -164,6 +165,13 @@ def said(settings: Settings, classes: Sequence[str] | None = None) -> str:
     ]
     parts[0] += f" {settings['seed']}"
     return ", ".join(filter(None, parts))
+
+
+def _changed(settings: Settings) -> str:
+    """Which picture it was, and what was done to it."""
+    if not (image := settings.get("image")):
+        return ""
+    return f"{image} " + (f"edited by {settings['strength']}" if settings["command"] == EDIT else "painted in part")
 
 
 def held(settings: Settings) -> Any:

@@ -220,6 +220,7 @@ def run(
     given: KnownRegion | Edit | None = None,
     composite: bool = False,
     more: Settings | None = None,
+    each: Callable[[int], Settings] = lambda index: {},
 ) -> dict[str, Any] | None:
     """Make the pictures and write them; the record where `devices.is_first`, else None.
 
@@ -229,18 +230,18 @@ def run(
         on_batch: makes what looks on at every step of a batch, given the pictures' numbers and the batch on its way.
         given, composite: see `Sampling`.
         more: what the record says besides.
+        each: what the settings of a picture say besides, by its number.
     """
     parsed, devices = request.parsed, request.devices
     command = SAMPLE if given is None else INPAINT if isinstance(given, KnownRegion) else EDIT
     made, turns = stamp(request, decided, command, **(more or {})), request.turns
 
     def of_picture(index: int) -> Settings:
-        return {**made, **turns.of(index), "index": index}
+        return {**made, **turns.of(index), **each(index), "index": index}
 
-    # An edit is of one picture among several, which `lightgen edit` cannot be told to make alone; the options of
-    # several priors in a row are no settings of one.
-    alone = command != EDIT and request.cascade is None
-    files = PictureFiles(parsed.out, turns.file_names(request.num_images), of_picture if alone else None)
+    # The options of several priors in a row are no settings of one.
+    alone = of_picture if request.cascade is None else None
+    files = PictureFiles(parsed.out, turns.file_names(request.num_images), alone)
     num_batches = math.ceil(request.num_images / devices.world_size / parsed.batch_size)
     if devices.is_first:
         print(request.acceleration)
