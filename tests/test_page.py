@@ -245,6 +245,13 @@ def test_a_wrong_file_is_one_line(opening, tmp_path):
     Image.new("RGB", (4, 4)).save(tmp_path / "plain.png")
     shown.locator("#dropped input[type=file]").set_input_files(tmp_path / "plain.png")
     shown.get_by_text("plain.png carries no settings").wait_for()
+    settings = lightgen.load(PRIOR)(1, steps=1).settings[0]
+    for path, message in ((None, "a prior that was never saved, which no page can offer"),
+                          ("runs/mine.ckpt", "`lightgen app --ckpt_path runs/mine.ckpt` offers it")):  # fmt: skip
+        shown.locator("#dropped button[aria-label=Clear]").first.dispatch_event("click")
+        save_png(torch.zeros(3, 64, 64, dtype=torch.uint8), tmp_path / "other.png", {**settings, "ckpt_path": path})
+        shown.locator("#dropped input[type=file]").first.set_input_files(tmp_path / "other.png")
+        shown.get_by_text(message).wait_for()
 
 
 def test_stop_go_on_two_at_once_and_a_refresh_in_the_middle(opening, monkeypatch):

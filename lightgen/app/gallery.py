@@ -39,6 +39,8 @@ def tab(form: Form, album: gr.State, best_of: gr.Slider) -> None:
     def restored(settings: Settings | None) -> list[Any]:
         if not settings:
             raise ValueError("choose a picture, or drop one")
+        if settings["ckpt_path"] is None:
+            raise ValueError("this picture was made by a prior that was never saved, which no page can offer")
         prior = form.shelf.prior(settings["ckpt_path"])
         wish = wish_of(settings, prior)
         lost = unsaid(settings, wish, prior)
