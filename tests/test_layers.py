@@ -16,7 +16,7 @@ LAYERS = [
     {"functional"},
     {"layout", "condition", "clock", "prediction", "labels"},
     {"warps", "guidance", "schedules", "text_encoders", "conditioners"},
-    {"denoiser", "asking"},
+    {"denoiser", "placing", "asking"},
     {"quantizers", "networks", "processes"},
     {"tokenizers", "samplers", "losses", "metrics"},
     {"acceleration", "hub", "pretrained", "migration", "checkpoint", "figures", "provenance", "windows", "recipe"},

@@ -181,7 +181,7 @@ def test_padding_changes_no_logit(kind):
 @pytest.mark.parametrize("adaptive", [False, True])
 def test_beside_classes_and_in_a_reader_that_keeps_keys_and_values(adaptive):
     mixed = Mixed([ClassLabel(3), small_text()])
-    assert mixed.attended and mixed.names == ("label", "caption")
+    assert mixed.attended and mixed.names == ("label", "caption", "painted")
     made, ids = network("causal", build(describe(mixed), "conditioner"), adaptive=adaptive), ids_of(3)
     given = Condition({"label": torch.tensor([0, 2, 1]), "caption": caption("black cat", "", "the moon")})
     context = made.context(given, 3)

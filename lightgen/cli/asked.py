@@ -7,6 +7,7 @@ until that is read.
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import warnings
 from collections.abc import Callable, Collection, Sequence
@@ -19,11 +20,13 @@ from lightgen.asking import NEGATIVE_TEXT, TEXT, require_told, words
 from lightgen.cli.meant import meant, nearest
 from lightgen.cli.parser import Parser
 from lightgen.cli.turns import Turns
+from lightgen.functional.boxes import read_boxes
 from lightgen.labels import LABEL
+from lightgen.placing import LAYOUT
 from lightgen.prior import Prior
 
 PROMPTS = "prompts"
-OWN = (TEXT, PROMPTS, NEGATIVE_TEXT, LABEL)
+OWN = (TEXT, PROMPTS, NEGATIVE_TEXT, LAYOUT, LABEL)
 ELSEWHERE = ("trainer",)
 """Options that a parser has only when it is needed."""
 
@@ -34,6 +37,11 @@ def add_options(made: Parser, open_label: str) -> None:
     made.add_argument(f"--{TEXT}", type=str | None, help=f"what is to be seen, of a prior that knows text; {several}")
     made.add_argument(f"--{PROMPTS}", type=Path | None, help="a file with a text on each line")
     made.add_argument(f"--{NEGATIVE_TEXT}", type=str | None, help="what guidance goes away from, in place of nothing")
+    made.add_argument(
+        f"--{LAYOUT}", type=Path | None,
+        help='a JSON file with what is where, as [{"label": "cat", "box": [left, top, right, bottom]}, ...] in shares '
+        'of the picture, or "text" in place of "label"; of a prior that knows text and no boxes, words of --text',
+    )  # fmt: skip
     made.add_argument(
         f"--{LABEL}", type=int | str | None, default=None,
         help=f"class, by number or name, one or several; {open_label}. Each other category that the prior was trained "
@@ -107,7 +115,8 @@ class Asked:
             ValueError: in one line, if the prior has no such category, or a file of texts is not there.
         """
         there = words(prior.network.conditioner)
-        values = {TEXT: self._texts(), LABEL: self.values.get(LABEL, [])}
+        layouts = [json.dumps(read_boxes(Path(path))) for path in self.values.get(LAYOUT, []) if path is not None]
+        values = {TEXT: self._texts(), LAYOUT: layouts, LABEL: self.values.get(LABEL, [])}
         for name in self.others:
             if name not in there:
                 raise ValueError(self.no_option(name, there))
@@ -115,7 +124,9 @@ class Asked:
         found: dict[str, list[Any]] = {}
         for name, several in values.items():
             names = prior.categories.get(name, ())
-            if told := [one if name == TEXT else _value(one, names) for one in several if one not in (None, "null")]:
+            if told := [
+                one if name in (TEXT, LAYOUT) else _value(one, names) for one in several if one not in (None, "null")
+            ]:
                 require_told(name, told[0], prior.network.conditioner)
                 found[name] = told
         rows = [dict(zip(found, one, strict=True)) for one in itertools.product(*found.values())]

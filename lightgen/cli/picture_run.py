@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from lightgen.acceleration import Acceleration, Dtype, Mode, chosen
-from lightgen.asking import NEGATIVE_TEXT, TEXT, in_words
+from lightgen.asking import NEGATIVE_TEXT, TEXT, in_words, require_one_window
 from lightgen.checkpoint import fingerprint, load
 from lightgen.cli import asked, one_device, picture_folder
 from lightgen.cli.asked import Asked
@@ -143,6 +143,7 @@ def requested(parser: Callable[[bool], Parser], args: list[str], num_usual: int,
     if painting and not condition:
         condition = prior.unconditional(1)
     prior.completed(condition, Noise.of(0, max(1, len(condition))))
+    require_one_window(condition, canvas)
     negative = prior.negative(away, 1, recipe)
     where, branches = devices(), 1 if recipe.guidance is None else len(recipe.guidance.branches)
     each = recipe.sampler.num_evaluations(prior.layout(canvas).num_tokens, branches)

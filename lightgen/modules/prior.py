@@ -16,6 +16,7 @@ from lightgen.assembly import no_role
 from lightgen.checkpoint import load, load_tokenizer
 from lightgen.condition import Condition
 from lightgen.conditioners.base import Conditioner
+from lightgen.functional.boxes import BOX_TEXTS
 from lightgen.functional.random import Noise
 from lightgen.functional.text import CAPTION
 from lightgen.modules.base import TrainingModule
@@ -166,7 +167,7 @@ class PriorModule(TrainingModule):
 
     def _learn_texts(self) -> None:
         conditioners: list[Any] = [part.conditioner for part in (self.prior.network, *self.prior.others.values())]
-        if CAPTION in conditioners[0].names:
+        if {CAPTION, BOX_TEXTS} & {*conditioners[0].names}:
             texts: list[str] = getattr(getattr(self.trainer, "datamodule", None), "train_captions", list)()
             for conditioner in conditioners:
                 conditioner.learn(texts)
