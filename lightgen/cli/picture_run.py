@@ -149,8 +149,7 @@ def requested(parser: Callable[[bool], Parser], args: list[str], num_usual: int,
     each = recipe.sampler.num_evaluations(prior.layout(canvas).num_tokens, branches)
     num_images = len(turns) * (parsed.num_images or max(1, num_usual // len(turns)))
     acceleration = chosen(parsed.accelerate, parsed.dtype, where.device, num_images * each // where.world_size)
-    run = (canvas, where, acceleration, parsed)
-    return Request(prior, recipe, turns, away, condition, negative, num_images, *run)
+    return Request(prior, recipe, turns, away, condition, negative, num_images, canvas, where, acceleration, parsed)
 
 
 def understood(
