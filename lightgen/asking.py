@@ -17,10 +17,10 @@ from lightgen.functional.boxes import BOX_TEXTS, BOXES
 from lightgen.functional.text import CAPTION, LONGEST, to_bytes, to_texts
 from lightgen.guidance.base import Guidance
 from lightgen.labels import LABEL, Categories, Label, class_name, class_numbers, each
-from lightgen.placing import LAYOUT, placed
+from lightgen.placing import placed
 from lightgen.types import Canvas, Grid
 
-TEXT, NEGATIVE_TEXT = "text", "negative_text"
+TEXT, NEGATIVE_TEXT, LAYOUT = "text", "negative_text", "layout"
 
 Labels = Label | Sequence[Label] | Tensor | None
 Texts = str | Sequence[str] | None

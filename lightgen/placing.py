@@ -21,7 +21,6 @@ from lightgen.functional.text import to_texts
 from lightgen.labels import class_name, class_number, each
 from lightgen.types import Grid
 
-LAYOUT = "layout"
 Layouts = str | Path | Sequence[Any] | None
 """Boxes as `to_boxes` has them, or a file of them; or a list with one such for each picture."""
 
@@ -48,7 +47,7 @@ def placed(
         ValueError: in one line, if a box is no box, or is of what the prior does not know.
     """
     rows = [to_boxes(_read(one)) for one in each(given if several(given) else [given] * num_images,
-                                                 num_images, LAYOUT, LAYOUT)]  # fmt: skip
+                                                 num_images, "layout", "layout")]  # fmt: skip
     if BOXES in conditioner.names:
         return _told(rows, BOX_TEXTS in conditioner.names, names)
     if grid is None:
@@ -62,7 +61,7 @@ def placed(
         for box in boxes:
             places = encoder.places(text, str(box.what))
             if not places:
-                raise ValueError(f"{LAYOUT} paints with {str(box.what)!r}, which the text does not say: {text!r:.100}")
+                raise ValueError(f"layout paints with {str(box.what)!r}, which the text does not say: {text!r:.100}")
             row[:, places] = torch.maximum(row[:, places], coverage(box.corners, grid)[:, None])
     return {PAINTED: painted}
 
@@ -78,11 +77,11 @@ def said(boxes_BL5: Tensor, texts: Tensor | None, names: Sequence[str] | None) -
     for number, row in enumerate(boxes_BL5.tolist()):
         words = [] if texts is None else to_texts(texts[number].cpu().numpy())
         boxes = [
-            {"text": words[i] if words else class_name(int(one[0]), names), "box": [round(c, 4) for c in one[1:]]}
-            for i, one in enumerate(row)
-            if one[3] > one[1] and one[4] > one[2]
+            Box("text", words[i] if words else class_name(int(kind), names), (x0, y0, x1, y1))
+            for i, (kind, x0, y0, x1, y1) in enumerate(row)
+            if x1 > x0 and y1 > y0
         ]
-        rows.append(in_short(boxes) or "no boxes")
+        rows.append(in_short(boxes))
     return rows
 
 

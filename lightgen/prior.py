@@ -9,14 +9,25 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from lightgen.asking import TEXT, Labels, Texts, condition_of, how_many, require_away, require_told, whole, words
+from lightgen.asking import (
+    LAYOUT,
+    TEXT,
+    Labels,
+    Texts,
+    condition_of,
+    how_many,
+    require_away,
+    require_told,
+    whole,
+    words,
+)
 from lightgen.assembly import Assembly
 from lightgen.condition import Condition
 from lightgen.functional.random import Noise
 from lightgen.guidance.base import Guidance
 from lightgen.inpainting import KnownRegion, known_pixels, known_region
 from lightgen.labels import LABEL
-from lightgen.placing import LAYOUT, Layouts, several
+from lightgen.placing import Layouts, several
 from lightgen.recipe import Recipe
 from lightgen.registry import Component
 from lightgen.samplers.base import Sampler
@@ -205,7 +216,7 @@ class Prior(Assembly, Component):
             mask: as large: bool (H, W), True where to paint, or Pillow's, white or transparent there. It may be left
                 out only with a canvas.
             num_images: how many results; None makes one, or one for each text or label of a list.
-            recipe: None means the prior's own, without its guidance unless a text is given.
+            recipe: None means the prior's own, without its guidance unless a text or a layout is given.
             seed, batch_size, canvas, text, negative_text, layout, others, on_step: see `sample`.
             label: see `sample`; None asks for no class.
             at: where on the canvas the picture's first row and column lie, in windows; None is the middle.
@@ -230,7 +241,7 @@ class Prior(Assembly, Component):
         picture, pixels = known_pixels(image, mask, self.tokenizer.image_size, self.tokenizer.channels)
         known = known_region(self, picture, pixels, margin, canvas, at)
         recipe = self.chosen(
-            self.unguided if (recipe, guidance, text, negative_text) == (None,) * 4 else recipe,
+            self.unguided if (recipe, guidance, text, negative_text, layout) == (None,) * 5 else recipe,
             sampler=sampler, steps=steps, temperature=temperature, guidance=guidance,
         )  # fmt: skip
         condition = self.condition(label, num_images, text=text, layout=layout, **others) or self.unconditional(

@@ -16,13 +16,12 @@ from typing import Any
 
 import yaml
 
-from lightgen.asking import NEGATIVE_TEXT, TEXT, require_told, words
+from lightgen.asking import LAYOUT, NEGATIVE_TEXT, TEXT, require_told, words
 from lightgen.cli.meant import meant, nearest
 from lightgen.cli.parser import Parser
 from lightgen.cli.turns import Turns
 from lightgen.functional.boxes import read_boxes
 from lightgen.labels import LABEL
-from lightgen.placing import LAYOUT
 from lightgen.prior import Prior
 
 PROMPTS = "prompts"
@@ -115,7 +114,7 @@ class Asked:
             ValueError: in one line, if the prior has no such category, or a file of texts is not there.
         """
         there = words(prior.network.conditioner)
-        layouts = [json.dumps(read_boxes(Path(path))) for path in self.values.get(LAYOUT, []) if path is not None]
+        layouts = [json.dumps(_boxes(path)) for path in self.values.get(LAYOUT, []) if path is not None]
         values = {TEXT: self._texts(), LAYOUT: layouts, LABEL: self.values.get(LABEL, [])}
         for name in self.others:
             if name not in there:
@@ -154,6 +153,12 @@ class Asked:
         ours = [name for name in config if self._is_ours(str(name)) and not isinstance(config[name], dict)]
         given = {name: config.pop(name) for name in ours}
         return {name: value if isinstance(value, list) else [value] for name, value in given.items()}
+
+
+def _boxes(path: Any) -> list[Any]:
+    if not isinstance(path, str):
+        raise ValueError(f"--{LAYOUT} takes a file of boxes, not {path!r:.80}")
+    return read_boxes(Path(path))
 
 
 def read_prompts(path: Path) -> list[str]:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from lightgen.acceleration import Acceleration, Dtype, Mode, chosen
-from lightgen.asking import NEGATIVE_TEXT, TEXT, in_words, require_one_window
+from lightgen.asking import LAYOUT, NEGATIVE_TEXT, TEXT, in_words, require_one_window
 from lightgen.checkpoint import fingerprint, load
 from lightgen.cli import asked, one_device, picture_folder
 from lightgen.cli.asked import Asked
@@ -135,7 +135,7 @@ def requested(parser: Callable[[bool], Parser], args: list[str], num_usual: int,
     turns, away = said.turns(prior), said.negative_text
     named = any(path.split(".")[0] == "guidance" for path, _ in overrides.changes)
     # A text says more of what to paint than the rest of the picture, and is nothing without guidance.
-    fits = painting and not named and away is None and TEXT not in turns.columns
+    fits = painting and not named and away is None and not {TEXT, LAYOUT} & turns.columns.keys()
     recipe = prior.chosen(changed(prior.unguided if fits else prior.recipe, overrides, prior))
     canvas = None if parsed.canvas is None else pair("canvas", parsed.canvas, "x")
     prior.layout(canvas)

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lightgen.asking import TEXT
-from lightgen.functional.boxes import in_short
+from lightgen.asking import LAYOUT, TEXT
+from lightgen.functional.boxes import in_short, to_boxes
 from lightgen.labels import LABEL, Categories, class_name, class_number
-from lightgen.placing import LAYOUT
 from lightgen.sampling import picture_name
 
 
@@ -68,4 +67,4 @@ class Turns:
     def _word(self, name: str, value: Any) -> str:
         if isinstance(value, int):
             return class_name(value, self.categories.get(name), name)
-        return in_short(json.loads(value)) if name == LAYOUT else str(value)
+        return in_short(to_boxes(json.loads(value))) if name == LAYOUT else str(value)

@@ -83,13 +83,13 @@ def read_boxes(path: Path) -> list[Any]:
     return list(found)
 
 
-def in_short(given: Sequence[dict[str, Any]]) -> str:
+def in_short(boxes: Sequence[Box]) -> str:
     """Boxes in a few words.
 
-    >>> in_short([{"label": "cat", "box": [0, 0, 0.5, 1]}])
+    >>> in_short(to_boxes([{"label": "cat", "box": [0, 0, 0.5, 1]}]))
     'cat at 0 0 0.5 1'
     """
-    return "; ".join(f"{box.what} at {' '.join(f'{c:g}' for c in box.corners)}" for box in to_boxes(given))
+    return "; ".join(f"{box.what} at {' '.join(f'{c:g}' for c in box.corners)}" for box in boxes) or "no boxes"
 
 
 def coverage(corners: Sequence[float], grid: Grid) -> Tensor:
