@@ -190,6 +190,12 @@ def test_asked_for_in_python():
         prior.sample(layout=[[CAT], []], steps=1).shape[0] == 2
         and prior.sample(layout=[CAT, CAT], steps=1).shape[0] == 1
     )
+    mask = torch.ones(4, 4, dtype=torch.bool)
+    mask[0] = False
+    painted = [
+        prior.inpaint(torch.zeros(1, 4, 4, dtype=torch.uint8), mask, layout=one, margin=0) for one in ([CAT], None)
+    ]
+    assert not torch.equal(*painted)
     with pytest.raises(ValueError, match=r"no class is called 'dgo'.*dog"):
         prior.sample(layout=[{**CAT, "label": "dgo"}])
     with pytest.raises(ValueError, match='by a "label", not by a "text" such as \'cat\''):
