@@ -36,11 +36,7 @@ def add_options(made: Parser, open_label: str) -> None:
     made.add_argument(f"--{TEXT}", type=str | None, help=f"what is to be seen, of a prior that knows text; {several}")
     made.add_argument(f"--{PROMPTS}", type=Path | None, help="a file with a text on each line")
     made.add_argument(f"--{NEGATIVE_TEXT}", type=str | None, help="what guidance goes away from, in place of nothing")
-    made.add_argument(
-        f"--{LAYOUT}", type=Path | None,
-        help='a JSON file with what is where, as [{"label": "cat", "box": [left, top, right, bottom]}, ...] in shares '
-        'of the picture, or "text" in place of "label"; of a prior that knows text and no boxes, words of --text',
-    )  # fmt: skip
+    made.add_argument(f"--{LAYOUT}", type=Path | None, help="a JSON file of boxes and what is in each (docs/data.md)")
     made.add_argument(
         f"--{LABEL}", type=int | str | None, default=None,
         help=f"class, by number or name, one or several; {open_label}. Each other category that the prior was trained "

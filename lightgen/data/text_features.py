@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 
 from lightgen.checkpoint import fingerprint
-from lightgen.conditioners.text import Text
 from lightgen.data.collection import Array
 from lightgen.registry import arguments
 from lightgen.text_encoders.base import TextEncoder
@@ -38,8 +37,8 @@ def name_of(encoder: TextEncoder) -> str:
 
 
 def frozen_encoder(network: nn.Module) -> TextEncoder | None:
-    """The text encoder of a network's captions, if it has one whose features can be kept."""
-    found = (part.encoder for part in network.modules() if isinstance(part, Text))
+    """The text encoder of a network, if it has one whose features can be kept."""
+    found = (part for part in network.modules() if isinstance(part, TextEncoder))
     return next((encoder for encoder in found if encoder.frozen), None)
 
 
