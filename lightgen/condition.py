@@ -144,6 +144,6 @@ class Context(NamedTuple):
         return self._replace(regions=adaptive_avg_pool2d(painted, coarse).flatten(2).transpose(1, 2))
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Context:
-        parts = (None if part is None else change(part) for part in self[:5])
+        vector, tokens, bias, cells, regions = (None if part is None else change(part) for part in self[:5])
         strength = None if self.strength is None else change(self.strength)
-        return Context(*parts, tuple(change(layer) for layer in self.memory), strength)
+        return Context(vector, tokens, bias, cells, regions, tuple(change(layer) for layer in self.memory), strength)

@@ -99,9 +99,9 @@ def tell(
         names = class_names.get(wanted.labels)
         told.conditions["label"], told.class_names = classes(values) if names is None else (np.array(values), names)
     if BOXES in wanted.others:
-        found, words = boxes(_known(root, metadata, BOXES, kept), kept)
-        told.conditions |= found
-        told.words |= {BOXES: words} if words else {}
+        rows, names_of = boxes(_known(root, metadata, BOXES, kept), kept)
+        told.conditions |= rows
+        told.words |= {BOXES: names_of} if names_of else {}
     for name in others:
         known = metadata.values(name, kept)
         found, words = column(name, list(known.values()))
