@@ -34,7 +34,7 @@ def test_an_axis_is_read_as_it_is_typed(text, values):
     assert Axis.read(text) == Axis(text.partition("=")[0].strip(), values)
 
 
-@pytest.mark.parametrize("text", ["steps", "steps=", "=4", "steps=[", "steps={a: 1}", "steps=[[1]]", ""])
+@pytest.mark.parametrize("text", ["steps", "steps=", "=4", "steps=[", "steps={a: 1, b: 2}", "steps=[[1]]", ""])
 def test_an_axis_that_is_none_is_one_line(text):
     with pytest.raises(ValueError, match="an axis is a setting and its values, as steps=4,8,16, not"):
         Axis.read(text)
