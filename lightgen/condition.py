@@ -12,6 +12,9 @@ from torch.nn.functional import adaptive_avg_pool2d, pad
 
 from lightgen.types import Grid
 
+KNOWN = "known"
+"""The name of (B, h w) bool, True where a cell is known: nobody asks for it, the sampler tells it."""
+
 
 @dataclass(frozen=True)
 class Condition:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lightgen.clock import Clock
-from lightgen.condition import Condition, Context
+from lightgen.condition import KNOWN, Condition, Context
 from lightgen.functional import warping
 from lightgen.functional.lookup import Lookup, Place, pick
 from lightgen.guidance.base import TOWARDS, Branch, Guidance, Unguided
@@ -71,6 +71,7 @@ class Denoiser:
         self.reads_time = getattr(network, "reads_time", False) if reads_time is None else reads_time
         self.branches, self._constant = self.guidance.branches, self.guidance.constant
         self._masks = any(branch.masked for branch in self.branches)
+        self._reads_known = getattr(getattr(network, "conditioner", None), "reads_known", False)
         self._context: Context | None = None
         self._critics: Context | None = None
         self._confidence: Tensor | None = None
@@ -88,9 +89,8 @@ class Denoiser:
         """
         bound = copy(self)
         bound.rows, bound.evaluations = rows, torch.zeros_like(rows)
-        bound._context = self._seen(self.network, self.branches, len(rows))
-        bound._critics = None if self.critic is None else self._seen(self.critic, (TOWARDS,), len(rows))
         bound.keeps, bound._confidence, bound._given = keeps, None, given_BN
+        bound._look(given_BN)
         bound.position = None
         bound.forget()
         return bound
@@ -109,6 +109,8 @@ class Denoiser:
         """Ids were changed from outside, or which of them are known: (A, N)."""
         self.forget()
         self._given = known_AN
+        if self._reads_known:
+            self._look(known_AN)
 
     def select(self, rows: Tensor) -> Denoiser:
         """The denoiser of some of its rows (an index or a boolean mask); it goes on counting in the same place."""
@@ -280,11 +282,20 @@ class Denoiser:
             return ids_AN
         return branch.ids(ids_AN, self._confidence.masked_fill(self._given, torch.inf), self.layout.mask)
 
-    def _seen(self, network: NetworkLike, branches: tuple[Branch, ...], num_rows: int) -> Context | None:
-        """What a network sees of the condition in every branch, one under another."""
+    def _look(self, known_AN: Tensor | None) -> None:
+        """Take in what the networks see of the condition, and of which tokens are known."""
+        self._context = self._seen(self.network, self.branches, known_AN)
+        self._critics = None if self.critic is None else self._seen(self.critic, (TOWARDS,), known_AN)
+
+    def _seen(self, network: NetworkLike, branches: tuple[Branch, ...], known_AN: Tensor | None) -> Context | None:
+        """What a network sees in every branch, one under another."""
         asked = Condition.cat([branch.condition(self.condition, self.negative) for branch in branches])
+        if self._reads_known and known_AN is not None:
+            # In all branches: guidance does not go away from what is there.
+            cells = known_AN.unflatten(1, (-1, self.layout.num_codes)).all(-1)
+            asked = asked.replace(**{KNOWN: cells.repeat(len(branches), 1)})
         read = getattr(network, "context", None)
-        return None if read is None else read(asked, len(branches) * num_rows)
+        return None if read is None else read(asked, len(branches) * len(self.rows))
 
     def count(self, evaluations: int) -> None:
         """Note evaluations of the network, of each row so many."""

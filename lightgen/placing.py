@@ -6,7 +6,6 @@ cells attend more to the words that each box has of the text (Balaji et al., 202
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -46,8 +45,7 @@ def placed(
     Raises:
         ValueError: in one line, if a box is no box, or is of what the prior does not know.
     """
-    rows = [to_boxes(_read(one)) for one in each(given if several(given) else [given] * num_images,
-                                                 num_images, "layout", "layout")]  # fmt: skip
+    rows = [to_boxes(one) for one in contents(given, num_images)]
     if BOXES in conditioner.names:
         return _told(rows, BOX_TEXTS in conditioner.names, names)
     if grid is None:
@@ -66,9 +64,20 @@ def placed(
     return {PAINTED: painted}
 
 
-def several(given: Layouts) -> bool:
-    """Whether it is a list of layouts, and not one."""
-    return isinstance(given, (list, tuple)) and bool(given) and not any(isinstance(one, dict) for one in given)
+def apart(given: Layouts) -> Sequence[Any] | None:
+    """A list of layouts, one for each picture; None where there is one for all, or none."""
+    one = not isinstance(given, (list, tuple)) or not given or any(isinstance(box, dict) for box in given)
+    return None if one else given  # type: ignore[return-value]
+
+
+def contents(given: Layouts, num_images: int) -> list[Any]:
+    """The boxes of each picture as plain data, read where a file has them.
+
+    Raises:
+        ValueError: if there are not as many layouts as pictures, no such file, or no boxes in it.
+    """
+    layouts = each(apart(given) or [given] * num_images, num_images, "layout", "layout")
+    return [read_boxes(one) if isinstance(one, (str, Path)) else one for one in layouts]
 
 
 def said(boxes_BL5: Tensor, texts: Tensor | None, names: Sequence[str] | None) -> list[str]:
@@ -83,13 +92,6 @@ def said(boxes_BL5: Tensor, texts: Tensor | None, names: Sequence[str] | None) -
         ]
         rows.append(in_short(boxes))
     return rows
-
-
-def _read(given: Any) -> Any:
-    if not isinstance(given, (str, Path)):
-        return given
-    # Command lines ask for the contents of a file, so that records have them.
-    return json.loads(given) if isinstance(given, str) and given.startswith("[") else read_boxes(Path(given))
 
 
 def _told(rows: Sequence[Sequence[Box]], by_text: bool, names: Sequence[str] | None) -> dict[str, Tensor]:

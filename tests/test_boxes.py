@@ -1,6 +1,7 @@
 """Layouts: boxes as tokens, from metadata to sampling; what is hidden, padded or broken."""
 
 import json
+import shlex
 import warnings
 
 import numpy as np
@@ -319,3 +320,16 @@ def test_from_metadata_to_pictures_by_the_command_line(root, tmp_path, capsys):
     assert record["asked"] == [{"layout": "cat at 0 0 0.5 0.5; dog at 0.5 0 1 1"}] * 2
     image = Image.open(tmp_path / "out" / "000000.png")
     assert torch.equal(torch.from_numpy(np.array(image))[None], prior.sample(2, layout=good)[0])
+    capsys.readouterr()
+    assert main(["show", str(tmp_path / "out" / "000000.png")]) == 0
+    again = shlex.split(capsys.readouterr().out.splitlines()[1])[1:-1]
+    files["good"].unlink()
+    for words in (again, ["sample", "--from", str(tmp_path / "out" / "000000.png"), "--out"]):
+        assert main([*words, str(tmp_path / "again"), "--overwrite"]) == 0
+        assert (np.array(Image.open(tmp_path / "again" / "000000.png")) == np.array(image)).all()
+    assert main([*again, str(tmp_path / "bad"), "--layout", "[{"]) == 2
+    assert "the layout is no JSON" in capsys.readouterr().err
+    for layout in (good, [good, good]):
+        made = prior(2, layout=layout)
+        assert [json.loads(one["layout"]) for one in made.settings] == [good, good]
+        assert torch.equal(made.tensor, prior.sample(2, layout=good))

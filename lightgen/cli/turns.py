@@ -10,7 +10,7 @@ from typing import Any
 from lightgen.asking import LAYOUT, TEXT
 from lightgen.functional.boxes import in_short, to_boxes
 from lightgen.labels import LABEL, Categories, class_name, class_number
-from lightgen.sampling import picture_name
+from lightgen.made import picture_name
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,10 @@ class Turns:
         """Of pictures: their numbers, and what they are asked for where that is a text or differs."""
         names = list(self.rows[0]) if TEXT in self.rows[0] else self.varied
         return [picture_name(i, self.words(i, names)) for i in range(num_images)]
+
+    def of(self, number: int) -> dict[str, Any]:
+        """As plain data, what a picture is asked for."""
+        return Turns([self.rows[number % len(self)]], self.categories).record()
 
     def record(self) -> dict[str, Any]:
         """As plain data, under each name one value or all; the class by number, and there even if it is open."""

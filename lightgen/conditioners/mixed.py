@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from lightgen.condition import Condition, Context
 from lightgen.conditioners.base import Conditioner
 from lightgen.functional.random import Noise
+from lightgen.layout import Layout
+from lightgen.types import Grid
 
 
 class Mixed(Conditioner):
@@ -43,6 +45,14 @@ class Mixed(Conditioner):
     @property
     def attended(self) -> bool:  # type: ignore[override]
         return any(part.attended for part in self._each())
+
+    def place(self, layout: Layout) -> None:
+        for part in self._each():
+            part.place(layout)
+
+    @property
+    def reads_known(self) -> bool:  # type: ignore[override]
+        return any(part.reads_known for part in self._each())
 
     def attach(self, dim: int) -> None:
         for part in self._each():
@@ -97,6 +107,9 @@ class Mixed(Conditioner):
     def learn(self, texts: Sequence[str]) -> None:
         for part in self._each():
             part.learn(texts)
+
+    def holes(self, grid: Grid, noise: Noise) -> Tensor | None:
+        return next((part.holes(grid, noise) for part in self._each() if part.reads_known), None)
 
     def hides(self, names: Sequence[str]) -> bool:
         concerned = [part for part in self._each() if set(part.names) & set(names)]

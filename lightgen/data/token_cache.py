@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -25,12 +26,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from lightgen.conditioners.low_resolution import COARSE
 from lightgen.data import old_caches
 from lightgen.data.base import SPLITS, Split
 from lightgen.data.collection import Array, described
 from lightgen.data.text_features import TextFeatures
 from lightgen.functional.text import CAPTION
 from lightgen.labels import LABEL
+from lightgen.layout import Layout
 from lightgen.types import Batch
 
 FORMAT = 3
@@ -78,6 +81,12 @@ class Header:
     def described(self) -> dict[str, list[str]]:
         """See `ImageData.conditions`."""
         return {CAPTION if n == "captions" else n: self.categories.get(n, []) for n in self.conditions}
+
+    @property
+    def layout(self) -> Layout:
+        """Where the ids stand."""
+        num_codes = self.shape[0] if len(self.shape) == 3 else 1
+        return Layout(tuple(self.shape[-2:]), self.vocab_size, num_codes)
 
     @property
     def dtype(self) -> type[np.unsignedinteger[Any]]:
@@ -216,6 +225,29 @@ class TokenCache:
         names: list[str] = json.loads(self._checked(f"{split}-names").read_bytes())
         return names
 
+    def require_pictures(self, where: Path, names: Mapping[Split, Sequence[str]], **views: Any) -> None:
+        """Refuse to be the coarser ids of other pictures, or of other views of them.
+
+        Args:
+            where: the cache of the finer ids.
+            names: of its pictures, by split.
+            views: values of its header that must be the same.
+
+        Raises:
+            ValueError: names the first difference.
+        """
+        there = f"the coarser ids in {self.folder} are not of the same pictures as those for {where}"
+        for name, value in views.items():
+            if (mine := getattr(self.header, name)) != value:
+                raise ValueError(f"{there}: {name} is {mine}, not {value}")
+        for split, wanted in names.items():
+            found = self.names(split)
+            if len(found) != len(wanted):
+                raise ValueError(f"{there}: of {split} there are {len(found)}, not {len(wanted)}")
+            for mine, theirs in zip(found, wanted, strict=True):
+                if mine != theirs:
+                    raise ValueError(f"{there}: one of {split} is {mine}, not {theirs}")
+
     def _load(self, stem: str) -> Array:
         # As plain arrays, which take an index in half the time.
         return np.asarray(np.load(self._checked(stem), mmap_mode="r"))
@@ -231,9 +263,12 @@ class TokenCache:
 class TokenDataset(Dataset[Batch]):
     """Ids by `Views` and conditions, memory-mapped; a batch is gathered file by file, without work per picture."""
 
+    coarse: TokenDataset | None = None
+    """The coarser ids of the same views of the same pictures, which are a condition of these, where there are some."""
+
     def __init__(self, header: Header, split: Split, shards: list[Array], conditions: dict[str, Array]) -> None:
         self.count, self.rows, self.shape = header.counts[split], header.rows, header.shape
-        self.shards, self.conditions = shards, conditions
+        self.shards, self.conditions, self.layout = shards, conditions, header.layout
         self.words = [name for name in header.categories if name != LABEL]
 
     def __len__(self) -> int:
@@ -244,6 +279,13 @@ class TokenDataset(Dataset[Batch]):
         return described(self.conditions, numbers, self.words)
 
     def __getitems__(self, views: Views) -> Batch:
+        batch = Batch(ids=self.ids(views), index=views[0], **self.described(views[0].numpy()))
+        if self.coarse is not None:
+            batch["condition"][COARSE] = self.coarse.layout.flatten(self.coarse.ids(views))
+        return batch
+
+    def ids(self, views: Views) -> Tensor:
+        """(B, *shape) int64."""
         order = views[0].argsort()
         numbers, crops, flips = (part[order].numpy() for part in views)
         shards, rows = np.divmod(numbers, self.rows)
@@ -252,8 +294,7 @@ class TokenDataset(Dataset[Batch]):
         for start, stop in pairwise([*starts, len(numbers)]):
             here = slice(start, stop)
             ids[here] = self.shards[shards[start]][rows[here], crops[here], flips[here]]
-        batch = self.described(views[0].numpy())
-        return Batch(ids=torch.from_numpy(ids)[order.argsort()], index=views[0], **batch)
+        return torch.from_numpy(ids)[order.argsort()]
 
 
 def plain(numbers: Tensor) -> Views:

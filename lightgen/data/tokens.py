@@ -13,7 +13,7 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
 from lightgen.checkpoint import fingerprint
-from lightgen.data.base import ImageData, Split
+from lightgen.data.base import SPLITS, ImageData, Split
 from lightgen.data.collection import texts_of
 from lightgen.data.encode import encode
 from lightgen.data.loader import TrainLoader, shares, whole
@@ -22,6 +22,7 @@ from lightgen.data.text_features import TextFeatures, frozen_encoder, name_of
 from lightgen.data.token_cache import TokenCache, TokenDataset, Views, plain, read_header
 from lightgen.functional.random import Noise, Stream
 from lightgen.labels import LABEL
+from lightgen.layout import Layout
 from lightgen.prior import Prior
 from lightgen.registry import Component
 from lightgen.types import Batch
@@ -43,21 +44,26 @@ class CachedTokens(LightningDataModule, Component):
         data: the pictures. With them the cache is made, or completed, when it is needed, and samples can be scored
             against held-out pictures; without them a complete cache still trains a prior.
         batch_size: per rank.
+        coarse: the folder of a complete cache of the same pictures by the tokenizer of a coarser prior, whose ids are a
+            condition of these (see `LowResolution`).
 
     Raises:
-        ValueError: if there is neither a cache nor `data`, or the cache is of another tokenizer, text encoder or other
+        ValueError: if there is neither a cache nor `data`, or a cache is of another tokenizer, text encoder or other
             pictures, incomplete or damaged.
     """
 
     kind: ClassVar[str] = "data"
     source: ClassVar[str] = "ids of any other data, encoded once"
 
-    def __init__(self, cache: str, data: ImageData | None = None, batch_size: int = 32) -> None:
+    def __init__(
+        self, cache: str, data: ImageData | None = None, batch_size: int = 32, coarse: str | None = None
+    ) -> None:
         super().__init__()
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
         self.folder, self.pictures, self.batch_size = Path(cache), data, batch_size
         self._cache: TokenCache | None = TokenCache(self.folder) if data is None else None
+        self.coarse = None if coarse is None else TokenCache(Path(coarse))
         self._features: TextFeatures | None = None
 
     @property
@@ -77,22 +83,36 @@ class CachedTokens(LightningDataModule, Component):
         """See `ImageData.conditions`."""
         return self.cache.header.described()
 
+    @property
+    def level(self) -> tuple[Layout | None, str | None]:
+        """Where the coarser ids stand, and the fingerprint of their tokenizer, where there are some."""
+        return (None, None) if self.coarse is None else (self.coarse.header.layout, self.coarse.header.tokenizer)
+
     def prepare_data(self) -> None:
         # Lightning runs this on one process of each node; the others wait.
         if self.pictures is None:
             return
         prior, found = self._prior(), read_header(self.folder)
         tokenizer, text_encoder = prior.tokenizer, frozen_encoder(prior.network)
+        num_crops = found[0].num_crops if found else 0
+        if self.coarse is not None:
+            names = {split: self.pictures.dataset(split).names for split in SPLITS}
+            views = {"num_crops": num_crops, "mirror": self.pictures.mirror, "seed": self.pictures.seed}
+            self.coarse.require_pictures(self.folder, names, **views)
         if "captions" not in self.pictures.collection.conditions:
             text_encoder = None
         if self.trainer is not None and self.trainer.strategy.root_device.type != "cpu":
             tokenizer, text_encoder = copy.deepcopy((tokenizer, text_encoder))
             tokenizer = tokenizer.to(self.trainer.strategy.root_device)
-        encode(self.folder, tokenizer, self.pictures, found[0].num_crops if found else 0, text_encoder=text_encoder)
+        encode(self.folder, tokenizer, self.pictures, num_crops, text_encoder=text_encoder)
 
     def setup(self, stage: str) -> None:
         header, prior = self.cache.header, self._prior()
         header.require(self.folder, tokenizer=fingerprint(prior.tokenizer))
+        if self.coarse is not None and self.pictures is None:
+            names = {split: self.cache.names(split) for split in SPLITS}
+            views = {name: getattr(header, name) for name in ("num_crops", "mirror", "seed")}
+            self.coarse.require_pictures(self.folder, names, **views)
         encoder = frozen_encoder(prior.network)
         if encoder is not None and header.texts is not None:
             header.require(self.folder, texts={**header.texts, "encoder": name_of(encoder)})
@@ -127,7 +147,10 @@ class CachedTokens(LightningDataModule, Component):
 
     def dataset(self, split: Split) -> TokenDataset:
         """One split; its files are checked when it is first asked for."""
-        return self.cache.dataset(split)
+        dataset = self.cache.dataset(split)
+        if self.coarse is not None:
+            dataset.coarse = self.coarse.dataset(split)
+        return dataset
 
     def train_captions(self) -> list[str]:
         """All captions of the training pictures, and texts of their boxes; empty without any."""

@@ -64,22 +64,24 @@ def _to_box(one: Any, number: int) -> Box:
     return Box(kind, what, (float(x0), float(y0), float(x1), float(y1)))
 
 
-def read_boxes(path: Path) -> list[Any]:
-    """What a file says, for `to_boxes`.
+def read_boxes(given: str | Path) -> list[Any]:
+    """What a file says, or the JSON that a picture remembers of it, for `to_boxes`.
 
     Raises:
         ValueError: if there is no such file, or no such boxes in it.
     """
-    if not path.is_file():
-        raise ValueError(f"there is no file of boxes at {path}")
+    written = isinstance(given, str) and given.startswith("[")
+    if not written and not Path(given).is_file():
+        raise ValueError(f"there is no file of boxes at {given}")
+    name = "the layout" if written else given
     try:
-        found = json.loads(path.read_text(encoding="utf-8-sig"))
+        found = json.loads(str(given) if written else Path(given).read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is no JSON: {str(error).splitlines()[0]}") from None
+        raise ValueError(f"{name} is no JSON: {str(error).splitlines()[0]}") from None
     try:
         to_boxes(found)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise ValueError(f"{name}: {error}") from None
     return list(found)
 
 

@@ -75,7 +75,7 @@ class TextEncoder(nn.Module, Component):
         before, self._num_cut = self._num_cut, self._num_cut + num
         if num and (before == 0 or len(str(before)) < len(str(self._num_cut))):
             warnings.warn(
-                f"texts of more than {self.max_length} tokens, whose others were left out: {self._num_cut} "
-                f"(max_length of {type(self).__name__})",
+                f"texts of more than {self.max_length} tokens, cut there (max_length of {type(self).__name__}): "
+                f"{self._num_cut} so far",
                 stacklevel=3,
             )
