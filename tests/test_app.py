@@ -78,7 +78,8 @@ def test_a_form_takes_no_nonsense(values, message):
     [({"num_images": 17}, "num_images must be a whole number from 1 to 16"), ({"steps": 0}, "steps must be"),
      ({"seed": "a"}, "seed must be a whole number"), ({"sampler": "SUNDAE"}, "does not fit a prior trained with"),
      ({"told": {"text": "a cat"}}, "trained without text"),
-     ({"told": {"layout": "/etc/passwd"}}, "trained without layout"), ({"told": {"label": "Flagg"}}, "did you mean 'Flags'"),
+     ({"told": {"layout": "/etc/passwd"}}, "trained without layout"),
+     ({"told": {"label": "Flagg"}}, "did you mean 'Flags'"),
      ({"temperature": -1.0}, "temperature must be at least 0")],
 )  # fmt: skip
 def test_a_wish_that_cannot_be_met_is_one_line(prior, change, message):
