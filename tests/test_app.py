@@ -185,7 +185,8 @@ def test_the_judge_of_a_page_keeps_the_best_of_several_draws(asking, tmp_path):
     paths = [path for path, _ in run.save(tmp_path)]
     assert torch.equal(torch.stack([read_png(path) for path in paths]), made.tensor)
     assert [read(path) for path in paths] == made.settings and wish_of(made.settings[0], prior).best_of == 3
-    assert shelf.best_of(1) is None
+    many = {**made.settings[0], "best_of": 9}
+    assert shelf.best_of(1) is None and unsaid(many, wish_of(many, prior), prior) == ["best_of"]
     with pytest.raises(ValueError, match="no judge that chooses among draws; `lightgen app --judge P`"):
         Shelf().best_of(2)
     with pytest.raises(ValueError, match="a judge needs words"):

@@ -190,6 +190,9 @@ def test_a_prompt_makes_pictures_and_comes_back_with_them(opening, asked, text_p
     # A prior without text has no field for one, and a page without a judge no draws.
     choose(other, "prior", PRIOR)
     other.wait_for_selector("#asked-text", state="detached")
+    fill(other, steps=2, num=1)
+    other.click("#generate-start")
+    says(other, "generate", "step 2 of 2")
     assert opening().locator("#best-of").count() == 0
 
 

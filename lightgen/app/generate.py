@@ -13,16 +13,14 @@ from lightgen.app.form import Form
 from lightgen.app.live import Live
 from lightgen.app.plain import plain
 from lightgen.app.run import Run
-
-MOST = 8
-"""Draws of each picture."""
+from lightgen.app.wish import MOST_EACH
 
 
 def tab(form: Form, folder: Path, album: gr.State) -> gr.Slider:
     """Lay it out; gives what says among how many draws of each picture the judge chooses, if there is one."""
     shelf = form.shelf
     best_of = gr.Slider(
-        1, MOST, 1, step=1, label="Draws of each picture, of which the judge keeps the best", elem_id="best-of",
+        1, MOST_EACH, 1, step=1, label="Draws of each picture, of which the judge keeps the best", elem_id="best-of",
         visible=shelf.judge is not None,
     )  # fmt: skip
     live = Live("generate", folder, album)

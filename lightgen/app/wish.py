@@ -14,8 +14,8 @@ from lightgen.registry import arguments, changed, describe
 from lightgen.samplers.base import fitting, sampler_called
 from lightgen.settings import PARTS, Settings, asked, recipe_of
 
-MOST_IMAGES, MOST_DRAWS, MOST_STEPS = 16, 64, 1000
-"""That a page makes at a time; draws are those of all pictures together."""
+MOST_IMAGES, MOST_EACH, MOST_DRAWS, MOST_STEPS = 16, 8, 64, 1000
+"""That a page makes at a time: pictures, draws of each, draws of all, steps."""
 ANY = "any"
 """The choice that leaves open what is asked for."""
 TEXTS = (TEXT, NEGATIVE_TEXT)
@@ -45,7 +45,7 @@ class Wish:
     """Draws of each picture, of which a judge keeps one."""
 
     def __post_init__(self) -> None:
-        for name, most in (("num_images", MOST_IMAGES), ("best_of", MOST_DRAWS), ("steps", MOST_STEPS)):
+        for name, most in (("num_images", MOST_IMAGES), ("best_of", MOST_EACH), ("steps", MOST_STEPS)):
             value = getattr(self, name)
             if (value is not None or name != "steps") and (not isinstance(value, int) or not 1 <= value <= most):
                 raise ValueError(f"{name} must be a whole number from 1 to {most}, not {value!r}")
@@ -99,7 +99,7 @@ def wish_of(settings: Settings, prior: Prior) -> Wish:
     scale = 1.0 if recipe.guidance is None else arguments(recipe.guidance).get("scale", 1.0)
     steps = recipe.sampler.steps if takes_steps(recipe.sampler) else None
     num_images = min(settings["num_images"], MOST_IMAGES)
-    best_of = min(settings.get("best_of") or 1, MOST_DRAWS // num_images)
+    best_of = min(settings.get("best_of") or 1, MOST_EACH, MOST_DRAWS // num_images)
     return Wish(settings["ckpt_path"], type(recipe.sampler).__name__, steps, recipe.warps.temperature, scale,
                 settings["seed"], num_images, told, _shown(recipe.sampler), best_of)  # fmt: skip
 
@@ -121,7 +121,8 @@ def unsaid(settings: Settings, wish: Wish, prior: Prior) -> list[str]:
         if (now or {"arguments": {}})["arguments"].get(argument) != value
     ]
     found += [name for name in asked(settings) if name not in wish.told]
-    return found + ["canvas"] * (settings.get("canvas") is not None)
+    found += ["canvas"] * (settings.get("canvas") is not None)
+    return found + ["best_of"] * (wish.best_of != (settings.get("best_of") or 1))
 
 
 def _shown(sampler: Any) -> dict[str, Any]:
