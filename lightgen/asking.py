@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,15 +12,18 @@ from torch import Tensor
 
 from lightgen.condition import Condition
 from lightgen.conditioners.base import Conditioner
+from lightgen.functional.likeness import PICTURE
 from lightgen.functional.text import CAPTION, LONGEST, to_bytes, to_texts
 from lightgen.guidance.base import Guidance
 from lightgen.labels import LABEL, Categories, Label, class_name, class_numbers, each
 
-TEXT, NEGATIVE_TEXT = "text", "negative_text"
+TEXT, NEGATIVE_TEXT, LIKE = "text", "negative_text", "like"
+WORDS = {CAPTION: TEXT, PICTURE: LIKE}
+"""What people call a condition that has another name."""
 
-Labels = Label | Sequence[Label] | Tensor | None
-Texts = str | Sequence[str] | None
-"""One for all pictures, or one for each; None leaves it open."""
+Labels = Label | tuple[Label, float] | Sequence[Label | tuple[Label, float]] | Tensor | None
+Texts = str | tuple[str, float] | Sequence[str | tuple[str, float]] | None
+"""One for all pictures, or one for each; None leaves it open. A tuple with a float behind is one with its weight."""
 
 
 def condition_of(
@@ -29,7 +33,8 @@ def condition_of(
 
     Args:
         asked: by name, of which None leaves it open: a `text`, or a number or name of a category, such as `label`; one
-            for all pictures, or one for each. Any other condition is a tensor with a row for each.
+            for all pictures, or one for each, each alone or as a tuple with its weight behind. Any other condition is a
+            tensor with a row for each.
         num_images: B.
         conditioner: of the network.
         categories: names of the values of each.
@@ -38,17 +43,46 @@ def condition_of(
         ValueError: in one line, if the prior was trained without such a condition, or there is no such value.
     """
     tensors: dict[str, Tensor] = {}
-    for name, given in asked.items():
-        if given is None:
+    weights: dict[str, Tensor] = {}
+    for name, several in asked.items():
+        if several is None:
             continue
-        require_told(name, given, conditioner)
+        require_told(name, several, conditioner)
+        given, weight = apart(several, num_images)
+        if weight is not None:
+            weights[CAPTION if name == TEXT else name] = weight
         if name == TEXT:
             tensors[CAPTION] = torch.from_numpy(to_bytes(texts(each(given, num_images, TEXT, TEXT))))
         elif isinstance(given, Tensor) and (given.ndim != 1 or given.is_floating_point()):
             tensors[name] = given
         else:
             tensors[name] = torch.tensor(class_numbers(given, num_images, categories.get(name), name))
-    return Condition(tensors)
+    return Condition(tensors, weights=weights)
+
+
+def apart(given: Any, num_images: int) -> tuple[Any, Tensor | None]:
+    """What is given for B pictures without the weights, and these, (B,), or None where there is none.
+
+    >>> apart(("a fox", 0.5), 2)
+    ('a fox', tensor([0.5000, 0.5000]))
+
+    Raises:
+        ValueError: if one is below 0, or not finite.
+    """
+    several = given if isinstance(given, (list, tuple)) and not is_weighed(given) else [given]
+    if not any(map(is_weighed, several)):
+        return given, None
+    pairs = [one if is_weighed(one) else (one, 1.0) for one in several]
+    for _, weight in pairs:
+        if not 0 <= weight < math.inf:
+            raise ValueError(f"a weight must be at least 0, not {weight}")
+    values, weights = [value for value, _ in pairs], torch.tensor([weight for _, weight in pairs])
+    return (values, weights) if several is given else (values[0], weights.expand(num_images))
+
+
+def is_weighed(given: Any) -> bool:
+    """Whether something stands with its weight: a tuple of it and a float."""
+    return isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], float)
 
 
 def in_words(condition: Condition, categories: Categories) -> list[dict[str, str]]:
@@ -69,7 +103,7 @@ def in_words(condition: Condition, categories: Categories) -> list[dict[str, str
 
 def words(conditioner: Conditioner | None) -> list[str]:
     """What a prior can be asked for, in the words of `condition_of`."""
-    return [] if conditioner is None else [TEXT if name == CAPTION else name for name in conditioner.names]
+    return [] if conditioner is None else [WORDS.get(name, name) for name in conditioner.names]
 
 
 def require_told(name: str, given: Any, conditioner: Conditioner | None) -> None:
@@ -121,7 +155,7 @@ def how_many(num_images: int | None, *given: Any) -> int:
     """
     if num_images is None:
         lists = (one for one in given if isinstance(one, (list, tuple)) or (isinstance(one, Tensor) and one.ndim > 0))
-        return max((len(one) for one in lists), default=1)
+        return max((len(one) for one in lists if not is_weighed(one)), default=1)
     return whole("num_images", num_images)
 
 

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from lightgen.asking import TEXT, Labels, Texts, condition_of, how_many, require_away, require_told, whole, words
+from lightgen.asking import LIKE, TEXT, Labels, Texts, condition_of, how_many, require_away, require_told, whole, words
 from lightgen.assembly import Assembly
 from lightgen.condition import Condition
 from lightgen.functional.random import Noise
@@ -17,6 +17,7 @@ from lightgen.guidance.base import Guidance
 from lightgen.inpainting import KnownRegion, known_pixels, known_region
 from lightgen.labels import LABEL
 from lightgen.recipe import Recipe
+from lightgen.references import Like, references
 from lightgen.registry import Component
 from lightgen.samplers.base import Sampler
 from lightgen.types import Canvas, OnStep
@@ -70,6 +71,7 @@ class Prior(Assembly, Component):
         num_images: int = 1,
         *,
         text: Texts = None,
+        like: Like = None,
         **others: Labels,
     ) -> Condition:
         """What pictures are asked for, all the same or each its own; None leaves it open.
@@ -78,13 +80,20 @@ class Prior(Assembly, Component):
             label: a number or a name of `classes`, or one for each picture.
             num_images: B.
             text: what is to be seen, or one text for each picture.
+            like: a picture that they shall be like, or one for each: uint8 (C, H, W) of the prior's size, or Pillow's,
+                which is resized and cropped as in training.
             others: of each other category by its name, e.g. `style="noto"`, a number or one of its `categories`.
 
+        Each may be a tuple of it and a weight, a float: 0 is as if it were not there, 1 is the same without a weight.
+
         Raises:
-            ValueError: if the prior was trained without it, or there is no such value.
+            ValueError: if the prior was trained without it, there is no such value, or a weight is below 0.
         """
         asked = {LABEL: label, TEXT: text, **others}
-        return condition_of(asked, num_images, self.network.conditioner, self.categories)
+        conditioner = self.network.conditioner
+        if like is not None:
+            require_told(LIKE, like, conditioner)
+        return condition_of(asked, num_images, conditioner, self.categories).update(references(self, like, num_images))
 
     def unconditional(self, num_images: int) -> Condition:
         """That nothing is asked for, where the prior was trained so; the rest is left open."""
@@ -105,6 +114,7 @@ class Prior(Assembly, Component):
         *,
         text: Texts = None,
         negative_text: Texts = None,
+        like: Like = None,
         sampler: Sampler | str | None = None,
         steps: int | None = None,
         temperature: float | None = None,
@@ -127,6 +137,7 @@ class Prior(Assembly, Component):
             canvas: rows and columns, in windows of the size in training, for larger pictures.
             text: what is to be seen, or a list with one text for each picture.
             negative_text: what guidance goes away from, in place of nothing; likewise.
+            like: a picture that they shall be like, or a list; see `condition`, also for weights: `like=(image, 0.5)`.
             sampler, steps, temperature, guidance: what to change of the recipe: see `Recipe.changed`.
             others: other categories by name, e.g. `style="noto"`, as `label`; see `categories`.
             on_step: called after every step of each batch with its number, from 0 on, and the ids, which `decode`
@@ -140,9 +151,10 @@ class Prior(Assembly, Component):
         >>> lightgen.to_pil(images)[0].size
         (64, 64)
         """
-        num_images = how_many(num_images, label, text, negative_text, *others.values())
+        pictures = like if isinstance(like, (list, tuple)) else None
+        num_images = how_many(num_images, label, text, negative_text, pictures, *others.values())
         recipe = self.chosen(recipe, sampler=sampler, steps=steps, temperature=temperature, guidance=guidance)
-        condition = self.condition(label, num_images, text=text, **others)
+        condition = self.condition(label, num_images, text=text, like=like, **others)
         away = self.negative(negative_text, num_images, recipe)
         run = (num_images, recipe, seed, condition, away, batch_size, canvas, None, on_step)
         return torch.cat(list(self._pictures(*run)))
@@ -179,6 +191,7 @@ class Prior(Assembly, Component):
         composite: bool = False,
         text: Texts = None,
         negative_text: Texts = None,
+        like: Like = None,
         sampler: Sampler | str | None = None,
         steps: int | None = None,
         temperature: float | None = None,
@@ -194,7 +207,7 @@ class Prior(Assembly, Component):
                 out only with a canvas.
             num_images: how many results; None makes one, or one for each text or label of a list.
             recipe: None means the prior's own, without its guidance unless a text is given.
-            seed, batch_size, canvas, text, negative_text, others, on_step: see `sample`.
+            seed, batch_size, canvas, text, negative_text, like, others, on_step: see `sample`.
             label: see `sample`; None asks for no class.
             at: where on the canvas the picture's first row and column lie, in windows; None is the middle.
             margin: token cells around painted ones that are redrawn too, because the encoder looks over their borders.
@@ -210,7 +223,8 @@ class Prior(Assembly, Component):
         >>> prior.inpaint(image, mask, num_images=3, steps=4, composite=True).shape
         torch.Size([3, 3, 64, 64])
         """
-        num_images = how_many(num_images, label, text, negative_text, *others.values())
+        pictures = like if isinstance(like, (list, tuple)) else None
+        num_images = how_many(num_images, label, text, negative_text, pictures, *others.values())
         if mask is None and canvas is None:
             raise ValueError("without a canvas, a mask is needed")
         picture, pixels = known_pixels(image, mask, self.tokenizer.image_size, self.tokenizer.channels)
@@ -219,7 +233,8 @@ class Prior(Assembly, Component):
             self.unguided if (recipe, guidance, text, negative_text) == (None,) * 4 else recipe,
             sampler=sampler, steps=steps, temperature=temperature, guidance=guidance,
         )  # fmt: skip
-        condition = self.condition(label, num_images, text=text, **others) or self.unconditional(num_images)
+        condition = self.condition(label, num_images, text=text, like=like, **others)
+        condition = condition or self.unconditional(num_images)
         away = self.negative(negative_text, num_images, recipe)
         pictures = self._pictures(num_images, recipe, seed, condition, away, batch_size, canvas, known, on_step)
         return torch.cat([known.composite(images) if composite else images for images in pictures])

@@ -21,7 +21,7 @@ LAYERS = [
     {"tokenizers", "samplers", "losses", "metrics"},
     {"acceleration", "hub", "pretrained", "migration", "checkpoint", "figures", "provenance", "windows", "recipe"},
     {"assembly"},
-    {"inpainting"},
+    {"inpainting", "references"},
     {"prior", "importers", "sampling", "model_card"},
     {"data", "modules"},
     {"callbacks", "bench"},

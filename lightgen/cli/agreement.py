@@ -32,7 +32,8 @@ def data_that_fit(config: Namespace) -> LightningDataModule:
     arguments = config.model.get("init_args") or Namespace()
     conditioner = arguments.get("conditioner")
     if conditioner is not None:
-        made(Conditioner, conditioner).require_data(pictures.conditions)
+        # A cache has more of pictures than they say themselves.
+        made(Conditioner, conditioner).require_data(getattr(data, "conditions", pictures.conditions))
     if isinstance(pictures, ImageData):
         _require_size(pictures, arguments.get("tokenizer"))
         # Looks for the files.

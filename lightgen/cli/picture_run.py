@@ -21,11 +21,13 @@ from lightgen.checkpoint import fingerprint, load
 from lightgen.cli import asked, one_device, picture_folder
 from lightgen.cli.asked import Asked
 from lightgen.cli.configs import with_located_configs
+from lightgen.cli.liked import liked
+from lightgen.cli.liked import record as record_liked
 from lightgen.cli.one_device import OneDevice
 from lightgen.cli.overrides import RULE, Overrides
 from lightgen.cli.parser import Parser
 from lightgen.cli.progress import progress_bar
-from lightgen.cli.turns import Turns
+from lightgen.cli.turns import Turns, count
 from lightgen.condition import Condition
 from lightgen.functional.random import Noise
 from lightgen.guidance.base import Guidance
@@ -139,14 +141,14 @@ def requested(parser: Callable[[bool], Parser], args: list[str], num_usual: int,
     recipe = prior.chosen(changed(prior.unguided if fits else prior.recipe, overrides, prior))
     canvas = None if parsed.canvas is None else pair("canvas", parsed.canvas, "x")
     prior.layout(canvas)
-    condition = prior.condition(num_images=len(turns), **turns.columns)
+    num_images = len(turns) * (parsed.num_images or max(1, num_usual // len(turns)))
+    condition = liked(prior, prior.condition(num_images=len(turns), **turns.columns), num_images, parsed)
     if painting and not condition:
         condition = prior.unconditional(1)
     prior.completed(condition, Noise.of(0, max(1, len(condition))))
     negative = prior.negative(away, 1, recipe)
     where, branches = devices(), 1 if recipe.guidance is None else len(recipe.guidance.branches)
     each = recipe.sampler.num_evaluations(prior.layout(canvas).num_tokens, branches)
-    num_images = len(turns) * (parsed.num_images or max(1, num_usual // len(turns)))
     acceleration = chosen(parsed.accelerate, parsed.dtype, where.device, num_images * each // where.world_size)
     run = (canvas, where, acceleration, parsed)
     return Request(prior, recipe, turns, away, condition, negative, num_images, *run)
@@ -231,6 +233,7 @@ def settings(request: Request, **more: Any) -> dict[str, Any]:
         "weights": fingerprint(prior),
         "seed": parsed.seed,
         **request.turns.record(),
+        **record_liked(request.condition),
         **({} if away is None else {NEGATIVE_TEXT: away}),
         "canvas": None if request.canvas is None else describe_canvas(prior, request.canvas),
         **describe(request.recipe)["arguments"],
@@ -335,14 +338,10 @@ def described(request: Request, record: dict[str, Any]) -> str:
     mean = sum(record["evaluations"]) / record["num_images"]
     of_all = f" of {textwrap.shorten(request.turns.same, 80)}" if request.turns.same else ""
     return (
-        f"{_count(record['num_images'], 'picture')}{of_all} by {type(sampler).__name__}, "
-        f"{_count(steps, 'step')}{clipped}, "
+        f"{count(record['num_images'], 'picture')}{of_all} by {type(sampler).__name__}, "
+        f"{count(steps, 'step')}{clipped}, "
         f"{mean:.4g} network evaluations{canvas} each{doubled}"
     )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def summary(request: Request, record: dict[str, Any], path: Path) -> str:

@@ -63,3 +63,8 @@ class Turns:
             several = list(dict.fromkeys(values))
             found[name] = several if len(several) > 1 else several[0]
         return found
+
+
+def count(number: int, what: str) -> str:
+    """A number of things, in words."""
+    return f"{number} {what}{'' if number == 1 else 's'}"

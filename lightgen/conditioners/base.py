@@ -10,6 +10,7 @@ from torch import nn
 
 from lightgen.condition import Condition, Context
 from lightgen.functional.random import Noise, Stream
+from lightgen.layout import Layout
 from lightgen.registry import Component
 
 
@@ -43,6 +44,13 @@ class Conditioner(nn.Module, Component):
     @abstractmethod
     def names(self) -> tuple[str, ...]:
         """Of the tensors that it reads."""
+
+    def place(self, layout: Layout) -> None:
+        """Learn where the tokens stand that the network reads; the network calls it once, before `attach`.
+
+        Raises:
+            ValueError: if there is nothing to say of such cells.
+        """
 
     @abstractmethod
     def attach(self, dim: int) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from lightgen.condition import Condition, Context
 from lightgen.conditioners.base import Conditioner
 from lightgen.functional.random import Noise
+from lightgen.layout import Layout
 
 
 class Mixed(Conditioner):
@@ -43,6 +44,10 @@ class Mixed(Conditioner):
     @property
     def attended(self) -> bool:  # type: ignore[override]
         return any(part.attended for part in self._each())
+
+    def place(self, layout: Layout) -> None:
+        for part in self._each():
+            part.place(layout)
 
     def attach(self, dim: int) -> None:
         for part in self._each():

@@ -13,13 +13,17 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
 from lightgen.checkpoint import fingerprint
+from lightgen.conditioners.picture_ids import PictureIds
 from lightgen.data.base import ImageData, Split
 from lightgen.data.collection import all_captions
 from lightgen.data.encode import encode
+from lightgen.data.index import ids_of, require_kept
 from lightgen.data.loader import TrainLoader, shares, whole
 from lightgen.data.order import TrainOrder
+from lightgen.data.reference import References
 from lightgen.data.text_features import TextFeatures, frozen_encoder, name_of
 from lightgen.data.token_cache import TokenCache, TokenDataset, Views, plain, read_header
+from lightgen.functional.likeness import NEIGHBOURS, PICTURE
 from lightgen.functional.random import Noise, Stream
 from lightgen.labels import LABEL
 from lightgen.prior import Prior
@@ -38,6 +42,9 @@ class CachedTokens(LightningDataModule, Component):
     Where the prior's text encoder is frozen, and the cache has its features of the captions, batches have those as
     "caption", (B, L, C) float32 with zeros behind, in place of bytes. A cache that is made on first use has them.
 
+    A prior with `Neighbours` is told those of each picture, where the cache has an index; one with `Picture`, another
+    picture of the same identity, or a part of the same one (see `lightgen.data.reference`).
+
     Args:
         cache: the folder.
         data: the pictures. With them the cache is made, or completed, when it is needed, and samples can be scored
@@ -46,7 +53,7 @@ class CachedTokens(LightningDataModule, Component):
 
     Raises:
         ValueError: if there is neither a cache nor `data`, or the cache is of another tokenizer, text encoder or other
-            pictures, incomplete or damaged.
+            pictures, incomplete, damaged or without as many neighbours.
     """
 
     kind: ClassVar[str] = "data"
@@ -59,6 +66,7 @@ class CachedTokens(LightningDataModule, Component):
         self.folder, self.pictures, self.batch_size = Path(cache), data, batch_size
         self._cache: TokenCache | None = TokenCache(self.folder) if data is None else None
         self._features: TextFeatures | None = None
+        self._others: dict[str, int] = {}
 
     @property
     def cache(self) -> TokenCache:
@@ -74,8 +82,13 @@ class CachedTokens(LightningDataModule, Component):
 
     @property
     def conditions(self) -> dict[str, list[str]]:
-        """See `ImageData.conditions`."""
-        return self.cache.header.described()
+        """See `ImageData.conditions`; neighbours too, where there is an index."""
+        found = read_header(self.folder)
+        header = None if found is None else found[0]
+        told = (
+            self.pictures.conditions if header is None and self.pictures is not None else self.cache.header.described()
+        )
+        return told | ({NEIGHBOURS: []} if header is not None and header.index else {})
 
     def prepare_data(self) -> None:
         # Lightning runs this on one process of each node; the others wait.
@@ -97,6 +110,11 @@ class CachedTokens(LightningDataModule, Component):
         if encoder is not None and header.texts is not None:
             header.require(self.folder, texts={**header.texts, "encoder": name_of(encoder)})
             self._features = self.cache.text_features()
+        for part in [] if prior.network.conditioner is None else prior.network.conditioner.modules():
+            if isinstance(part, PictureIds):
+                self._others[part.names[0]] = part.num
+        if NEIGHBOURS in self._others:
+            require_kept(self.cache, self._others[NEIGHBOURS])
         counts = ", ".join(f"{count} {split}" for split, count in header.counts.items())
         log.info(f"token cache {self.folder}: ids of {counts} pictures of {header.origin.get('title', 'unknown data')}")
         if self.pictures is None:
@@ -127,7 +145,14 @@ class CachedTokens(LightningDataModule, Component):
 
     def dataset(self, split: Split) -> TokenDataset:
         """One split; its files are checked when it is first asked for."""
-        return self.cache.dataset(split)
+        dataset = self.cache.dataset(split)
+        if PICTURE in self._others:
+            dataset.others[PICTURE] = References(dataset, self.cache.names(split), self.cache.header.seed)
+        if NEIGHBOURS in self._others:
+            table = torch.from_numpy(self.cache.neighbours(split)[:, : self._others[NEIGHBOURS]])
+            memory = self.cache.dataset("train")
+            dataset.others[NEIGHBOURS] = lambda numbers: ids_of(memory, table[numbers])
+        return dataset
 
     def train_captions(self) -> list[str]:
         """All captions of the training pictures; empty without any."""

@@ -39,6 +39,8 @@ class Stream(IntEnum):
     CROP = 12
     AUGMENT = 13
     CAPTION = 14
+    GUIDANCE = 18
+    REFERENCE = 19
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,8 @@ class Network(nn.Module, Component):
         self.layout = interface.layout
         self.num_outputs = interface.num_outputs or interface.layout.vocab_size
         self.reads_time = interface.reads_time
+        if interface.conditioner is not None:
+            interface.conditioner.place(interface.layout)
 
     @abstractmethod
     def forward(self, ids_BN: Tensor, time: Tensor | None = None, context: Context | None = None) -> Tensor:
