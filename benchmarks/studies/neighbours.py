@@ -88,7 +88,7 @@ def of_split(cache: TokenCache, split: Any) -> tuple[Tensor, Tensor, Tensor]:
     """Ids (n, N), those of the neighbours (n, k, N), and styles (n,)."""
     dataset, table = cache.dataset(split), torch.from_numpy(cache.neighbours(split))
     ids = ids_of(dataset, torch.arange(len(dataset)))
-    return ids, ids_of(cache.dataset("train"), table[:, :NUM]), torch.from_numpy(dataset.conditions["label"][:])
+    return ids, ids_of(cache.dataset("train"), table[:, :NUM]), torch.tensor(dataset.conditions["label"])
 
 
 def near_label(cache: TokenCache, label: Tensor) -> Tensor:

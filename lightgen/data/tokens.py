@@ -22,7 +22,7 @@ from lightgen.data.loader import TrainLoader, shares, whole
 from lightgen.data.order import TrainOrder
 from lightgen.data.reference import References
 from lightgen.data.text_features import TextFeatures, frozen_encoder, name_of
-from lightgen.data.token_cache import TokenCache, TokenDataset, Views, plain, read_header
+from lightgen.data.token_cache import Header, TokenCache, TokenDataset, Views, plain, read_header
 from lightgen.functional.likeness import NEIGHBOURS, PICTURE
 from lightgen.functional.random import Noise, Stream
 from lightgen.labels import LABEL
@@ -83,11 +83,13 @@ class CachedTokens(LightningDataModule, Component):
     @property
     def conditions(self) -> dict[str, list[str]]:
         """See `ImageData.conditions`; neighbours too, where there is an index."""
-        found = read_header(self.folder)
-        header = None if found is None else found[0]
-        told = (
-            self.pictures.conditions if header is None and self.pictures is not None else self.cache.header.described()
-        )
+        if self.pictures is None:
+            header: Header | None = self.cache.header
+            told = self.cache.header.described()
+        else:
+            # The cache may not be made yet.
+            found, told = read_header(self.folder), self.pictures.conditions
+            header = None if found is None else found[0]
         return told | ({NEIGHBOURS: []} if header is not None and header.index else {})
 
     def prepare_data(self) -> None:
