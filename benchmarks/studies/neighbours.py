@@ -72,13 +72,13 @@ def main(pictures: Path, folder: Path) -> None:
 
 def some(pictures: Path, folder: Path) -> ImageFolder:
     """Every few pictures, with their code points and styles."""
-    lines = (pictures / "metadata.jsonl").read_text().splitlines()[::EVERY]
+    lines = (pictures / "metadata.jsonl").read_text(encoding="utf-8").splitlines()[::EVERY]
     for name in (json.loads(line)["file_name"] for line in lines):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             path.symlink_to((pictures / name).resolve())
-    (folder / "metadata.jsonl").write_text("\n".join(lines))
+    (folder / "metadata.jsonl").write_text("\n".join(lines), encoding="utf-8")
     return ImageFolder(
         root=str(folder), labels="style", identity="codepoint", image_size=64, val_fraction=0.2, test_fraction=0
     )

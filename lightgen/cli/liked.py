@@ -23,16 +23,8 @@ INDEX = "index"
 
 def add_options(made: Parser) -> None:
     """The reference, and the index."""
-    made.add_argument(
-        f"--{LIKE}", type=str | None, default=None,
-        help="a picture that those of a prior trained with Picture or Neighbours shall be like; F.png:0.5 gives it "
-        "that weight, of a Picture",
-    )  # fmt: skip
-    made.add_argument(
-        f"--{INDEX}", type=Path | None, default=None,
-        help="a token cache with an index, for a prior trained with Neighbours: those of --like, or else of random "
-        "pictures in it",
-    )  # fmt: skip
+    made.add_argument(f"--{LIKE}", type=str | None, help="a picture that they shall be like; F.png:0.5 with a weight")
+    made.add_argument(f"--{INDEX}", type=Path | None, help="a token cache of neighbours: of --like, or random ones")
 
 
 def liked(prior: Prior, condition: Condition, num_images: int, parsed: Any) -> Condition:
