@@ -16,7 +16,6 @@ from typing import Any
 import yaml
 
 from lightgen.asking import NEGATIVE_TEXT, TEXT, require_told, words
-from lightgen.cli import liked
 from lightgen.cli.meant import meant, nearest
 from lightgen.cli.parser import Parser
 from lightgen.cli.turns import Turns
@@ -34,7 +33,6 @@ def add_options(made: Parser, open_label: str) -> None:
     several = "of several, each in quotes, every one is made with every class and so on"
     made.add_argument(f"--{TEXT}", type=str | None, help=f"what is to be seen, of a prior that knows text; {several}")
     made.add_argument(f"--{PROMPTS}", type=Path | None, help="a file with a text on each line")
-    liked.add_options(made)
     made.add_argument(f"--{NEGATIVE_TEXT}", type=str | None, help="what guidance goes away from, in place of nothing")
     made.add_argument(
         f"--{LABEL}", type=int | str | None, default=None,

@@ -40,7 +40,8 @@ def liked(prior: Prior, condition: Condition, num_images: int, parsed: Any) -> C
         ValueError: in one line, if the prior was trained without, or a file is not there or does not fit.
     """
     there = words(prior.network.conditioner)
-    if parsed.like is None and parsed.index is None:
+    # Not every command has these options.
+    if parsed.get(LIKE) is None and parsed.get(INDEX) is None:
         return condition
     index = None
     if parsed.index is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from lightgen.cli import picture_run
+from lightgen.cli import liked, picture_run
 from lightgen.cli.parser import Parser
 from lightgen.cli.picture_run import Request
 from lightgen.figures import read_png, save_gif, save_png, sheet
@@ -28,6 +28,7 @@ def parser(trainer: bool = True) -> Parser:
     """The arguments of `lightgen sample`."""
     made = Parser(prog="lightgen sample", description="Make pictures from a prior's checkpoint.")
     picture_run.add_options(made, NUM_IMAGES, "samples", f"grid.png and {RECORD}", "default: random classes", trainer)
+    liked.add_options(made)
     made.add_argument("--animate", action="store_true", help="also write steps.gif, a grid after every step")
     return made
 
