@@ -26,8 +26,10 @@ if TYPE_CHECKING:
         processes,
         quantizers,
         samplers,
+        scorers,
         tokenizers,
     )
+    from lightgen.cascade import Cascade
     from lightgen.checkpoint import load
     from lightgen.functional.pictures import to_pil
     from lightgen.pretrained import zoo
@@ -37,12 +39,12 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0"
 
-__all__ = ["Prior", "Recipe", "Warps", "bench", "callbacks", "conditioners", "data", "guidance", "importers", "load",
-           "losses", "metrics", "modules", "networks", "processes", "quantizers", "samplers", "to_pil", "tokenizers",
-           "zoo"]  # fmt: skip
+__all__ = ["Cascade", "Prior", "Recipe", "Warps", "bench", "callbacks", "conditioners", "data", "guidance", "importers",
+           "load", "losses", "metrics", "modules", "networks", "processes", "quantizers", "samplers", "scorers",
+           "to_pil", "tokenizers", "zoo"]  # fmt: skip
 
-_HOMES = {"Prior": "prior", "Recipe": "recipe", "Warps": "warps", "load": "checkpoint", "to_pil": "functional.pictures",
-          "zoo": "pretrained"}  # fmt: skip
+_HOMES = {"Cascade": "cascade", "Prior": "prior", "Recipe": "recipe", "Warps": "warps", "load": "checkpoint",
+          "to_pil": "functional.pictures", "zoo": "pretrained"}  # fmt: skip
 """Where the names live that are no packages."""
 
 

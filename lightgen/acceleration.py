@@ -19,6 +19,7 @@ Mode = Literal["auto", "off", "compile", "graph"]
 """
 Dtype = Literal["auto", "float32", "bfloat16"]
 """Of the weights of networks and decoder; `auto` narrows them where steps are recorded."""
+AS_ASKED = "as asked for"
 COMPILE_FROM = 300_000
 """Evaluations of single pictures from which compiling is taken to pay: it takes about a minute, and saves about 0.2 ms
 an evaluation of a network of 700 million parameters."""
@@ -56,7 +57,7 @@ def chosen(mode: Mode, dtype: Dtype, device: torch.device, evaluations: int) -> 
     cuda = device.type == "cuda"
     if mode == "graph" and not cuda:
         raise ValueError(f"accelerate graph needs a CUDA device, and this is {device.type}")
-    why = "as asked for"
+    why = AS_ASKED
     if mode == "auto" and not cuda:
         mode, why = "off", "on a CPU compiling saves less than it takes"
     elif mode == "auto":

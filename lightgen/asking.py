@@ -10,15 +10,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lightgen import placing
 from lightgen.condition import Condition
 from lightgen.conditioners.base import Conditioner
+from lightgen.conditioners.text import PAINTED
+from lightgen.functional.boxes import BOX_TEXTS, BOXES
 from lightgen.functional.likeness import PICTURE
 from lightgen.functional.text import CAPTION, LONGEST, to_bytes, to_texts
 from lightgen.guidance.base import Guidance
 from lightgen.labels import LABEL, Categories, Label, class_name, class_numbers, each
+from lightgen.placing import placed
+from lightgen.types import Canvas, Grid
 
-TEXT, NEGATIVE_TEXT, LIKE = "text", "negative_text", "like"
-WORDS = {CAPTION: TEXT, PICTURE: LIKE}
+TEXT, NEGATIVE_TEXT, LAYOUT, LIKE = "text", "negative_text", "layout", "like"
+WORDS = {CAPTION: TEXT, BOXES: LAYOUT, PICTURE: LIKE}
 """What people call a condition that has another name."""
 
 Labels = Label | tuple[Label, float] | Sequence[Label | tuple[Label, float]] | Tensor | None
@@ -27,17 +32,22 @@ Texts = str | tuple[str, float] | Sequence[str | tuple[str, float]] | None
 
 
 def condition_of(
-    asked: Mapping[str, Any], num_images: int, conditioner: Conditioner | None, categories: Categories
+    asked: Mapping[str, Any],
+    num_images: int,
+    conditioner: Conditioner | None,
+    categories: Categories,
+    grid: Grid | None = None,
 ) -> Condition:
     """What pictures are asked for, as a network is told.
 
     Args:
         asked: by name, of which None leaves it open: a `text`, or a number or name of a category, such as `label`; one
-            for all pictures, or one for each, each alone or as a tuple with its weight behind. Any other condition is a
-            tensor with a row for each.
+            for all pictures, or one for each, each alone or as a tuple with its weight behind; a `layout`, likewise but
+            without one. Any other condition is a tensor with a row for each.
         num_images: B.
         conditioner: of the network.
         categories: names of the values of each.
+        grid: of the cells that can be painted with words; None where there are none.
 
     Raises:
         ValueError: in one line, if the prior was trained without such a condition, or there is no such value.
@@ -53,6 +63,11 @@ def condition_of(
             weights[CAPTION if name == TEXT else name] = weight
         if name == TEXT:
             tensors[CAPTION] = torch.from_numpy(to_bytes(texts(each(given, num_images, TEXT, TEXT))))
+        elif name == LAYOUT:
+            assert conditioner is not None
+            said = asked.get(TEXT)
+            said = None if said is None else each(apart(said, num_images)[0], num_images, TEXT, TEXT)
+            tensors |= placed(given, num_images, conditioner, categories.get(BOXES), grid, said)
         elif isinstance(given, Tensor) and (given.ndim != 1 or given.is_floating_point()):
             tensors[name] = given
         else:
@@ -92,6 +107,8 @@ def in_words(condition: Condition, categories: Categories) -> list[dict[str, str
         hidden = condition.hidden.get(name, torch.zeros(len(tensor), dtype=torch.bool)).tolist()
         if name == CAPTION and tensor.dtype == torch.uint8:
             said, word = to_texts(tensor.cpu().numpy()), TEXT
+        elif name == BOXES:
+            said, word = placing.said(tensor, condition.tensors.get(BOX_TEXTS), categories.get(BOXES)), LAYOUT
         elif tensor.ndim == 1 and tensor.dtype == torch.int64:
             said, word = [class_name(number, categories.get(name), name) for number in tensor.tolist()], name
         else:
@@ -103,7 +120,8 @@ def in_words(condition: Condition, categories: Categories) -> list[dict[str, str
 
 def words(conditioner: Conditioner | None) -> list[str]:
     """What a prior can be asked for, in the words of `condition_of`."""
-    return [] if conditioner is None else [WORDS.get(name, name) for name in conditioner.names]
+    names = () if conditioner is None else conditioner.names
+    return [WORDS.get(name, name) for name in names if name not in (PAINTED, BOX_TEXTS)]
 
 
 def require_told(name: str, given: Any, conditioner: Conditioner | None) -> None:
@@ -112,7 +130,8 @@ def require_told(name: str, given: Any, conditioner: Conditioner | None) -> None
     Raises:
         ValueError: names what it was trained with.
     """
-    if name in (there := words(conditioner)):
+    paints = name == LAYOUT and conditioner is not None and PAINTED in conditioner.names
+    if name in (there := words(conditioner)) or paints:
         return
     without, said = "classes" if name == LABEL else name, f" {given}" if isinstance(given, int) else ""
     knows = f"; it knows {', '.join(there)}" if there else ""
@@ -168,3 +187,13 @@ def whole(name: str, value: int) -> int:
     if not isinstance(value, int) or value < 1:
         raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
     return value
+
+
+def require_one_window(condition: Condition, canvas: Canvas | None) -> None:
+    """Refuse a layout on a larger canvas, of which every window would be told it.
+
+    Raises:
+        ValueError: in one line.
+    """
+    if canvas is not None and {BOXES, PAINTED} & condition.tensors.keys():
+        raise ValueError("a layout says what is where in a picture of the size in training; leave out the canvas")

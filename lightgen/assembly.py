@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
 from lightgen.acceleration import Acceleration, Dtype, Mode, chosen, cuda_graph, narrow
-from lightgen.asking import require_told
+from lightgen.asking import require_one_window, require_told
 from lightgen.condition import Condition
 from lightgen.conditioners.base import Conditioner
 from lightgen.denoiser import Denoiser, NetworkLike
@@ -21,7 +21,7 @@ from lightgen.layout import Layout
 from lightgen.networks.base import Network, require_sight
 from lightgen.processes.base import Process
 from lightgen.recipe import Recipe
-from lightgen.samplers.base import Sampler, require_fit, sampler_called
+from lightgen.samplers.base import Sampler, require_fit, require_restart, sampler_called
 from lightgen.samplers.iteration import Iteration
 from lightgen.samplers.recorded import Player
 from lightgen.tokenizers.base import Tokenizer
@@ -29,6 +29,14 @@ from lightgen.types import NEUTRAL, Canvas, Diffusing, NoiseFamily, OnStep, Samp
 from lightgen.windows import on_canvas
 
 WITHOUT_MASK = (NoiseFamily.UNIFORM, NoiseFamily.CAUSAL)
+
+
+class Beginning(NamedTuple):
+    """Where sampling begins: see `Assembly.sample_ids`."""
+
+    ids: Tensor | None = None
+    known: Tensor | None = None
+    start: float = 1.0
 
 
 class Assembly(nn.Module):
@@ -41,6 +49,11 @@ class Assembly(nn.Module):
     categories: Categories = MappingProxyType({})
     """Names of the classes by number, under "label", and of the values of other categories, as the data of the training
     call them; without those of which nobody said."""
+
+    ckpt_path: str | None = None
+    """What it was loaded from; None where it was made otherwise."""
+    acceleration: Acceleration | None = None
+    """What it was made fast by."""
 
     def __init__(
         self,
@@ -126,6 +139,7 @@ class Assembly(nn.Module):
 
     def adopt(self, acceleration: Acceleration) -> None:
         """Do what was chosen for the device that the prior is on."""
+        self.acceleration = acceleration
         networks = (self.network, *self.others.values())
         if acceleration.dtype == "bfloat16":
             for module in (*networks, self.tokenizer.decoding):
@@ -196,6 +210,7 @@ class Assembly(nn.Module):
         """What a sampler calls, for the pictures of `noise`. For the arguments see `sample_ids`."""
         recipe, layout = self.chosen(recipe), self.layout(canvas)
         networks: dict[str, NetworkLike] = {"denoiser": self.network, **self.others}
+        require_one_window(condition or Condition(), canvas)
         if canvas is not None:
             networks = {role: on_canvas(network, layout) for role, network in networks.items()}  # type: ignore[arg-type]
         process: Any = self.process
@@ -215,6 +230,7 @@ class Assembly(nn.Module):
         canvas: Canvas | None = None,
         negative: Condition | None = None,
         watch: bool = False,
+        start: float = 1.0,
     ) -> Iteration:
         """The same as `sample_ids`, step by step: an iterator to look at, edit and fork between the steps.
 
@@ -223,15 +239,18 @@ class Assembly(nn.Module):
         """
         if known_BN is not None and ids_BN is None:
             raise ValueError("known_BN says where ids_BN is given, so there must be ids_BN")
+        if not 0 <= start <= 1:
+            raise ValueError(f"start must be in [0, 1], not {start}")
+        if start < 1:
+            require_restart(self.process.family)
+            if ids_BN is None:
+                raise ValueError("start below 1 begins from a picture, which is given as ids_BN, and there is none")
         recipe = self.chosen(recipe)
-        if recipe.sampler.mends and (ids_BN is None or known_BN is not None):
-            raise ValueError(f"{type(recipe.sampler).__name__} with start below 1 varies a whole picture that is given "
-                             "as ids_BN, and there is none; give start 1")  # fmt: skip
         start_BN = self.initial(noise, canvas)
         if ids_BN is not None:
-            start_BN = ids_BN if known_BN is None else torch.where(known_BN, ids_BN, start_BN)
+            start_BN = ids_BN if known_BN is None or start < 1 else torch.where(known_BN, ids_BN, start_BN)
         denoise = self.denoiser(noise, recipe, condition, negative, canvas)
-        return recipe.sampler.iterate(denoise, start_BN, known_BN, noise, watch, self.player)
+        return recipe.sampler.iterate(denoise, start_BN, known_BN, noise, watch, self.player, start)
 
     def sample_ids(
         self,
@@ -243,6 +262,7 @@ class Assembly(nn.Module):
         on_step: OnStep | None = None,
         canvas: Canvas | None = None,
         negative: Condition | None = None,
+        start: float = 1.0,
     ) -> Sample:
         """Sample one batch of ids (B, N), one row a picture of `noise`.
 
@@ -255,8 +275,9 @@ class Assembly(nn.Module):
             on_step: see `Sampler`.
             canvas: rows and columns, in windows of the size in training, for a larger grid (see `lightgen.windows`).
             negative: what guidance goes away from, in place of nothing.
+            start: the time in [0, 1] at which `ids_BN` stand; 1 is all noise. `lightgen.editing.noised` gives both.
         """
-        return self.iterate(noise, recipe, condition, ids_BN, known_BN, canvas, negative).run(on_step)
+        return self.iterate(noise, recipe, condition, ids_BN, known_BN, canvas, negative, start=start).run(on_step)
 
     @torch.no_grad()
     def encode(self, images: Tensor) -> Tensor:

@@ -23,13 +23,14 @@ import lightgen
 from lightgen.functional.files import atomic, save_json
 from lightgen.functional.undrawn import undrawn
 from lightgen.migration import first_name, migrate
+from lightgen.networks.low_rank import merged
 from lightgen.pretrained import located
 from lightgen.registry import Component, build, describe
 
 KEY = "lightgen"
 """Where a checkpoint says what it holds."""
 
-KINDS = ("prior", "tokenizer")
+KINDS = ("prior", "tokenizer", "scorer")
 """What it may hold."""
 
 TOKENIZER = "tokenizer."
@@ -69,6 +70,8 @@ def read(path: str | Path) -> dict[str, Any]:
         if (name := not_finite(contents.get(state, {}))) is not None:
             raise ValueError(f"{path} holds weights that are NaN or infinite, the first in {name}: "
                              "its training ran away; take a checkpoint from before that")  # fmt: skip
+        if state in contents:
+            contents[state] = merged(contents[state])
     migrate(contents, KEY)
     return contents
 
@@ -145,7 +148,7 @@ def save(component: Any, path: Path, **more: Any) -> None:
     """Write a component as a checkpoint of its own, without anything that training would go on from.
 
     Args:
-        component: a tokenizer or a prior.
+        component: a tokenizer, a prior or a scorer.
         path: of the file.
         more: plain data to keep with it.
     """
@@ -182,6 +185,19 @@ def export(path: str | Path, folder: Path, half: bool = False, tokenizer: Path |
     """
     contents = read(path)
     component = _assemble(contents, path)
+    write_folder(component, contents[KEY], folder, half, tokenizer)
+    return component
+
+
+def write_folder(
+    component: Any, entry: dict[str, Any], folder: Path, half: bool = False, tokenizer: Path | None = None
+) -> None:
+    """Write a component as a folder; for its entry see `pack`, for the rest `export`.
+
+    Raises:
+        OSError: if it cannot be written.
+        ValueError: if a weight is too large for float16.
+    """
     # Safetensors wants every tensor for itself and in plain order.
     weights = {
         name: (tensor.half() if half and tensor.dtype == torch.float32 else tensor).clone(
@@ -190,8 +206,8 @@ def export(path: str | Path, folder: Path, half: bool = False, tokenizer: Path |
         for name, tensor in component.state_dict().items()
     }
     if (name := not_finite(weights)) is not None:
-        raise ValueError(f"the weights of {path} are too large for float16, the first in {name}; leave out --half")
-    entry = {**contents[KEY], "prefix": ""}
+        raise ValueError(f"weights are too large for float16, the first in {name}; leave out half")
+    entry = {**entry, "prefix": ""}
     if tokenizer is not None:
         entry[BESIDE] = _left_out(weights, tokenizer, folder)
     # The library's own writing to a file makes one that nobody else may read.
@@ -199,7 +215,6 @@ def export(path: str | Path, folder: Path, half: bool = False, tokenizer: Path |
     with atomic(folder / WEIGHTS, durable=True) as temporary:
         temporary.write_bytes(written)
     save_json({**entry, CHECKSUM: zlib.crc32(written)}, folder / CONFIG)
-    return component
 
 
 def _left_out(weights: dict[str, Tensor], tokenizer: Path, folder: Path) -> dict[str, Any]:
@@ -223,7 +238,7 @@ def load(path: str | Path, kind: str | None = None) -> Any:
 
     Args:
         path: of a file that lightgen wrote, or of a folder that it exported, or `zoo:NAME` (see `lightgen.zoo`).
-        kind: what it must be, `"prior"` or `"tokenizer"`; None takes either.
+        kind: what it must be, `"prior"`, `"tokenizer"` or `"scorer"`; None takes any.
 
     Raises:
         ValueError: as `read`, or if the checkpoint holds another kind or does not fit this version's components.
@@ -235,7 +250,9 @@ def load(path: str | Path, kind: str | None = None) -> Any:
     held = contents[KEY]["component"]["kind"]
     if kind is not None and held != kind:
         raise ValueError(f"{path} holds a {held}, where a {kind} is needed")
-    return _assemble(contents, path)
+    component = _assemble(contents, path)
+    component.ckpt_path = str(path)
+    return component
 
 
 def _assemble(contents: dict[str, Any], path: str | Path) -> Any:
@@ -288,6 +305,18 @@ def tokenizer_in(path: str | Path) -> Any:
     """
     component = load(path)
     return getattr(component, "tokenizer", component)
+
+
+def load_scorer(path: str | Path) -> Any:
+    """The scorer in a checkpoint, or the CLIP in a folder of transformers.
+
+    Raises:
+        ValueError: as `load`, or if such a folder cannot be read.
+    """
+    # Scorers come with timm, which whoever samples should not wait for.
+    from lightgen.scorers.clip import CLIPScorer, is_clip
+
+    return CLIPScorer(str(path)).eval() if is_clip(located(path)) else load(path, "scorer")
 
 
 def fingerprint(module: nn.Module) -> str:

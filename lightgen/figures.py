@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from lightgen.functional.embedded import chunk
 from lightgen.functional.files import atomic
 from lightgen.functional.pictures import to_pil
 
@@ -99,10 +101,10 @@ def side_by_side(originals: Tensor, reconstructions: Tensor, columns: int = 8, w
     return sheet(torch.cat(rows), title, columns=columns)
 
 
-def save_png(image: Tensor, path: Path) -> None:
-    """Write a uint8 picture (C, H, W)."""
+def save_png(image: Tensor, path: Path, settings: Mapping[str, Any] | None = None) -> None:
+    """Write a uint8 picture (C, H, W), and inside the file what made it: see `lightgen.settings`."""
     with atomic(path) as temporary:
-        to_pil(image[None])[0].save(temporary)
+        to_pil(image[None])[0].save(temporary, pnginfo=None if settings is None else chunk(settings))
 
 
 def read_png(path: Path) -> Tensor:

@@ -13,9 +13,10 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from lightgen.assembly import Assembly
+from lightgen.assembly import Assembly, Beginning
 from lightgen.functional.masks import erode, token_mask
 from lightgen.functional.pictures import Filter, to_pil, to_tensor
+from lightgen.functional.random import Noise
 from lightgen.functional.tiling import canvas_offset
 from lightgen.layout import Layout
 from lightgen.types import NEUTRAL, Canvas, Grid
@@ -44,6 +45,10 @@ class KnownRegion:
     def rows(self, num: int, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
         """The ids (num, N) and where they are known, for several draws."""
         return self.ids.expand(num, -1).to(device), self.tokens.expand(num, -1).to(device)
+
+    def begin(self, prior: Assembly, noise: Noise) -> Beginning:
+        """Where the pictures of `noise` begin."""
+        return Beginning(*self.rows(len(noise.index), prior.device))
 
     def composite(self, images: Tensor) -> Tensor:
         """uint8 images (B, C, H, W) with the known pixels put back."""
@@ -125,6 +130,12 @@ def _resized(known: Tensor, size: tuple[int, int], resize: Filter) -> Tensor:
     return torch.from_numpy(np.array(ImageOps.fit(shrunk, size[::-1], Image.Resampling.NEAREST))).bool()
 
 
+def known_cells(prior: Assembly, pixels: Tensor, margin: int) -> Tensor:
+    """(h, w) True where a cell is known, and so are all within a margin of it; pixels are (H, W) True where known."""
+    (height, width), (h, w) = pixels.shape, prior.layout().grid
+    return erode(token_mask(pixels, (height // h, width // w)), margin)
+
+
 def known_region(
     prior: Assembly,
     image: Tensor,
@@ -161,9 +172,9 @@ def known_region(
         raise ValueError("a part of a picture can be kept only where tokens stand on a grid; this prior's do not")
     window, grid = prior.layout().grid, prior.layout(canvas).grid
     factor = (pixels.shape[0] // window[0], pixels.shape[1] // window[1])
+    cells = known_cells(prior, pixels, margin)
     if grid == window and bool(pixels.all()):
         raise ValueError("there is nothing to paint: everything is known")
-    cells = erode(token_mask(pixels, factor), margin)
     if not bool(cells.any()):
         raise ValueError(f"with margin {margin} the mask leaves no token known; see `lightgen sample`")
     ids = prior.encode(torch.where(pixels, image, NEUTRAL)[None].to(prior.device)).view(*window, -1)

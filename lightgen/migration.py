@@ -5,7 +5,8 @@
        networks took the numbers that are an `Interface` now
 0.2    had the names of classes, and of no other category, as `classes`
 
-Arguments that a component has got since then do what it did before: see `ADDED`.
+Arguments that a component has got since then do what it did before: see `ADDED`. Those that went are dropped: see
+`REMOVED`.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ ADDED: dict[tuple[str, str], Description] = {
     ("process", "Uniform"): {"schedule": "squared_cosine"},
 }
 """By kind and name of a component, its younger arguments, with what it did before it had them."""
+
+REMOVED: dict[tuple[str, str], tuple[str, ...]] = {("sampler", "Ancestral"): ("start",)}
+"""By kind and name of a component, arguments that it had: where pictures start from is no property of a sampler now."""
 
 
 def migrate(contents: dict[str, Any], key: str) -> None:
@@ -59,7 +63,7 @@ def from_0_1(description: Any) -> Any:
 
 def completed(description: Any) -> Any:
     """The same of a later version: with the arguments that there were not yet."""
-    return _walked(description, {kind: _complete for kind, _ in ADDED})
+    return _walked(description, {kind: _complete for kind, _ in ADDED | REMOVED})
 
 
 def component(kind: str, name: str, **arguments: Any) -> Description:
@@ -108,6 +112,8 @@ def _complete(description: Description) -> None:
     # What is written names every argument, so that a missing one is younger.
     for name, value in ADDED.get((description["kind"], description["name"]), {}).items():
         description["arguments"].setdefault(name, value)
+    for name in REMOVED.get((description["kind"], description["name"]), ()):
+        description["arguments"].pop(name, None)
 
 
 def first_name(name: str) -> str:

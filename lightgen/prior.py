@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, ClassVar, NoReturn
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from lightgen.asking import LIKE, TEXT, Labels, Texts, condition_of, how_many, require_away, require_told, whole, words
-from lightgen.assembly import Assembly
-from lightgen.condition import Condition
-from lightgen.functional.random import Noise
+from lightgen.asking import Labels, Texts, how_many, words
+from lightgen.checkpoint import pack, write_folder
+from lightgen.drawing import Drawing
+from lightgen.editing import Edit, whole_pictures
 from lightgen.guidance.base import Guidance
-from lightgen.inpainting import KnownRegion, known_pixels, known_region
+from lightgen.inpainting import known_pixels, known_region
 from lightgen.labels import LABEL
+from lightgen.made import Pictures
+from lightgen.placing import Layouts, apart
+from lightgen.progress import progress_bar
 from lightgen.recipe import Recipe
-from lightgen.references import Like, references
+from lightgen.references import Like, several
 from lightgen.registry import Component
+from lightgen.reranking import chosen_by
 from lightgen.samplers.base import Sampler
 from lightgen.types import Canvas, OnStep
 
+if TYPE_CHECKING:
+    from lightgen.scorers.base import Scorer
 
-class Prior(Assembly, Component):
+CHANGES = ("sampler", "steps", "temperature", "guidance")
+"""What changes a recipe: see `Recipe.changed`."""
+
+
+class Prior(Drawing, Component):
     """Everything that is needed to make pictures.
 
     Args:
@@ -56,52 +68,50 @@ class Prior(Assembly, Component):
             f"pixels, {asked}, {self.recipe})"
         )
 
-    def forward(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """A prior is not called.
-
-        Raises:
-            ValueError: that says what to call.
-        """
-        raise ValueError("a prior is not called: prior.sample(4) makes four pictures, prior.inpaint(image, mask) fills "
-                         "a hole, prior.network gives logits")  # fmt: skip
-
-    def condition(
-        self,
-        label: Labels = None,
-        num_images: int = 1,
-        *,
-        text: Texts = None,
-        like: Like = None,
-        **others: Labels,
-    ) -> Condition:
-        """What pictures are asked for, all the same or each its own; None leaves it open.
+    def forward(self, num_images: int | None = None, **how: Any) -> Pictures:
+        """Pictures of Pillow with what made them; a bar shows the steps on a terminal and in a notebook.
 
         Args:
-            label: a number or a name of `classes`, or one for each picture.
-            num_images: B.
-            text: what is to be seen, or one text for each picture.
-            like: a picture that they shall be like, or one for each: uint8 (C, H, W) of the prior's size, or Pillow's,
-                which is resized and cropped as in training.
-            others: of each other category by its name, e.g. `style="noto"`, a number or one of its `categories`.
-
-        Each may be a tuple of it and a weight, a float: 0 is as if it were not there, 1 is the same without a weight.
+            num_images, how: as `sample` takes it.
 
         Raises:
-            ValueError: if the prior was trained without it, there is no such value, or a weight is below 0.
-        """
-        asked = {LABEL: label, TEXT: text, **others}
-        conditioner = self.network.conditioner
-        if like is not None:
-            require_told(LIKE, like, conditioner)
-        return condition_of(asked, num_images, conditioner, self.categories).update(references(self, like, num_images))
+            ValueError: as `sample`.
 
-    def unconditional(self, num_images: int) -> Condition:
-        """That nothing is asked for, where the prior was trained so; the rest is left open."""
-        conditioner = self.network.conditioner
-        drawn = self.completed(None, Noise.of(0, num_images, device=self.device)).to("cpu")
-        names = [] if conditioner is None else [name for name in drawn.tensors if conditioner.hides([name])]
-        everywhere = torch.ones(num_images, dtype=torch.bool)
-        return drawn.keep(names).hide(*names, rows=everywhere) if names else Condition()
+        >>> made = lightgen.load("zoo:emoji64-sundae")(2, steps=4, label="Flags", seed=7)
+        >>> made.images[0].size, made.settings[0]["label"]
+        ((64, 64), 2)
+        """
+        given = inspect.signature(self.sample).bind(num_images, **how)
+        given.apply_defaults()
+        rest = dict(given.arguments)
+        rest |= rest.pop("others")
+        told = (rest[name] for name in ("label", "text", "negative_text", *given.arguments["others"]))
+        num_images = rest["num_images"] = how_many(num_images, apart(rest["layout"]), several(rest["like"]), *told)
+        recipe = self.chosen(rest.pop("recipe"), **{name: rest.pop(name) for name in CHANGES})
+        looking_on = rest.pop("on_step")
+        steps = recipe.sampler.num_steps(self.layout(rest["canvas"]).num_tokens)
+        with progress_bar(f"{num_images} pictures", steps * -(-num_images // rest["batch_size"]), "steps") as advance:
+
+            def on_step(step: int, ids_BN: Tensor) -> None:
+                advance(1)
+                if looking_on is not None:
+                    looking_on(step, ids_BN)
+
+            tensor = self.sample(**rest, recipe=recipe, on_step=on_step)
+        return Pictures(tensor, self.settings(recipe, **rest))
+
+    def save_pretrained(self, folder: str | Path, half: bool = False) -> None:
+        """Write the prior as a folder of safetensors and JSON, which `lightgen.load` reads, as `lightgen export` does.
+
+        Args:
+            folder: where to.
+            half: keep float32 weights in float16.
+
+        Raises:
+            OSError: if it cannot be written.
+            ValueError: if a weight is too large for float16.
+        """
+        write_folder(self, {**pack(self, ""), "config": None}, Path(folder), half)
 
     def sample(
         self,
@@ -114,11 +124,14 @@ class Prior(Assembly, Component):
         *,
         text: Texts = None,
         negative_text: Texts = None,
+        layout: Layouts = None,
         like: Like = None,
         sampler: Sampler | str | None = None,
         steps: int | None = None,
         temperature: float | None = None,
         guidance: Guidance | float | None = None,
+        best_of: int = 1,
+        judge: Scorer | str | None = None,
         on_step: OnStep | None = None,
         **others: Labels,
     ) -> Tensor:
@@ -137,8 +150,13 @@ class Prior(Assembly, Component):
             canvas: rows and columns, in windows of the size in training, for larger pictures.
             text: what is to be seen, or a list with one text for each picture.
             negative_text: what guidance goes away from, in place of nothing; likewise.
+            layout: what is where: `[{"label": "cat", "box": [left, top, right, bottom]}, ...]` in shares of the
+                picture, or `text` in place of `label`; a file of that; or a list with one such for each picture. A
+                prior without the conditioner `Boxes` takes the texts for words of `text`, and paints with them.
             like: a picture that they shall be like, or a list; see `condition`, also for weights: `like=(image, 0.5)`.
             sampler, steps, temperature, guidance: what to change of the recipe: see `Recipe.changed`.
+            best_of: draws of each picture, of which one is kept: see `lightgen.reranking`.
+            judge: the scorer that chooses it, or the path of its checkpoint.
             others: other categories by name, e.g. `style="noto"`, as `label`; see `categories`.
             on_step: called after every step of each batch with its number, from 0 on, and the ids, which `decode`
                 makes pictures of.
@@ -151,29 +169,12 @@ class Prior(Assembly, Component):
         >>> lightgen.to_pil(images)[0].size
         (64, 64)
         """
-        pictures = like if isinstance(like, (list, tuple)) else None
-        num_images = how_many(num_images, label, text, negative_text, pictures, *others.values())
+        num_images = how_many(num_images, label, text, negative_text, apart(layout), several(like), *others.values())
         recipe = self.chosen(recipe, sampler=sampler, steps=steps, temperature=temperature, guidance=guidance)
-        condition = self.condition(label, num_images, text=text, like=like, **others)
-        away = self.negative(negative_text, num_images, recipe)
-        run = (num_images, recipe, seed, condition, away, batch_size, canvas, None, on_step)
+        condition = self.condition(label, num_images, text=text, layout=layout, like=like, **others)
+        away, best = self.negative(negative_text, num_images, recipe), chosen_by(best_of, judge)
+        run = (num_images, recipe, seed, condition, away, batch_size, canvas, None, on_step, best)
         return torch.cat(list(self._pictures(*run)))
-
-    def negative(self, text: Texts, num_images: int, recipe: Recipe) -> Condition:
-        """What guidance goes away from, in place of nothing.
-
-        Args:
-            text: for all pictures, or one for each; None is nothing.
-            num_images: B.
-            recipe: by which they are made.
-
-        Raises:
-            ValueError: if the recipe has no guidance that would go away from it, or the prior no text.
-        """
-        if text is not None:
-            require_told(TEXT, text, self.network.conditioner)
-            require_away(recipe.guidance)
-        return self.condition(num_images=num_images, text=text)
 
     def inpaint(
         self,
@@ -191,6 +192,7 @@ class Prior(Assembly, Component):
         composite: bool = False,
         text: Texts = None,
         negative_text: Texts = None,
+        layout: Layouts = None,
         like: Like = None,
         sampler: Sampler | str | None = None,
         steps: int | None = None,
@@ -206,8 +208,8 @@ class Prior(Assembly, Component):
             mask: as large: bool (H, W), True where to paint, or Pillow's, white or transparent there. It may be left
                 out only with a canvas.
             num_images: how many results; None makes one, or one for each text or label of a list.
-            recipe: None means the prior's own, without its guidance unless a text is given.
-            seed, batch_size, canvas, text, negative_text, like, others, on_step: see `sample`.
+            recipe: None means the prior's own, without its guidance unless a text or a layout is given.
+            seed, batch_size, canvas, text, negative_text, layout, like, others, on_step: see `sample`.
             label: see `sample`; None asks for no class.
             at: where on the canvas the picture's first row and column lie, in windows; None is the middle.
             margin: token cells around painted ones that are redrawn too, because the encoder looks over their borders.
@@ -223,47 +225,76 @@ class Prior(Assembly, Component):
         >>> prior.inpaint(image, mask, num_images=3, steps=4, composite=True).shape
         torch.Size([3, 3, 64, 64])
         """
-        pictures = like if isinstance(like, (list, tuple)) else None
-        num_images = how_many(num_images, label, text, negative_text, pictures, *others.values())
+        num_images = how_many(num_images, label, text, negative_text, apart(layout), several(like), *others.values())
         if mask is None and canvas is None:
             raise ValueError("without a canvas, a mask is needed")
         picture, pixels = known_pixels(image, mask, self.tokenizer.image_size, self.tokenizer.channels)
         known = known_region(self, picture, pixels, margin, canvas, at)
         recipe = self.chosen(
-            self.unguided if (recipe, guidance, text, negative_text) == (None,) * 4 else recipe,
+            self.unguided if (recipe, guidance, text, negative_text, layout) == (None,) * 5 else recipe,
             sampler=sampler, steps=steps, temperature=temperature, guidance=guidance,
         )  # fmt: skip
-        condition = self.condition(label, num_images, text=text, like=like, **others)
-        condition = condition or self.unconditional(num_images)
+        asked = self.condition(label, num_images, text=text, layout=layout, like=like, **others)
+        condition = asked or self.unconditional(num_images)
         away = self.negative(negative_text, num_images, recipe)
         pictures = self._pictures(num_images, recipe, seed, condition, away, batch_size, canvas, known, on_step)
         return torch.cat([known.composite(images) if composite else images for images in pictures])
 
-    @property
-    def unguided(self) -> Recipe:
-        """The prior's own recipe, without guidance."""
-        return self.recipe.replace(guidance=None)
-
-    def _pictures(
+    def edit(
         self,
-        num_images: int,
-        recipe: Recipe,
-        seed: int,
-        condition: Condition,
-        negative: Condition,
-        batch_size: int,
-        canvas: Canvas | None,
-        known: KnownRegion | None,
-        on_step: OnStep | None,
-    ) -> Iterator[Tensor]:
-        """uint8 images (b, C, H, W), batch by batch."""
-        batch_size = whole("batch_size", batch_size)
-        if not isinstance(seed, int):
-            raise ValueError(f"seed must be a whole number, not {seed!r}")
-        for first in range(0, num_images, batch_size):
-            rows = torch.arange(first, min(first + batch_size, num_images))
-            noise = Noise(seed, rows.to(self.device))
-            ids_BN, known_BN = (None, None) if known is None else known.rows(len(rows), self.device)
-            told, away = condition.select(rows), negative.select(rows)
-            sample = self.sample_ids(noise, recipe, told, ids_BN, known_BN, on_step, canvas, away)
-            yield self.decode(sample.ids, canvas)
+        images: Tensor | Image.Image | Sequence[Image.Image],
+        strength: float = 0.4,
+        num_images: int | None = None,
+        recipe: Recipe | None = None,
+        seed: int = 0,
+        label: Labels = None,
+        batch_size: int = 64,
+        *,
+        text: Texts = None,
+        negative_text: Texts = None,
+        layout: Layouts = None,
+        like: Like = None,
+        sampler: Sampler | str | None = None,
+        steps: int | None = None,
+        temperature: float | None = None,
+        guidance: Guidance | float | None = None,
+        on_step: OnStep | None = None,
+        **others: Labels,
+    ) -> Tensor:
+        """uint8 images (num_images, C, H, W): whole pictures changed without a mask; number i is of picture i modulo P.
+
+        A share of the tokens is destroyed as in training, and the sampler goes on from there, in about as large a share
+        of its steps. Strength 0 gives the reconstruction, 1 what `sample` gives. Chang et al., 2023, "Muse", arXiv
+        2301.00704, edit without a mask on tokens; Meng et al., 2021, "SDEdit", arXiv 2108.01073, start in between.
+
+        Args:
+            images: uint8 (P, C, H, W) or (C, H, W) of the prior's size, or one or several of Pillow's, which are
+                resized and cropped as in training.
+            strength: the share, in [0, 1].
+            num_images: how many results; None makes one of each picture, or one for each text or label of a list.
+            recipe: None means the prior's own, without its guidance unless something is asked for.
+            seed, batch_size, text, negative_text, layout, like, others, on_step: see `sample`.
+            label: see `sample`; None asks for no class.
+            sampler, steps, temperature, guidance: what to change of the recipe: see `Recipe.changed`.
+
+        Raises:
+            ValueError: as `sample`, or if a picture does not fit, or the prior is autoregressive.
+
+        >>> prior = lightgen.load("zoo:emoji64-sundae")
+        >>> images = prior.sample(1)
+        >>> prior.edit(images, strength=0.3, label="Flags", num_images=2, seed=1).shape
+        torch.Size([2, 3, 64, 64])
+        """
+        pictures = whole_pictures(images, self.tokenizer.image_size, self.tokenizer.channels)
+        asked = (label, text, negative_text, apart(layout), several(like), *others.values())
+        num_images = max(len(pictures), how_many(None, *asked)) if num_images is None else how_many(num_images)
+        recipe = self.chosen(
+            self.unguided if all(one is None for one in (recipe, guidance, layout, like, *asked)) else recipe,
+            sampler=sampler, steps=steps, temperature=temperature, guidance=guidance,
+        )  # fmt: skip
+        told = self.condition(label, num_images, text=text, layout=layout, like=like, **others)
+        condition = told or self.unconditional(num_images)
+        away = self.negative(negative_text, num_images, recipe)
+        edit = Edit(self.encode(pictures.to(self.device)), strength)
+        run = (num_images, recipe, seed, condition, away, batch_size, None, edit, on_step)
+        return torch.cat(list(self._pictures(*run)))

@@ -6,12 +6,13 @@ Weinbach et al., 2022, "M-VADER", arXiv 2212.02936: a context of pictures, texts
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from lightgen.asking import LIKE, apart
+from lightgen.asking import LIKE, apart, is_weighed
 from lightgen.assembly import Assembly
 from lightgen.condition import Condition
 from lightgen.functional.likeness import PICTURE
@@ -37,11 +38,16 @@ def references(prior: Assembly, like: Like, num_images: int) -> Condition:
     if like is None:
         return Condition()
     given, weight = apart(like, num_images)
-    several = each(given, num_images, LIKE, "picture")
-    distinct = several if isinstance(given, (list, tuple)) else several[:1]
+    pictures = each(given, num_images, LIKE, "picture")
+    distinct = pictures if isinstance(given, (list, tuple)) else pictures[:1]
     images = torch.stack([picture(prior, one) for one in distinct])
     ids = prior.encode(images.to(prior.device)).cpu().expand(num_images, -1)
     return Condition({PICTURE: ids}, weights={} if weight is None else {PICTURE: weight})
+
+
+def several(like: Like) -> Sequence[Any] | None:
+    """A list of pictures, one for each; None where there is one for all, or none."""
+    return like if isinstance(like, (list, tuple)) and not is_weighed(like) else None
 
 
 def picture(prior: Assembly, given: One) -> Tensor:

@@ -28,7 +28,7 @@ MOST_NAMES = 50
 OF_A_PRIOR = ("prior", "guidance", "text_encoders", "conditioners", "quantizers", "networks",
               "networks.resamplers", "processes", "tokenizers", "samplers")  # fmt: skip
 """What is in these packages takes no components of the others."""
-OTHERS = ("losses", "metrics", "importers", "data", "modules")
+OTHERS = ("losses", "scorers", "metrics", "importers", "data", "modules")
 PACKAGES = OF_A_PRIOR + OTHERS
 
 
@@ -173,6 +173,17 @@ def describe(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [describe(item) for item in value]
     return value
+
+
+def as_config(description: Any) -> Any:
+    """A description of components in the words of YAML."""
+    if isinstance(description, list):
+        return [as_config(part) for part in description]
+    if not isinstance(description, dict):
+        return description
+    if description.keys() == {"kind", "name", "arguments"}:
+        return {"class_path": description["name"], "init_args": as_config(description["arguments"])}
+    return {name: as_config(value) for name, value in description.items()}
 
 
 def build(description: Any, *kinds: str) -> Any:

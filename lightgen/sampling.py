@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,17 +10,19 @@ import torch
 from torch import Tensor
 
 from lightgen.acceleration import Acceleration
+from lightgen.assembly import Beginning
+from lightgen.cascade import Cascade
 from lightgen.condition import Condition
+from lightgen.editing import Edit
 from lightgen.figures import save_png
 from lightgen.functional.random import Noise
 from lightgen.inpainting import KnownRegion
 from lightgen.prior import Prior
 from lightgen.recipe import Recipe
+from lightgen.reranking import BestOf
 from lightgen.samplers.iteration import Iteration
+from lightgen.settings import Settings
 from lightgen.types import Canvas, OnStep
-
-LONGEST_NAME = 60
-"""Letters of what a picture is asked for, in the name of its file."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,13 @@ class SampledPictures:
     images: Tensor
     """(B, C, H, W) uint8."""
     evaluations: Tensor
-    """(B,) network evaluations."""
+    """(B,) network evaluations, those of draws that were not kept included."""
     seconds: float
     """Wall time of the sampler's loop."""
+    asked: Condition
+    """What they were asked for, what was drawn for them included."""
+    draws: Tensor
+    """(B,) the number that each is made by alone: its own, unless it is the best of several."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +55,14 @@ class Sampling:
         seed: of the pictures.
         on_batch: makes an `on_step` for each batch, e.g. to move a progress bar, given the pictures' numbers and the
             batch on its way.
-        canvas: rows and columns in windows, for larger pictures; a known region brings its own.
-        known: what of every picture is known.
-        composite: whether to put the known pixels back.
+        canvas: rows and columns in windows, for larger pictures; what is given brings its own.
+        given: what of every picture is known, or which pictures are changed.
+        composite: whether to put the pixels of a known region back.
         acceleration: what makes it fast; None does nothing.
         negative: what guidance goes away from, dealt out likewise; None is nothing.
+        best_of: how to choose among several draws of each; None makes one.
+        cascade: the priors that begin with `prior`, where there are several; each has its own recipe, and nothing of
+            canvas, given, negative and best_of is for them.
     """
 
     prior: Prior
@@ -63,57 +71,81 @@ class Sampling:
     seed: int = 0
     on_batch: Callable[[Tensor, Iteration], OnStep | None] | None = None
     canvas: Canvas | None = None
-    known: KnownRegion | None = None
+    given: KnownRegion | Edit | None = None
     composite: bool = False
     acceleration: Acceleration | None = None
     negative: Condition | None = None
+    best_of: BestOf | None = None
+    cascade: Cascade | None = None
+
+    @property
+    def priors(self) -> list[Prior]:
+        """All that take part."""
+        return [self.prior] if self.cascade is None else [prior for prior, _ in self.cascade.stages]
+
+    def to(self, device: torch.device) -> None:
+        """Move all weights to a device."""
+        for prior in self.priors:
+            prior.to(device)
 
     def begin(self) -> None:
-        """What is done once, when the prior is on its device."""
-        if self.acceleration is not None:
-            self.prior.adopt(self.acceleration)
+        """What is done once, when the priors are on their device."""
+        for prior in self.priors:
+            if self.acceleration is not None:
+                prior.adopt(self.acceleration)
 
     def __call__(self, index: Tensor) -> SampledPictures:
-        device, known = self.prior.device, self.known
-        canvas = self.canvas if known is None else known.canvas
-        ids_BN, known_BN = (None, None) if known is None else known.rows(len(index), device)
+        if self.cascade is not None:
+            return self._in_a_row(index, self.cascade)
+        device, given = self.prior.device, self.given
+        canvas = self.canvas if given is None else given.canvas
+        draws = index if self.best_of is None else self.best_of.draws(index)
+        noise = Noise(self.seed, draws)
+        begun = Beginning() if given is None else given.begin(self.prior, noise)
         told, away = ((one or Condition()).dealt(index).to(device) for one in (self.condition, self.negative))
-        iteration = self.prior.iterate(Noise(self.seed, index), self.recipe, told, ids_BN, known_BN, canvas, away)
-        sample = iteration.run(self.on_batch(index, iteration) if self.on_batch else None)
+        # All draws of a picture are asked for the same, which the first of them decides.
+        asked = told = self.prior.completed(told, Noise(self.seed, draws[:: len(draws) // len(index)]))
+        if self.best_of is not None:
+            told, away = self.best_of.asked(told), self.best_of.asked(away)
+        how = (noise, self.recipe, told, begun.ids, begun.known, canvas, away)
+        iteration = self.prior.iterate(*how, start=begun.start)
+        sample = iteration.run(self._on_step(index, iteration))
         images = self.prior.decode(sample.ids, canvas)
-        if known is not None and self.composite:
-            images = known.composite(images)
-        return SampledPictures(index, images, sample.trace.evaluations, sample.trace.seconds)
+        if isinstance(given, KnownRegion) and self.composite:
+            images = given.composite(images)
+        evaluations, seconds = sample.trace.evaluations, sample.trace.seconds
+        if self.best_of is not None:
+            kept = self.best_of.best(images, told, self.prior.categories)
+            images, draws, evaluations = images[kept], draws[kept], evaluations.view(len(index), -1).sum(1)
+        return SampledPictures(index, images, evaluations, seconds, asked, draws)
+
+    def _in_a_row(self, index: Tensor, cascade: Cascade) -> SampledPictures:
+        noise = Noise(self.seed, index)
+        asked = cascade.completed((self.condition or Condition()).dealt(index), noise)
+        samples = [one.run(self._on_step(index, one)) for one in cascade.iterate(noise, asked)]
+        images = self.priors[-1].decode(samples[-1].ids)
+        evaluations = torch.stack([sample.trace.evaluations for sample in samples]).sum(0)
+        return SampledPictures(index, images, evaluations, sum(one.trace.seconds for one in samples), asked, index)
+
+    def _on_step(self, index: Tensor, iteration: Iteration) -> OnStep | None:
+        return self.on_batch(index, iteration) if self.on_batch else None
 
 
 class PictureFiles:
-    """Pictures as files, as soon as they are made, and how many network evaluations each took.
+    """Pictures as files, as soon as they are made, how many network evaluations each took, and which draw it is.
 
     Args:
         out: the folder.
         names: of their files.
+        settings: what made each, by its number, which it carries; None puts in nothing.
     """
 
-    def __init__(self, out: Path, names: Sequence[str]) -> None:
-        self.out, self.names = out, names
-        self.evaluations = torch.zeros(len(names), dtype=torch.long)
+    def __init__(self, out: Path, names: Sequence[str], settings: Callable[[int], Settings] | None = None) -> None:
+        self.out, self.names, self.settings = out, names, settings
+        self.evaluations, self.draws = torch.zeros(2, len(names), dtype=torch.long)
 
     def write(self, made: SampledPictures) -> None:
         """Write a batch."""
         for index, image in zip(made.index.tolist(), made.images.cpu(), strict=True):
-            save_png(image, self.out / self.names[index])
-        self.evaluations[made.index.cpu()] = made.evaluations.cpu()
-
-
-def picture_name(index: int, said: str = "") -> str:
-    """The file name of a picture.
-
-    >>> lightgen.sampling.picture_name(7), lightgen.sampling.picture_name(7, "A red heart!")
-    ('000007.png', '000007-A-red-heart.png')
-
-    Args:
-        index: its number.
-        said: what it is asked for, of which a few letters are kept.
-    """
-    words = re.sub(r"[^\w]+", "-", said, flags=re.ASCII).strip("-")[:LONGEST_NAME].strip("-")
-    return f"{index:06d}{'-' * bool(words)}{words}.png"
+            save_png(image, self.out / self.names[index], None if self.settings is None else self.settings(index))
+        self.evaluations[made.index.cpu()], self.draws[made.index.cpu()] = made.evaluations.cpu(), made.draws.cpu()

@@ -54,6 +54,7 @@ class Windowed:
         if max_rows < 1:
             raise ValueError(f"max_rows must be at least 1, not {max_rows}")
         self.network, self.reads_time = network, network.reads_time
+        self.conditioner = getattr(network, "conditioner", None)
         self.max_rows, self.overlap = max_rows, overlap
         self.positions = layout.windows(network.layout, overlap)
         """(windows, n) the positions of each window."""
@@ -89,6 +90,10 @@ class Windowed:
         count = len(windows)
         rows = ids_BN[:, windows].transpose(0, 1).flatten(0, 1)
         told = None if context is None else context.repeat(count)
+        if context is not None and told is not None and context.cells is not None:
+            num_codes = self.network.layout.num_codes
+            cells = windows[:, ::num_codes].div(num_codes, rounding_mode="floor")
+            told = told._replace(cells=context.cells[:, cells].transpose(0, 1).flatten(0, 1))
         logits: Tensor = self.network(rows, None if time is None else time.repeat(count), told)
         return logits.unflatten(0, (count, -1))
 

@@ -64,8 +64,6 @@ def test_a_prior_says_in_a_line_what_it_is(uniform):
         "min_steps=10, patience=2, unchanged='proposal'), warps=Warps(temperature=0.7), "
         "guidance=ConstantGuidance(scale=2.0)))"
     )
-    with pytest.raises(ValueError, match=r"prior\.sample\(4\) makes four pictures"):
-        uniform(4)
 
 
 def test_conveniences_change_the_own_recipe_and_no_more_of_it(uniform, masked):

@@ -19,7 +19,7 @@ import lightgen
 from lightgen.bench.compare import compare
 from lightgen.bench.curves import save_curves
 from lightgen.bench.measurement import Measurement
-from lightgen.bench.plan import Plan
+from lightgen.bench.plan import Plan, described
 from lightgen.bench.results import Interval, Result, baselines, front, results
 from lightgen.bench.rows import Identity, Place, Row, read, read_identity
 from lightgen.bench.runner import Runner
@@ -41,7 +41,6 @@ from lightgen.prior import Prior
 from lightgen.processes.absorbing import Absorbing
 from lightgen.processes.causal import Causal
 from lightgen.recipe import Recipe
-from lightgen.registry import describe
 from lightgen.samplers.argmax_unrolled import ArgmaxUnrolled
 from lightgen.samplers.autoregressive import Autoregressive
 from lightgen.samplers.random_order import RandomOrder
@@ -468,7 +467,7 @@ def test_results_of_before_are_todays():
 def test_a_suite_of_before_is_todays():
     folder = PUBLISHED / "sundae_ablations"
     assert "version" not in json.loads((folder / "suite.json").read_text())
-    methods = {name: describe(method) for name, method in suite_of("sundae_ablations.yaml").methods.items()}
+    methods = {name: described(method) for name, method in suite_of("sundae_ablations.yaml").methods.items()}
     assert read_identity(folder).methods == methods
 
 

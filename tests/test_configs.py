@@ -26,7 +26,13 @@ SMALL = {"model.network.dim": 16, "model.network.heads": 2, "model.network.dim_h
 def world(tmp_path_factory) -> Path:
     """A folder with pictures of every kind, and room for checkpoints."""
     root = tmp_path_factory.mktemp("world")
-    folder(root / "pictures")
+    shown = sorted(folder(root / "pictures").rglob("*.png"))
+    lines = [
+        {"file_name": str(p.relative_to(root / "pictures")), "codepoint": p.stem, "text": p.stem,
+         "class": p.parent.name, "style": ("flat", "line")[i % 2]}
+        for i, p in enumerate(shown)
+    ]  # fmt: skip
+    (root / "pictures" / "metadata.jsonl").write_text("\n".join(map(json.dumps, lines)))
     idx(root / "idx")
     return root
 
@@ -47,15 +53,17 @@ def pictures(config: str, world: Path) -> dict:
     if config.startswith("emoji"):
         nested = "data.data" if text["data"]["class_path"] == "CachedTokens" else "data"
         return {f"{nested}.image_size": side(config)}
-    size = {"data.image_size": 64, "data.batch_size": 2, "data.num_workers": 0, "data.val_fraction": 0.3}
-    return {"data.root": world / "pictures", **size}
+    nested = "data.data" if text["data"]["class_path"] == "CachedTokens" else "data"
+    size = {"image_size": side(config), "batch_size": 2, "num_workers": 0, "val_fraction": 0.3}
+    options = {"root": world / "pictures", **size}
+    return {"data.batch_size": 2, **{f"{nested}.{name}": value for name, value in options.items()}}
 
 
 def side(config: str) -> int:
     """Pixels of small pictures; a discriminator of feature maps needs some."""
     if config.startswith("emoji"):
         return 32 if "gan" in config else 16
-    return 64
+    return 32 if config.startswith("icons32") else 64
 
 
 def trained_tokenizer(config: str, world: Path) -> Path:
@@ -68,6 +76,16 @@ def trained_tokenizer(config: str, world: Path) -> Path:
             size = {"model.tokenizer": trained_tokenizer(Path(earlier).parent.name + ".yaml", world)}
         fit(config, root, {**SHORT, **pictures(config, world), **({} if config in TINY else size)})
     return root / "last.ckpt"
+
+
+def coarser_ids(world: Path) -> Path:
+    """Those of the coarser prior's data, as its training makes them."""
+    tokenizer, out = trained_tokenizer("icons32-tokenizer.yaml", world), world / "icons32.yaml-cache"
+    flags = [
+        part for name, value in pictures("icons32-tokenizer.yaml", world).items() for part in (f"--{name}", str(value))
+    ]
+    assert main(["encode", "--tokenizer", str(tokenizer), "--out", str(out), *flags]) == 0
+    return out
 
 
 def test_schedules_end_with_the_training():
@@ -105,6 +123,8 @@ def test_prior(config, world):
         options["model.tokenizer"] = trained_tokenizer(stage_one, world)
     if text["data"]["class_path"] == "CachedTokens":
         options["data.cache"] = world / f"{config}-cache"
+        if text["data"]["init_args"].get("coarse"):
+            options["data.coarse"] = coarser_ids(world)
     checkpoint = fit(config, world / config, options)
     out = world / f"{config}-out"
     args = ["sample", "--ckpt_path", str(checkpoint), "--out", str(out), "--num_images", "2", "--sampler.steps", "2"]

@@ -84,7 +84,7 @@ def test_within_lists_and_mappings_too(untouched, prior_checkpoint, tmp_path):
 @pytest.mark.parametrize("value", [FEATURES, FOLDER], ids=["features", "data"])
 def test_a_checkpoint_holds_a_prior_or_a_tokenizer(untouched, prior_checkpoint, tmp_path, value):
     path = changed(prior_checkpoint, tmp_path / "evil.ckpt", lambda entry: entry.update(component=value))
-    with pytest.raises(ValueError, match="stands where prior or tokenizer belongs"):
+    with pytest.raises(ValueError, match="stands where prior or tokenizer or scorer belongs"):
         load(path)
 
 

@@ -153,6 +153,15 @@ def test_a_stream_goes_on_where_it_was(root, num_workers):
         assert [numbers(batch) for batch in itertools.islice(after, 13 - done)] == taken[done:]
 
 
+def test_the_turns_of_a_streams_workers_know_nothing_of_each_other(root):
+    rows = stream(root).train_dataloader().batches.rows
+    orders = [[row["age"] for row in rows(turn)] for turn in range(3)]
+    assert len({tuple(order) for order in orders}) == 3 and len({tuple(sorted(order)) for order in orders}) == 1
+    # One worker begins its second turn while another one is still before its first.
+    waiting = [rows(turn) for turn in range(3)]
+    assert [[row["age"] for row in order] for order in reversed(waiting)] == orders[::-1]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

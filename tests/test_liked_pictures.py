@@ -1,13 +1,16 @@
 """From the command line: an index, a prior trained on neighbours and references, pictures like another one."""
 
 import json
+import shlex
 
 import pytest
 import torch
 from pictures import picture
 from torch import nn
 
+import lightgen
 from lightgen.cli.main import main
+from lightgen.figures import read_png
 from lightgen.metrics.features import FeatureNetwork
 
 
@@ -56,29 +59,44 @@ def trained(tokenizer_checkpoint, tmp_path_factory):
 def sampled(checkpoint, out, *more):
     assert main(["sample", "--ckpt_path", checkpoint, "--num_images", "3", "--out", str(out), *more]) == 0
     record = json.loads((out / "samples.json").read_text())
-    return [path.read_bytes() for path in sorted(out.glob("0*.png"))], record
+    return [read_png(path).numpy().tobytes() for path in sorted(out.glob("0*.png"))], record
 
 
 def test_neighbours_of_a_picture_and_of_random_ones(trained, tmp_path):
     plainly, _ = sampled(trained["Neighbours"], tmp_path / "a", "--label", "1")
     near, record = sampled(
-        trained["Neighbours"], tmp_path / "b", "--label", "1", "--index", trained["ids"], "--like", trained["cat"]
+        trained["Neighbours"], tmp_path / "b", "--label", "1", "--neighbours", trained["ids"], "--like", trained["cat"]
     )
-    drawn, other = sampled(trained["Neighbours"], tmp_path / "c", "--label", "1", "--index", trained["ids"])
+    drawn, other = sampled(trained["Neighbours"], tmp_path / "c", "--label", "1", "--neighbours", trained["ids"])
     assert len({tuple(plainly), tuple(near), tuple(drawn)}) == 3 and len(set(drawn)) == 3
     assert record["neighbours"] != other["neighbours"]
     again, _ = sampled(
-        trained["Neighbours"], tmp_path / "d", "--label", "1", "--index", trained["ids"], "--batch_size", "1"
+        trained["Neighbours"], tmp_path / "d", "--label", "1", "--neighbours", trained["ids"], "--batch_size", "1"
     )
     assert again == drawn
+
+
+def test_what_made_them_is_kept(trained, tmp_path, capsys):
+    out, both = tmp_path / "b", ["--neighbours", trained["ids"], "--like", trained["cat"]]
+    near, _ = sampled(trained["Neighbours"], out, "--label", "1", *both)
+    capsys.readouterr()
+    assert main(["show", str(out / "000001.png")]) == 0
+    words = shlex.split(capsys.readouterr().out.splitlines()[1])
+    assert main([*words[1:-1], str(tmp_path / "again")]) == 0
+    assert read_png(tmp_path / "again" / "000001.png").numpy().tobytes() == near[1]
+    prior, cat = lightgen.load(trained["Picture"]), picture(3, (16, 16))
+    pictures = prior(2, label=1, like=[cat, (cat, 0.5)])
+    assert torch.equal(pictures.tensor, prior.sample(2, label=1, like=[cat, (cat, 0.5)]))
+    assert len({one["like"] for one in pictures.settings}) == 1 == len({len(one["like"]) for one in pictures.settings})
 
 
 def test_a_reference_picture_and_its_weight(trained, tmp_path):
     plainly, _ = sampled(trained["Picture"], tmp_path / "a", "--label", "1")
     liked, record = sampled(trained["Picture"], tmp_path / "b", "--label", "1", "--like", trained["cat"])
-    assert record["like"]["weight"] == 1.0
-    half, record = sampled(trained["Picture"], tmp_path / "c", "--label", "1", "--like", f"{trained['cat']}:0.5")
-    assert record["like"]["weight"] == 0.5 and len({tuple(plainly), tuple(liked), tuple(half)}) == 3
+    half, other = sampled(trained["Picture"], tmp_path / "c", "--label", "1", "--like", f"{trained['cat']}:0.5")
+    assert record["like"] != other["like"] and len({tuple(plainly), tuple(liked), tuple(half)}) == 3
+    assert main(["sample", "--from", str(tmp_path / "c" / "000002.png"), "--out", str(tmp_path / "again")]) == 0
+    assert read_png(tmp_path / "again" / "000002.png").numpy().tobytes() == half[2]
     none, _ = sampled(trained["Picture"], tmp_path / "d", "--label", "1", "--like", f"{trained['cat']}:0")
     assert none == plainly
 
@@ -89,10 +107,10 @@ def test_a_reference_picture_and_its_weight(trained, tmp_path):
         ("Picture", ["--like", "{cat}:-1"], "a weight must be at least 0, not -1"),
         ("Picture", ["--like", "nowhere.png"], "there is no picture at nowhere.png"),
         ("Picture", ["--like", "{ids}/cache.json"], "is no picture that can be read"),
-        ("Picture", ["--index", "{ids}"], "trained without neighbours; it knows like, label"),
-        ("Neighbours", ["--like", "{cat}"], "--index names a token cache with an index"),
-        ("Neighbours", ["--like", "{cat}:0.5", "--index", "{ids}"], "neighbours have no weight"),
-        ("Neighbours", ["--index", "nowhere"], "no token cache at nowhere"),
+        ("Picture", ["--neighbours", "{ids}"], "trained without neighbours; it knows like, label"),
+        ("Neighbours", ["--like", "{cat}"], "--neighbours names a token cache with an index"),
+        ("Neighbours", ["--like", "{cat}:0.5", "--neighbours", "{ids}"], "neighbours have no weight"),
+        ("Neighbours", ["--neighbours", "nowhere"], "no token cache at nowhere"),
     ],
 )
 def test_mistakes_are_one_line(trained, tmp_path, capsys, name, options, said):

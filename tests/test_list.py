@@ -16,10 +16,13 @@ from lightgen.checkpoint import export
 from lightgen.cli import fit, init_from
 from lightgen.cli.catalogue import entry_of, read_sources
 from lightgen.cli.commands import COMMANDS, EXAMPLES
+from lightgen.cli.configs import CONFIGS, SUITES, locate
 from lightgen.cli.main import main
 from lightgen.cli.progress import progress_bar
 from lightgen.functional.files import save_json
 from lightgen.registry import components
+
+ROOT = Path(__file__).parents[1]
 
 
 def test_list_shows_every_component_with_what_it_is(capsys):
@@ -75,6 +78,10 @@ def parsers():
     return {**{name: module.parser() for name, module in others.items() if hasattr(module, "parser")}, **fit.grammar()}
 
 
+CATEGORY = "--style"
+"""An option that only some priors have."""
+
+
 @pytest.mark.parametrize("command", LONG)
 def test_help_is_one_screen_with_examples_that_work(command, parsers, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "110")
@@ -83,12 +90,38 @@ def test_help_is_one_screen_with_examples_that_work(command, parsers, capsys, mo
     assert not re.search(r"<class|:\w+:`|CLASS_PATH|INIT_ARG|``|trainer\.max_epochs", text)
     parser = parsers[command]
     # What this option stands for is in the parser.
-    known = {option for action in parser._actions for option in action.option_strings} | {init_from.OPTION}
+    known = {option for action in parser._actions for option in action.option_strings} | {init_from.OPTION, CATEGORY}
     for example in EXAMPLES[command]:
         words = shlex.split(example, comments=True)
         assert words[:2] == ["lightgen", command] and f"  {example}" in text
         for word in words[2:]:
             assert not word.startswith("--") or word in known or word.partition(".")[0] in known, word
+
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+THEIRS = ("mine.yaml", "halton.yaml")
+"""Suites that a page tells how to write."""
+
+
+def commands(page):
+    """The words of each `lightgen` command in the shell blocks of a page."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    lines = [line for block in blocks for line in re.split(r"\n|&&", block.replace("\\\n", ""))]
+    return [shlex.split(line, comments=True) for line in lines if line.strip().startswith("lightgen ")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_commands_of_the_docs_work(page, parsers):
+    for words in commands(page):
+        assert words[1] in COMMANDS, words
+        if words[1] not in parsers or words[1] == "import":
+            continue
+        known = {option for action in parsers[words[1]]._actions for option in action.option_strings}
+        for option, value in zip(words[2:], [*words[3:], ""], strict=True):
+            if option.startswith("--"):
+                assert {option, option.partition(".")[0]} & {*known, init_from.OPTION, CATEGORY}, words
+            if option == "--config" and value not in THEIRS and "$" not in value:
+                assert Path(locate(value, SUITES if words[1] == "bench" else CONFIGS)).is_file()
 
 
 def test_a_second_word_shows_more(capsys):
@@ -111,10 +144,10 @@ def test_completion(capsys):
     assert "--ckpt_path" in script and "reconstruct" in script and len(script) < 100_000
 
 
-def test_the_readme_has_the_table_of_samplers(capsys):
+def test_the_docs_have_the_table_of_samplers(capsys):
     assert main(["list", "sampler", "--table"]) == 0
     table = capsys.readouterr().out
-    assert table in (Path(__file__).parents[1] / "README.md").read_text()
+    assert table in (ROOT / "docs" / "which-sampler.md").read_text(encoding="utf-8")
     assert main(["list", "guidance", "--table"]) == 2
 
 

@@ -16,7 +16,8 @@ from lightgen.conditioners import ClassLabel, Mixed, Neighbours, Picture, Text
 from lightgen.data import CachedTokens, ImageFolder
 from lightgen.data.encode import encode
 from lightgen.data.index import Index, Indexing
-from lightgen.data.token_cache import TokenCache, plain
+from lightgen.data.token_cache import TokenCache
+from lightgen.data.token_dataset import plain
 from lightgen.denoiser import Denoiser
 from lightgen.functional.likeness import nearest
 from lightgen.functional.random import Noise

@@ -10,7 +10,8 @@ from lightgen.cli.configs import shipped
 from lightgen.cli.main import main
 from lightgen.registry import describe, find
 
-OVERLAYS = sorted(p.name for p in (shipped() / "method").glob("*.yaml"))
+OVERLAYS = sorted(p.name for p in (shipped() / "method").glob("*.yaml") if p.name != "inpainting.yaml")
+"""Those of a process and a sampler; `inpainting.yaml` goes on with a prior of any."""
 
 
 @pytest.mark.parametrize("name", OVERLAYS)

@@ -7,9 +7,8 @@ import yaml
 
 from lightgen.cli.main import main
 from lightgen.cli.overrides import Overrides
-from lightgen.cli.picture_run import as_config
 from lightgen.guidance import ConstantGuidance, Sum
-from lightgen.registry import describe
+from lightgen.registry import as_config, describe
 from lightgen.samplers import Renoise
 
 OWN = {"sampler": {"class_path": "SUNDAE", "init_args": {"steps": 4, "patience": 1}},

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from lightgen.figures import read_png
+
 PLUGINS = Path(__file__).with_name("plugins")
 
 
@@ -64,7 +66,7 @@ def test_plugins_are_listed_trained_with_and_sampled_from(lightgen, runs, tmp_pa
     assert record["sampler"]["name"] == "ConstantSampler" and record["guidance"]["name"] == "HalfWay"
     # Two steps of two branches.
     assert record["evaluations"][0] == 4
-    first, second = ((tmp_path / "own" / f"00000{i}.png").read_bytes() for i in (0, 1))
-    assert first == second
+    first, second = (read_png(tmp_path / "own" / f"00000{i}.png") for i in (0, 1))
+    assert first.equal(second)
     record = json.loads((tmp_path / "swapped" / "samples.json").read_text())
     assert record["sampler"]["arguments"] == {"steps": 3, "value": 0}

@@ -52,17 +52,6 @@ def test_pictures_of_one_colour_are_warned_of(prior_checkpoint, tmp_path, capsys
     assert "4 of 4 pictures are of one colour" in capsys.readouterr().err
 
 
-def test_a_start_within_the_process_needs_a_whole_picture_to_start_from(prior):
-    recipe, noise = Recipe(lightgen.samplers.Ancestral(3, start=0.5)), Noise.of(0, 2)
-    ids = noise.integers(9, 0, 16, 16)
-    with pytest.raises(ValueError, match=r"Ancestral with start below 1 varies a whole picture .* there is none"):
-        prior.sample(2, recipe)
-    # Between the known ones it would take noise for a picture.
-    with pytest.raises(ValueError, match="varies a whole picture"):
-        prior.sample_ids(noise, recipe, None, ids, torch.ones_like(ids, dtype=torch.bool))
-    assert prior.sample_ids(noise, recipe, None, ids).ids.shape == (2, 16)
-
-
 def test_known_tokens_survive_and_the_others_are_sampled(prior):
     noise = Noise.of(0, 4)
     ids = noise.integers(9, 0, 16, 16)

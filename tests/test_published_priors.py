@@ -326,8 +326,7 @@ RECIPES = {
     "LlamaGen": "Recipe(sampler=Autoregressive(), warps=Warps(temperature=1.0), guidance=ConstantGuidance(scale=2.0))",
     "TamingByClass": "Recipe(sampler=Autoregressive(), warps=Warps(temperature=1.0, top_k=600, top_p=0.92))",
     "TamingUnconditional": "Recipe(sampler=Autoregressive(), warps=Warps(temperature=1.0, top_k=250))",
-    "UnleashingAbsorbing": "Recipe(sampler=Ancestral(steps=256, start=1.0, leave_one_out=True), "
-    "warps=Warps(temperature=0.9))",
+    "UnleashingAbsorbing": "Recipe(sampler=Ancestral(steps=256, leave_one_out=True), warps=Warps(temperature=0.9))",
     "UnleashingAutoregressive": "Recipe(sampler=Autoregressive(), warps=Warps(temperature=1.0))",
 }
 

@@ -29,10 +29,12 @@ from lightgen.warps import Warps
 
 PLANTED = 0.1
 STEPS = 5
+START = 0.2
+"""The time at which `Ancestral` takes the damaged ids to stand."""
 Case = tuple[Sampler, float]
 """A sampler and its temperature."""
-# Where nearly all tokens are right, what a token says of itself is to be sharpened too.
-ANCESTRAL = Ancestral(STEPS, start=0.2, leave_one_out=False)
+# From there, it takes so many steps.
+ANCESTRAL = Ancestral(round(STEPS / START))
 CASES: dict[str, list[Case]] = {
     "SUNDAE": [(SUNDAE(STEPS, update=0.5, patience=None), 0.2), (ANCESTRAL, 0.2)],
     "Uniform": [(ANCESTRAL, 0.2), (SUNDAE(STEPS, update=0.5, patience=None), 0.2)],
@@ -84,7 +86,8 @@ def mend(prior: Prior, sampler: Sampler, temperature: float, damaged: Tensor, la
     parts = []
     for ids, labels, index in batches(damaged, label, torch.arange(len(damaged))):
         condition = Condition({} if prior.network.conditioner is None else {"label": labels})
-        parts.append(prior.sample_ids(Noise(0, index), Recipe(sampler, Warps(temperature)), condition, ids).ids)
+        recipe, start = Recipe(sampler, Warps(temperature)), START if sampler is ANCESTRAL else 1.0
+        parts.append(prior.sample_ids(Noise(0, index), recipe, condition, ids, start=start).ids)
     return torch.cat(parts)
 
 

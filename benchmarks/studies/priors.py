@@ -10,6 +10,7 @@ from torch import Tensor
 from lightgen.checkpoint import load
 from lightgen.data.base import Split
 from lightgen.data.emoji import Emoji
+from lightgen.data.pictures import Pictures
 from lightgen.prior import Prior
 
 BATCH = 64
@@ -30,6 +31,12 @@ def ids_and_labels(prior: Prior, split: Split) -> tuple[Tensor, Tensor]:
     """Ids (n, N) and classes (n,) of a split of the emoji."""
     pictures = Emoji().dataset(split)
     return torch.cat([prior.encode(batch) for batch in pictures.images().split(BATCH)]), pictures.condition()["label"]
+
+
+def some(pictures: Pictures, num: int) -> tuple[Tensor, Tensor]:
+    """So many pictures (num, C, H, W) of a split of the emoji, from all over it, and their classes."""
+    batch = pictures.__getitems__([i * len(pictures) // num for i in range(num)])
+    return batch["image"], batch["condition"]["label"]
 
 
 def batches(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:

@@ -3,9 +3,9 @@
     python benchmarks/studies/zoo.py runs/emoji64-sundae/last.ckpt emoji64-sundae --seconds 2100 \\
         --about "SUNDAE on emoji, by class" --command "lightgen fit --config emoji64-class.yaml ..."
 
-What is scored is what was written, as float16. Of a tokenizer: held-out emoji through it. Of a prior: as many pictures
-as there are held-out ones, by its own sampler, and bits per token where it has a likelihood. Parameters of a prior are
-those of its network; steps and images seen are those of the last run of the command.
+What is scored is what was written, as float16. Of a tokenizer: held-out pictures through it. Of a prior: as many
+pictures as there are held-out ones, by its own sampler, and bits per token where it has a likelihood. Parameters of a
+prior are those of its network; steps and images seen are those of the last run of the command.
 """
 
 from __future__ import annotations
@@ -15,19 +15,21 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from emoji_health import health_on_emoji
+from emoji_health import health_on
 from lightning.pytorch import Trainer
 
 from lightgen.bench.likelihood import BITS, bits_per_token
 from lightgen.bench.runner import Runner
 from lightgen.checkpoint import KEY, export, fingerprint, load, read
 from lightgen.cli.many_devices import TRAINER_DEFAULTS
-from lightgen.data.emoji import Emoji
+from lightgen.data.base import ImageData
+from lightgen.data.own import own_pictures
 from lightgen.functional.files import save_json
 from lightgen.metrics.protocols import Offline
 from lightgen.pretrained import CARD, FOLDER
 from lightgen.prior import Prior
 from lightgen.provenance import provenance
+from lightgen.registry import build
 from lightgen.tokenizers.base import Tokenizer
 
 
@@ -37,11 +39,13 @@ def main() -> None:
     parser.add_argument("name", help="what follows `zoo:`")
     parser.add_argument("--about", required=True, help="the line that `lightgen list zoo` prints")
     parser.add_argument("--command", required=True, help="that trained it")
+    parser.add_argument("--tokenizer", type=Path, help="the tokenizer in the zoo that a prior shares")
     parser.add_argument("--seconds", type=float, required=True, help="that training took")
     args = parser.parse_args()
     folder = FOLDER / args.name
-    export(args.checkpoint, folder, half=True)
-    model, contents, data = load(folder), read(args.checkpoint), Emoji()
+    export(args.checkpoint, folder, half=True, tokenizer=args.tokenizer)
+    model, contents = load(folder), read(args.checkpoint)
+    data: ImageData = build(own_pictures(str(args.checkpoint)), "data")
     config = yaml.safe_load(contents[KEY]["config"])
     options = config["data"]["init_args"]
     card = {
@@ -51,7 +55,7 @@ def main() -> None:
         "steps": contents["global_step"],
         "images_seen": contents["global_step"] * options["batch_size"],
         "seconds": args.seconds,
-        "data": f"Emoji, fingerprint {data.fingerprint}",
+        "data": f"{data.title}, fingerprint {data.fingerprint}",
         "weights": fingerprint(model),
         "scores": {name: round(value, 4) for name, value in scores(model, folder, data).items()},
         "scored_with": provenance(),
@@ -60,10 +64,10 @@ def main() -> None:
     print(args.name, card["parameters"], card["scores"])
 
 
-def scores(model: Any, folder: Path, data: Emoji) -> dict[str, float]:
+def scores(model: Any, folder: Path, data: ImageData) -> dict[str, float]:
     """What the card says of its quality."""
     if isinstance(model, Tokenizer):
-        return health_on_emoji(model)
+        return health_on(data.dataset("val"), model)
     assert isinstance(model, Prior)
     runner = Runner(data, Offline(), Trainer(**TRAINER_DEFAULTS))
     what = runner.measurement("sampler", str(folder), 0, runner.evaluator.num_real, model.recipe)

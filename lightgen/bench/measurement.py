@@ -34,10 +34,15 @@ class Measurement:
     batch_size: int
     precision: str = FULL_PRECISION
     """Of the network; feature networks and likelihoods are in float32."""
+    reranking: dict[str, Any] | None = None
+    """How the best of several draws is chosen; None where there is one."""
 
     @cached_property
     def id(self) -> str:
         """Twelve hex digits; equal ones have equal scores, whatever paths and batches they come by."""
         what = {name: value for name, value in asdict(self).items() if name not in ("prior", "data", "batch_size")}
         what["reference"] = self.reference is not None
+        chosen = what.pop("reranking")
+        if chosen is not None:
+            what["reranking"] = {name: value for name, value in chosen.items() if name != "scorer"}
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:12]

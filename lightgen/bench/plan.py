@@ -9,15 +9,19 @@ from statistics import fmean
 from typing import Any
 
 from lightgen.bench.baselines import BASELINES
+from lightgen.bench.judges import Reranking
 from lightgen.bench.measurement import Measurement
 from lightgen.bench.priors import warn_of_other_pictures
 from lightgen.bench.results import front
 from lightgen.bench.rows import Identity, Key, Place, Role, Row, Rows
 from lightgen.bench.runner import Runner
 from lightgen.bench.suite import Method, Suite, budgets, recipes, within
+from lightgen.functional.random import Noise
+from lightgen.metrics.captions import COSINE
 from lightgen.metrics.protocols import WHOLE_SPLIT
 from lightgen.recipe import Recipe
 from lightgen.registry import build, describe
+from lightgen.reranking import texts
 
 
 @dataclass(frozen=True)
@@ -70,11 +74,18 @@ class Plan:
 
     def _check(self, name: str, method: Method) -> None:
         try:
+            self._reranking(method)
             for prior in (self.runner.priors[self.suite.priors[prior]] for prior in method.priors):
+                if self.suite.judge is not None or method.reranker is not None:
+                    asked = self.runner.asked(prior, 0)
+                    texts(prior.completed(asked, Noise.of(0, max(1, len(asked)))), prior.categories)
                 for recipe in recipes(method):
                     prior.chosen(recipe)
         except ValueError as error:
             raise ValueError(f"method {name}: {error}") from None
+
+    def _reranking(self, method: Method) -> Reranking | None:
+        return self.runner.judges.reranking(method.best_of, method.reranker, self.suite.judge)
 
     def _cells(self, name: str) -> Iterator[Cell]:
         method = self.suite.methods[name]
@@ -83,7 +94,7 @@ class Plan:
             return
         num_tokens = self.num_tokens(name)
         for budget in budgets(self.suite, method, num_tokens):
-            fitted = [within(recipe, budget, num_tokens) for recipe in recipes(method)]
+            fitted = [within(recipe, budget // method.best_of, num_tokens) for recipe in recipes(method)]
             yield Cell(name, budget, tuple(f for f in fitted if f is not None))
 
     def identity(self) -> Identity:
@@ -92,7 +103,7 @@ class Plan:
         return Identity(
             priors=suite.priors,
             weights={name: self.runner.priors.weights(path) for name, path in suite.priors.items()},
-            methods={name: describe(method) for name, method in suite.methods.items()},
+            methods={name: described(method) for name, method in suite.methods.items()},
             data=self.runner.evaluator.data_fingerprint,
             protocol=describe(suite.protocol),
             evaluations=suite.evaluations,
@@ -104,6 +115,7 @@ class Plan:
             higher_is_better=suite.tuned_score.higher_is_better,
             frechet_reference=None if suite.reference is None else WHOLE_SPLIT,
             precision=self.runner.precision,
+            judge=None if suite.judge is None else self.runner.judges.weights(suite.judge),
         )
 
     def baselines(self) -> Iterator[Entry]:
@@ -159,8 +171,10 @@ class Plan:
 
     def done(self, rows: list[Row]) -> dict[Key, Row]:
         """What need not be measured again: the rows that have all scores that the suite asks for."""
-        wanted = self.runner.evaluator.labels
-        return {row.key: row for row in rows if row.place.role == "likelihood" or wanted <= row.scores.keys()}
+        labels = self.runner.evaluator.labels
+        judged = labels if self.suite.judge is None else labels | {COSINE}
+        wanted: dict[Role, frozenset[str]] = {"likelihood": frozenset(), "baseline": labels}
+        return {row.key: row for row in rows if wanted.get(row.place.role, judged) <= row.scores.keys()}
 
     def share(self, shard: tuple[int, int] | None) -> list[Cell]:
         """The cells of a shard. A cell is never divided, because its report depends on its tuning."""
@@ -196,11 +210,18 @@ class Plan:
         return [self._entry("report", cell, recipe, seed, self.num_images) for recipe, seed in pairs]
 
     def _entry(self, role: Role, cell: Cell, recipe: Recipe, seed: int, num_images: int) -> Entry:
-        priors = self.suite.methods[cell.method].priors
+        method = self.suite.methods[cell.method]
+        priors = method.priors
         seeds = self.suite.seeds if role == "report" else self.suite.tuning_seeds
         checkpoint = self.suite.priors[priors[seeds.index(seed) % len(priors)]]
-        what = self.runner.measurement("sampler", checkpoint, seed, num_images, recipe)
+        what = self.runner.measurement("sampler", checkpoint, seed, num_images, recipe, self._reranking(method))
         return Entry(Place(role, cell.method, cell.budget), what)
+
+
+def described(method: Method) -> dict[str, Any]:
+    """A method as plain data; one draw is what there was before there could be more."""
+    found: dict[str, Any] = describe(method)
+    return found if method.best_of > 1 else {k: v for k, v in found.items() if k not in ("best_of", "reranker")}
 
 
 def carry_out(plan: Plan, shard: tuple[int, int] | None, store: Rows, do: Callable[[Entry], Any]) -> None:

@@ -60,6 +60,8 @@ class Row:
     """What must be known to compare the scores with others."""
     provenance: dict[str, str]
     """Versions and machine."""
+    judge: str | None = None
+    """The checkpoint of the scorer that judged."""
     version: int = VERSION
 
     @property
@@ -87,6 +89,8 @@ class Identity:
     higher_is_better: bool
     frechet_reference: str | None = None
     precision: str = FULL_PRECISION
+    judge: str | None = None
+    """The fingerprint of the scorer that judges."""
     version: int = VERSION
 
     def grid(self, method: str) -> list[str]:

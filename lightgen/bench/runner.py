@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -13,15 +13,18 @@ from torch import Tensor
 from lightgen.bench.baselines import baseline
 from lightgen.bench.evaluator import Evaluator
 from lightgen.bench.generator import SHOWN, Generated, Generator
+from lightgen.bench.judges import Judges, Reranking
 from lightgen.bench.likelihood import BITS, bits_per_token, mean_and_error
 from lightgen.bench.measurement import Measurement, Source
 from lightgen.bench.priors import Priors
 from lightgen.bench.rows import Place, Row
 from lightgen.bench.suite import Suite
+from lightgen.condition import Condition
 from lightgen.data.base import ImageData
 from lightgen.data.held_out import held_out
 from lightgen.metrics.protocols import EvaluationProtocol
 from lightgen.metrics.scores import Score, checked, standard_error_of
+from lightgen.prior import Prior
 from lightgen.provenance import provenance
 from lightgen.recipe import Recipe
 from lightgen.registry import build, describe
@@ -52,6 +55,7 @@ class Runner:
         scores: what is computed; None takes `lightgen.metrics.scores.DEFAULT`.
         batch_size: pictures at a time.
         reference: a file of statistics that the Frechet distance is to; None takes the reference pictures.
+        judge: the checkpoint of the scorer that says how well pictures fit what they were asked for by, or None.
     """
 
     def __init__(
@@ -62,24 +66,24 @@ class Runner:
         scores: Sequence[Score] | None = None,
         batch_size: int = 64,
         reference: str | None = None,
+        judge: str | None = None,
     ) -> None:
-        self.priors = Priors()
-        self.generator = Generator(protocol, trainer, batch_size)
+        self.priors, self.judges, self.judge = Priors(), Judges(), judge
+        self.generator = Generator(protocol, trainer, batch_size, None if judge is None else self.judges[judge])
         self.evaluator = Evaluator(data, protocol, checked(scores), None if reference is None else Path(reference))
 
     @classmethod
     def of(cls, suite: Suite, trainer: Trainer) -> Runner:
         """The runner of a suite."""
-        return cls(suite.data, suite.protocol, trainer, suite.scores, suite.batch_size, suite.reference)
+        return cls(suite.data, suite.protocol, trainer, suite.scores, suite.batch_size, suite.reference, suite.judge)
 
     @classmethod
     def again(cls, row: Row, trainer: Trainer) -> Runner:
         """The runner that a row of results came from."""
         what = row.measurement
         scores = build(list(row.scored_by), "score") or None
-        return cls(
-            build(what.data, "data"), build(what.protocol, "protocol"), trainer, scores, what.batch_size, what.reference
-        )
+        data, protocol = build(what.data, "data"), build(what.protocol, "protocol")
+        return cls(data, protocol, trainer, scores, what.batch_size, what.reference, row.judge)
 
     @property
     def precision(self) -> str:
@@ -87,9 +91,15 @@ class Runner:
         return str(self.generator.trainer.precision)
 
     def measurement(
-        self, source: Source, prior: str, seed: int, num_images: int, recipe: Recipe | None = None
+        self,
+        source: Source,
+        prior: str,
+        seed: int,
+        num_images: int,
+        recipe: Recipe | None = None,
+        reranking: Reranking | None = None,
     ) -> Measurement:
-        """What is to be measured, as plain data; a recipe for pictures that are sampled."""
+        """What is to be measured, as plain data; a recipe for pictures that are sampled, and how they are chosen."""
         reference = self.evaluator.reference
         return Measurement(
             source=source,
@@ -104,6 +114,7 @@ class Runner:
             reference=None if reference is None else str(reference),
             batch_size=self.generator.batch_size,
             precision=self.precision,
+            reranking=None if reranking is None else asdict(reranking),
         )
 
     def run(self, what: Measurement, on_step: OnStep | None = None) -> Outcome:
@@ -111,7 +122,7 @@ class Runner:
         if what.source == "likelihood":
             return Outcome(self._likelihood(what), 0.0, 0.0, torch.empty(0))
         made = self._generated(what, on_step)
-        return Outcome(self.evaluator(made.features), made.evaluations, made.seconds, made.shown)
+        return Outcome(self.evaluator(made.features) | made.judged, made.evaluations, made.seconds, made.shown)
 
     def row(self, place: Place, what: Measurement, outcome: Outcome) -> Row:
         """What is kept of it."""
@@ -126,15 +137,21 @@ class Runner:
             num_real=self.evaluator.num_real,
             rules=self.evaluator.rules(what.num_images),
             provenance=provenance(self.generator.trainer.strategy.root_device),
+            judge=self.judge,
         )
 
+    def asked(self, prior: Prior, seed: int) -> Condition:
+        """What pictures are asked for, as `held_out` says."""
+        seen = self.evaluator
+        return held_out(prior, seen.data.dataset(seen.split), seen.data.conditions, seed, seen.numbers.tolist())
+
     def _generated(self, what: Measurement, on_step: OnStep | None) -> Generated:
-        prior, looked_at = self.priors[what.prior], self.evaluator
+        prior = self.priors[what.prior]
         if what.source == "sampler":
-            pictures, told = looked_at.data.dataset(looked_at.split), looked_at.data.conditions
-            condition = held_out(prior, pictures, told, what.seed, looked_at.numbers.tolist())
+            condition = self.asked(prior, what.seed)
             recipe = build(what.recipe, "recipe")
-            return self.generator(prior, recipe, what.seed, what.num_images, on_step, condition)
+            best_of = None if what.reranking is None else self.judges.choice(Reranking(**what.reranking))
+            return self.generator(prior, recipe, what.seed, what.num_images, on_step, condition, best_of)
         train = self.evaluator.data.dataset("train")
         images = baseline(what.source, prior, train, what.seed, what.num_images)
         return Generated(self.evaluator.features(images), images[:SHOWN])

@@ -27,12 +27,16 @@ class Method:
         grid: values by argument of the recipe, e.g. `{warps.temperature: [0.7, 1.0], guidance.scale: [1, 2]}`; every
             combination is tried.
         evaluations: budgets in place of the suite's; none for an adaptive sampler, which spends what it measures.
+        best_of: draws of each picture, all of which the budget pays for, and of which the reranker keeps one.
+        reranker: the checkpoint of a scorer, which must not be the suite's judge.
     """
 
     prior: str | list[str]
     recipe: Recipe
     grid: dict[str, list[Any]] = field(default_factory=dict)
     evaluations: list[int] | None = None
+    best_of: int = 1
+    reranker: str | None = None
 
     @property
     def priors(self) -> list[str]:
@@ -64,6 +68,8 @@ class Suite:
         reference: a file of statistics of the whole split that the Frechet distance is to, made where it is missing;
             None takes the reference pictures.
         batch_size: pictures at a time.
+        judge: the checkpoint of a scorer that says how well pictures fit what they were asked for by, their text or the
+            name of their class.
 
     Raises:
         ValueError: in one line, if a method names no prior or no argument that there is, a number is out of range, or
@@ -85,10 +91,12 @@ class Suite:
         tune_by: str = "KID",
         reference: str | None = None,
         batch_size: int = 64,
+        judge: str | None = None,
     ) -> None:
         self.data = common_pictures(priors) if data is None else data
         self.priors, self.methods, self.protocol = priors, methods, protocol
         self.evaluations, self.num_images, self.seeds = evaluations, num_images, tuple(seeds)
+        self.judge = judge
         self.tuning_images, self.tuning_seeds = tuning_images or num_images, tuple(tuning_seeds)
         self.scores, self.tune_by, self.reference, self.batch_size = checked(scores), tune_by, reference, batch_size
         self._check()
@@ -110,6 +118,8 @@ class Suite:
                 raise ValueError(
                     f"method {name} has {len(method.priors)} priors; give one, or one for each of the seeds"
                 )
+            if method.best_of < 1 or (method.best_of == 1) != (method.reranker is None):
+                raise ValueError(f"method {name} needs a best_of above 1 and a reranker, or neither")
             list(recipes(method))
         budgets = [b for method in self.methods.values() for b in method.evaluations or self.evaluations]
         for what, numbers in (("evaluations", budgets), ("batch_size", [self.batch_size])):
@@ -178,7 +188,7 @@ def budgets(suite: Suite, method: Method, num_tokens: int) -> list[int]:
     """The budgets of a method; one that has no steps to choose has those that its recipes take."""
     if "steps" in describe(method.recipe.sampler)["arguments"]:
         return method.evaluations or suite.evaluations
-    return sorted({most_evaluations(recipe, num_tokens) for recipe in recipes(method)})
+    return sorted({method.best_of * most_evaluations(recipe, num_tokens) for recipe in recipes(method)})
 
 
 def most_evaluations(recipe: Recipe, num_tokens: int) -> int:

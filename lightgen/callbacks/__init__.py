@@ -1,7 +1,10 @@
+"""What happens around training."""
+
 from lightgen.callbacks.checkpoints import Checkpoints
 from lightgen.callbacks.data_wait import DataWait
 from lightgen.callbacks.generation import Generation
 from lightgen.callbacks.interrupt import StopOnInterrupt
+from lightgen.callbacks.preview import Preview
 from lightgen.callbacks.reconstructions import Reconstructions
 from lightgen.callbacks.refit import Refit
 from lightgen.callbacks.run_folder import RunFolder
@@ -11,6 +14,7 @@ __all__ = [
     "Checkpoints",
     "DataWait",
     "Generation",
+    "Preview",
     "Reconstructions",
     "Refit",
     "RunFolder",

@@ -12,7 +12,7 @@ from lightgen.sampling import PictureFiles, SampledPictures
 
 
 class PictureWriter(BasePredictionWriter):
-    """Writes what is predicted; after the run, the evaluations in `files` are complete on every rank."""
+    """Writes what is predicted; after the run, evaluations and draws in `files` are complete on every rank."""
 
     def __init__(self, files: PictureFiles) -> None:
         super().__init__("batch")
@@ -25,5 +25,5 @@ class PictureWriter(BasePredictionWriter):
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # Each picture was made on one rank, so the sum over ranks puts them together.
-        total = trainer.strategy.reduce(self.files.evaluations.to(pl_module.device), reduce_op="sum")
-        self.files.evaluations = torch.as_tensor(total).cpu()
+        ours = torch.stack([self.files.evaluations, self.files.draws]).to(pl_module.device)
+        self.files.evaluations, self.files.draws = torch.as_tensor(trainer.strategy.reduce(ours, reduce_op="sum")).cpu()

@@ -10,6 +10,7 @@ from lightning.pytorch import LightningDataModule
 from lightgen.checkpoint import load_tokenizer
 from lightgen.cli.parser import Parser
 from lightgen.conditioners.base import Conditioner
+from lightgen.conditioners.low_resolution import levels
 from lightgen.data.base import ImageData
 
 
@@ -32,13 +33,35 @@ def data_that_fit(config: Namespace) -> LightningDataModule:
     arguments = config.model.get("init_args") or Namespace()
     conditioner = arguments.get("conditioner")
     if conditioner is not None:
+        told: Conditioner = made(Conditioner, conditioner)
         # A cache has more of pictures than they say themselves.
-        made(Conditioner, conditioner).require_data(getattr(data, "conditions", pictures.conditions))
-    if isinstance(pictures, ImageData):
+        told.require_data(getattr(data, "conditions", pictures.conditions))
+        for level in levels(told):
+            level.require_ids(*getattr(data, "level", (None, None)))
+    if "scorer" in arguments:
+        require_captions(pictures if pictures is data else None)
+    elif isinstance(pictures, ImageData):
         _require_size(pictures, arguments.get("tokenizer"))
+    if isinstance(pictures, ImageData):
         # Looks for the files.
         len(pictures.collection.identities)
     return data
+
+
+def require_captions(data: Any) -> None:
+    """Refuse data that a scorer cannot learn from.
+
+    Raises:
+        ValueError: in one line, if they are no pictures, or have no captions.
+    """
+    if not isinstance(data, ImageData):
+        raise ValueError(
+            "a scorer learns from pictures themselves, not from their ids; name an ImageFolder with --data"
+        )
+    if "captions" not in data.collection.conditions:
+        raise ValueError(
+            f"a scorer learns from captions, and {data.title} has none; name their column with --data.captions"
+        )
 
 
 def _require_size(pictures: ImageData, tokenizer: Any) -> None:

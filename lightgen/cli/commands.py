@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 COMMANDS = {
-    "fit": ("fit", "train a tokenizer or a prior from YAML; resumes with --ckpt_path"),
+    "fit": ("fit", "train a tokenizer, a prior or a scorer from YAML; resumes with --ckpt_path"),
     "validate": ("validate", "score a checkpoint on the validation split"),
     "test": ("validate", "score a checkpoint on the test split"),
     "data": ("data", "draw free emoji in eight styles, with captions, into a folder to train on; resumes"),
@@ -14,12 +14,16 @@ COMMANDS = {
     ),
     "sample": ("sample", "make pictures from a prior's checkpoint, with any sampler that fits it"),
     "inpaint": ("inpaint", "fill the masked part of a picture, or continue it on a larger canvas"),
+    "grid": ("grid", "the same pictures over any two settings, side by side, as PNG and HTML"),
+    "app": ("app", "a page on this machine: generate step by step, inpaint, compare, with every picture's settings"),
+    "show": ("show", "what made a picture of lightgen's, and the command that makes it again"),
+    "edit": ("edit", "change whole pictures without a mask, as little or as much as --strength says"),
     "reconstruct": ("reconstruct", "send pictures through a tokenizer: side-by-side sheet, PSNR, SSIM, codebook usage"),
     "import": (
         "import_weights",
         "turn published weights into a checkpoint of lightgen; `lightgen list importer` names the kinds",
     ),
-    "export": ("export", "write a tokenizer or a prior as a folder of safetensors and JSON"),
+    "export": ("export", "write a tokenizer, a prior or a scorer as a folder of safetensors and JSON"),
     "push": ("push", "publish a checkpoint on the Hugging Face Hub, with a card that shows its pictures and scores"),
     "bench": ("bench", "tune and compare samplers at equal network evaluations; also `bench compare | replay | page`"),
     "demo": ("demo", "the whole job on emoji in twelve minutes on two cores: train, sample, compare samplers"),
@@ -41,17 +45,28 @@ EXAMPLES = {
     ),
     "index": (
         "lightgen index --tokenizer zoo:emoji64-tokenizer --neighbours 8 --out emoji-tokens",
-        "lightgen sample --ckpt_path P --index emoji-tokens --like cat.png --out s    # trained with Neighbours",
+        "lightgen sample --ckpt_path P --neighbours emoji-tokens --like cat.png --out s    # trained with Neighbours",
     ),
     "sample": (
         "lightgen sample --ckpt_path zoo:emoji64-causal --num_images 36 --out samples",
         "lightgen sample --ckpt_path zoo:emoji64-sundae --sampler.steps 50 --guidance.scale 3 --animate --out s",
         "lightgen sample --ckpt_path zoo:emoji64-absorbing --sampler MaskGIT --warps.temperature 0.5 --out m",
+        "lightgen sample --from samples/000007.png --seed 7 --out varied    # the same settings, other pictures",
         'lightgen sample --ckpt_path P --text "a red heart" "a fox" --style noto --out t    # knows text',
     ),
+    "grid": (
+        "lightgen grid --ckpt_path zoo:emoji64-absorbing --x steps=4,8,16 --y sampler=MaskGIT,Halton --out grid",
+        "lightgen grid --from samples/000007.png --x temperature=0.5,1 --y guidance=1,2,4 --num_images 4 --out g",
+    ),
+    "app": ("lightgen app", "lightgen app --ckpt_path runs/emoji64/last.ckpt --port 8000"),
+    "show": ("lightgen show samples/000007.png",),
     "inpaint": (
         "lightgen inpaint --ckpt_path zoo:emoji64-sundae --image cat.png --mask mask.png --composite --out painted",
         "lightgen inpaint --ckpt_path zoo:emoji64-sundae --image cat.png --canvas 1x2 --place 0,0 --out wider",
+    ),
+    "edit": (
+        "lightgen edit --ckpt_path zoo:emoji64-sundae --image cat.png --label Flags --strength 0.4 --out edited",
+        "lightgen edit --ckpt_path P --image FOLDER --text 'a red car' --num_images 3 --out edited",
     ),
     "reconstruct": ("lightgen reconstruct --ckpt_path zoo:emoji64-tokenizer --out reconstructions",),
     "import": (

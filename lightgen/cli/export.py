@@ -12,7 +12,7 @@ from lightgen.importers.base import importers
 def parser() -> PlainParser:
     """The arguments of `lightgen export`."""
     made = PlainParser(prog="lightgen export", description=main.__doc__)
-    made.add_argument("--ckpt_path", type=Path, required=True, help="checkpoint of a tokenizer or of a prior")
+    made.add_argument("--ckpt_path", type=Path, required=True, help="checkpoint of a tokenizer, a prior or a scorer")
     made.add_argument(
         "--out", type=Path, default=None,
         help="folder; --ckpt_path and lightgen.load take it; default: exported/NAME, of the model or its run",
@@ -31,7 +31,7 @@ def parser() -> PlainParser:
 
 
 def main(args: list[str]) -> int:
-    """Write a tokenizer or a prior as model.safetensors and config.json, with averaged weights where it has them."""
+    """Write what a checkpoint holds as model.safetensors and config.json, with averaged weights where it has them."""
     given = parser().parse_args(args[1:])
     out = given.out or default_out(given.ckpt_path)
     if out.resolve() == given.ckpt_path.resolve():

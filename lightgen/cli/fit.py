@@ -44,7 +44,7 @@ class FitParser(Parser, LightningArgumentParser):
     texts: ClassVar[dict[str, str]] = {
         "config": "a YAML file with any of these options; several are laid over each other",
         "seed_everything": "seed of the initial weights",
-        "model": "what is trained, and how: a TokenizerModule or a PriorModule",
+        "model": "what is trained, and how: a TokenizerModule, a PriorModule or a ScorerModule",
         "data": "the pictures; `lightgen list data` names the classes, --data.root says where an ImageFolder is",
         "checkpoints.every_n_train_steps": "batches between two savings of last.ckpt",
         "ckpt_path": "a checkpoint of such a run: `fit` goes on with it, the others score it",
@@ -107,23 +107,23 @@ class SaveConfig(SaveConfigCallback):
             trainer.logger.experiment.add_text("config", "".join(f"    {line}" for line in text.splitlines(True)))
 
 
-def main(args: list[str]) -> int:
-    """Run one of Lightning's subcommands, `args[0]`.
+def main(args: list[str], *callbacks: Callback) -> int:
+    """Run one of Lightning's subcommands, `args[0]`, with callbacks beside those of the config.
 
     Raises:
         KeyboardInterrupt: if it was interrupted; says how to go on.
     """
-    return run(CLI, args, with_initial(with_texts(with_located_configs(args))))
+    return run(CLI, args, with_initial(with_texts(with_located_configs(args))), *callbacks)
 
 
-def run(kind: type[CLI], args: list[str], options: list[str]) -> int:
+def run(kind: type[CLI], args: list[str], options: list[str], *callbacks: Callback) -> int:
     """Run a subcommand with options that may be others than the arguments that it was called with; see `main`."""
     # Alone here, so that a run under DDP, which starts this command again on each rank, does not depend on the caller.
     sys.argv = [sys.argv[0], *args]
     torch.set_float32_matmul_precision("high")
     interrupt, folder = StopOnInterrupt(), RunFolder()
     try:
-        trainer = make(kind, options, interrupt, folder).trainer
+        trainer = make(kind, options, interrupt, folder, *callbacks).trainer
     except (KeyboardInterrupt, SystemExit) as stop:
         if isinstance(stop, KeyboardInterrupt) or isinstance(stop.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt(_interrupted(folder)) from None

@@ -1,4 +1,4 @@
-"""What a config of `lightgen fit` leaves to its other parts, which it says by a 0."""
+"""What a config of `lightgen fit` leaves to its other parts, which it says by a 0, or by null."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from lightning.pytorch import LightningDataModule
 
 from lightgen.checkpoint import load_tokenizer
 from lightgen.cli.agreement import made
+from lightgen.conditioners.boxes import Boxes
 from lightgen.data.own import own_pictures, title
+from lightgen.functional.boxes import BOXES
 from lightgen.labels import LABEL
 
 log = logging.getLogger(__name__)
 
 
 def fill_in(model: Any, data: Any) -> None:
-    """Put the tokenizer's `image_size` in place of one of 0, and the data's `num_classes` likewise.
+    """Put the tokenizer's `image_size` in place of one of 0, and the data's `num_classes` and coarser ids likewise.
 
     Data without labels take a conditioner of 0 classes away, and the guidance towards them.
 
@@ -40,6 +42,11 @@ def fill_in(model: Any, data: Any) -> None:
         of_model["conditioner"] = _counted(of_model["conditioner"], conditions(data))
         if of_model["conditioner"] is None and of_model.get("recipe"):
             of_model["recipe"]["init_args"]["guidance"] = None
+    for part in parts_of(of_model.get("conditioner")):
+        arguments = part.get("init_args") or {}
+        if "layout" in arguments and arguments["layout"] is None and arguments.get("tokenizer") is None:
+            layout, arguments["tokenizer"] = getattr(made(LightningDataModule, data), "level", (None, None))
+            arguments["layout"] = None if layout is None else vars(layout)
 
 
 def parts_of(conditioner: Any) -> list[Any]:
@@ -62,7 +69,8 @@ def _counted(part: Any, told: dict[str, list[str]]) -> Any:
         return part if arguments["parts"] else None
     if not _follows(part):
         return part
-    name = arguments.get("name", LABEL)
+    of_boxes = str(part.get("class_path")).split(".")[-1] == Boxes.__name__
+    name = BOXES if of_boxes else arguments.get("name", LABEL)
     names = told.get(name)
     if names == [] and name != LABEL:
         raise ValueError(f"the data have numbers for {name}, so num_classes must say how many there are")

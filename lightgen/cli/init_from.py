@@ -8,9 +8,9 @@ import yaml
 
 from lightgen.checkpoint import load
 from lightgen.cli.following import parts_of
-from lightgen.cli.picture_run import as_config
 from lightgen.prior import Prior
-from lightgen.registry import describe
+from lightgen.registry import as_config, describe
+from lightgen.scorers.base import Scorer
 
 OPTION = "--init_from"
 RATE = 1e-4
@@ -29,7 +29,9 @@ def with_initial(args: list[str]) -> list[str]:
         if arg.startswith(f"{OPTION}="):
             return _begun(args[:i] + args[i + 1 :], arg.removeprefix(f"{OPTION}="))
     if OPTION in args:
-        raise ValueError(f"{OPTION} needs a checkpoint: of a prior or of a tokenizer, trained, imported or of the zoo")
+        raise ValueError(
+            f"{OPTION} needs a checkpoint: of a prior, a tokenizer or a scorer, trained, imported or of the zoo"
+        )
     return args
 
 
@@ -46,6 +48,8 @@ def config_of(path: str) -> dict[str, Any]:
     """
     component: Any = load(path)
     optimizer = {"class_path": "torch.optim.AdamW", "init_args": {"lr": RATE}}
+    if isinstance(component, Scorer):
+        return {"model": {"class_path": "ScorerModule", "init_args": {"scorer": path, "optimizer": optimizer}}}
     arguments: dict[str, Any] = {"tokenizer": path, "optimizer": optimizer}
     if not isinstance(component, Prior):
         return {"model": {"class_path": "TokenizerModule", "init_args": arguments}}

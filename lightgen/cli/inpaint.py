@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lightgen.checkpoint import digest
 from lightgen.cli import picture_run
+from lightgen.cli.canvas import pair
 from lightgen.cli.parser import Parser
 from lightgen.cli.picture_run import Request
 from lightgen.data.masked import read_masked
@@ -13,6 +14,7 @@ from lightgen.data.own import own_filter
 from lightgen.figures import read_png, save_png, sheet
 from lightgen.functional.files import save_json
 from lightgen.inpainting import known_region
+from lightgen.settings import INPAINT
 
 NUM_IMAGES = 4
 SHEET_COLUMNS = 6
@@ -55,7 +57,7 @@ def parser(trainer: bool = True) -> Parser:
 
 def main(args: list[str]) -> int:
     """Paint and write pictures; `args[0]` is the command's name."""
-    run(picture_run.requested(parser, args[1:], NUM_IMAGES, painting=True))
+    run(picture_run.requested(parser, args[1:], NUM_IMAGES, INPAINT))
     return 0
 
 
@@ -64,7 +66,7 @@ def run(request: Request) -> None:
     prior, parsed, canvas = request.prior, request.parsed, request.canvas
     if canvas is None and (parsed.mask is None or parsed.place is not None):
         raise ValueError("without a --canvas, a --mask is needed and --place means nothing")
-    at = None if parsed.place is None else picture_run.pair("place", parsed.place, ",")
+    at = None if parsed.place is None else pair("place", parsed.place, ",")
     resize = own_filter(parsed.ckpt_path)
     tokenizer = prior.tokenizer
     image, pixels = read_masked(parsed.image, parsed.mask, tokenizer.image_size, tokenizer.channels, resize)
@@ -76,8 +78,9 @@ def run(request: Request) -> None:
         composite=parsed.composite,
         picture=digest(known.ids, known.tokens, known.image, known.pixels),
     )
+    files = {"image": str(parsed.image), "mask": None if parsed.mask is None else str(parsed.mask)}
     with picture_run.writing(request, RECORD, decided):
-        record = picture_run.run(request, decided, known=known, composite=parsed.composite)
+        record = picture_run.run(request, decided, given=known, composite=parsed.composite, more=files)
         if record is None:
             return
         numbers, names = range(min(request.num_images, SHEET_LIMIT)), request.turns.file_names(request.num_images)
@@ -87,10 +90,9 @@ def run(request: Request) -> None:
         if request.turns.varied:
             captions[2:] = [request.turns.words(i, request.turns.varied) for i in numbers]
         title = picture_run.described(request, record)
-        save_png(sheet(shown, title, captions, min(len(shown), SHEET_COLUMNS)), parsed.out / "sheet.png")
+        laid = sheet(shown, title, captions, min(len(shown), SHEET_COLUMNS))
+        save_png(laid, parsed.out / "sheet.png", picture_run.sheet_stamp(request, decided, INPAINT, **files))
         record |= {
-            "image": str(parsed.image),
-            "mask": None if parsed.mask is None else str(parsed.mask),
             "resize": resize,
             "known_tokens": int(known.tokens.sum()),
             "tokens": known.tokens.numel(),

@@ -17,14 +17,13 @@ from lightgen.functional.likeness import NEIGHBOURS, PICTURE
 from lightgen.functional.random import Noise
 from lightgen.prior import Prior
 from lightgen.references import picture
-
-INDEX = "index"
+from lightgen.settings import LIKENESS
 
 
 def add_options(made: Parser) -> None:
     """The reference, and the index."""
     made.add_argument(f"--{LIKE}", type=str | None, help="a picture that they shall be like; F.png:0.5 with a weight")
-    made.add_argument(f"--{INDEX}", type=Path | None, help="a token cache of neighbours: of --like, or random ones")
+    made.add_argument(f"--{NEIGHBOURS}", type=Path | None, help="a token cache of them: of --like, or random ones")
 
 
 def liked(prior: Prior, condition: Condition, num_images: int, parsed: Any) -> Condition:
@@ -41,18 +40,20 @@ def liked(prior: Prior, condition: Condition, num_images: int, parsed: Any) -> C
     """
     there = words(prior.network.conditioner)
     # Not every command has these options.
-    if parsed.get(LIKE) is None and parsed.get(INDEX) is None:
+    if parsed.get(LIKE) is None and parsed.get(NEIGHBOURS) is None:
         return condition
     index = None
-    if parsed.index is not None:
+    if parsed.neighbours is not None:
         require_told(NEIGHBOURS, None, prior.network.conditioner)
         # Data know Lightning, which takes longer to import than torch.
         from lightgen.data.index import Index
 
-        index = Index(parsed.index)
+        index = Index(parsed.neighbours)
         index.require(prior)
     elif LIKE not in there and NEIGHBOURS in there:
-        raise ValueError(f"--{LIKE} asks for the neighbours of a picture: --{INDEX} names a token cache with an index")
+        raise ValueError(
+            f"--{LIKE} asks for the neighbours of a picture: --{NEIGHBOURS} names a token cache with an index"
+        )
     image, weight = (None, None) if parsed.like is None else read(parsed.like)
     rows = max(1, len(condition))
     if image is not None and (LIKE in there or index is None):
@@ -96,12 +97,13 @@ def read(given: str) -> tuple[Image.Image, float | None]:
     return image, weight
 
 
-def record(condition: Condition) -> dict[str, Any]:
+def record(condition: Condition) -> dict[str, str]:
     """What of it decides pictures, as plain data; of neighbours those of the first picture, which say which index."""
-    found: dict[str, Any] = {}
-    if PICTURE in condition.tensors:
-        weight = condition.weights.get(PICTURE, torch.ones(1))
-        found[LIKE] = {"ids": digest(condition.tensors[PICTURE][0]), "weight": float(weight[0])}
-    if NEIGHBOURS in condition.tensors:
-        found[NEIGHBOURS] = digest(condition.tensors[NEIGHBOURS][0])
-    return found
+    weights = condition.weights
+    return {word: digest(*(part[0] for part in (condition.tensors[name], weights.get(name)) if part is not None))
+            for name, word in ((PICTURE, LIKE), (NEIGHBOURS, NEIGHBOURS)) if name in condition.tensors}  # fmt: skip
+
+
+def files(parsed: Any) -> dict[str, str]:
+    """The files that say so, as they were given."""
+    return {name: str(parsed[name]) for name in LIKENESS if parsed.get(name) is not None}

@@ -18,6 +18,7 @@ GROUPS = {
     "a prior": ("process", "network", "resampler", "conditioner", "text encoder", "interface", "layout", "prior"),
     "a tokenizer": ("tokenizer", "quantizer", "loss", "perceptual", "adversarial", "discriminator", "objective",
                     "regulariser", "augmentation", "health"),
+    "a scorer": ("scorer", "image encoder"),
     "to train and to score": ("data", "module", "protocol", "features", "classifier", "score", "importer"),
 }  # fmt: skip
 """Kinds in the order in which they are shown; those of plug-ins come last."""

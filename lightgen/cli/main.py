@@ -23,7 +23,6 @@ examples:
   lightgen fit --config emoji64.yaml --model.tokenizer runs/emoji64-tokenizer/last.ckpt
   lightgen sample --ckpt_path zoo:emoji64-causal --out samples
   lightgen sample --ckpt_path runs/emoji64/last.ckpt --sampler SUNDAE --sampler.steps 50 --out samples
-  lightgen inpaint --ckpt_path runs/emoji64/last.ckpt --image cat.png --mask mask.png --out inpainted
 
 `lightgen COMMAND --help` explains a command. A config is looked up in this folder, then among the shipped ones.
 Add --debug to any command to see the traceback of an error; `--print_shtab bash` (or zsh) prints tab completion."""

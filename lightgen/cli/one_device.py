@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import torch
 
+from lightgen.cli.parser import Parser
 from lightgen.sampling import PictureFiles, Sampling
+
+if TYPE_CHECKING:
+    from lightgen.cli.many_devices import ManyDevices
+
+SHOWING = ("-h", "--help", "--print_config")
 
 LAUNCHED = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "SLURM_NTASKS", "LSB_JOBID", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
 """By one of these, a process knows that it may be one of several."""
@@ -28,8 +37,30 @@ class OneDevice:
 
     def make(self, sampling: Sampling, files: PictureFiles, batch_size: int) -> None:
         """Make all pictures and write them."""
-        sampling.prior.to(self.device)
+        sampling.to(self.device)
         sampling.begin()
         with torch.inference_mode():
             for index in torch.arange(len(files.evaluations)).split(batch_size):
                 files.write(sampling(index.to(self.device)))
+
+
+def understood(
+    made: Parser, parser: Callable[[bool], Parser], args: list[str]
+) -> tuple[Any, Callable[[], OneDevice] | Callable[[], ManyDevices]]:
+    """What a command line says, and what makes the devices that it asks for.
+
+    Lightning's options take longer to read than a small prior takes for a picture, so they are there only for whoever
+    uses one, makes a mistake, or wants to see them all.
+    """
+    if is_alone() and not any(arg.partition("=")[0] in SHOWING for arg in args):
+        with suppress(ValueError):
+            return made.parse_args(args), OneDevice
+    made = parser(True)
+    parsed = made.parse_args(args)
+
+    def devices() -> ManyDevices:
+        from lightgen.cli.many_devices import ManyDevices
+
+        return ManyDevices(made.instantiate(parsed).trainer)
+
+    return parsed, devices

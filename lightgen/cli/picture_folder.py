@@ -17,7 +17,9 @@ from filelock import FileLock, Timeout
 from lightgen.functional.files import save_json
 
 PICTURE = re.compile(r"(\d{6,})(?:-[\w-]+)?\.png")
-GENERATED = re.compile(rf"{PICTURE.pattern}|grid\.png|sheet\.png|steps\.gif|samples\.json|inpaint\.json")
+GENERATED = re.compile(
+    rf"{PICTURE.pattern}|grid\.png|sheet\.png|steps\.gif|(samples|inpaint|edit|grid)\.json|grid\.html"
+)
 RECONSTRUCTED = re.compile(r"reconstructions\.png|scores\.json")
 """What the commands write; those that number their pictures share a folder with no other such."""
 HASH = re.compile("[0-9a-f]{16}")

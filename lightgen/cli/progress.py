@@ -1,31 +1,14 @@
-"""One progress bar for commands that are not Lightning's."""
+"""The progress bar of commands: rank zero's."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
+from lightgen import progress
 from lightgen.cli.output import is_first
 
-SPEED_OVER = 300.0
-"""Seconds over which the time left is estimated: steps are of different kinds."""
 
-
-@contextmanager
-def progress_bar(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
-    """A bar with the time left; yields the function that advances it. Shown on a terminal by rank zero, gone when
-    done."""
-    console = Console()
-    if not is_first() or not console.is_terminal:
-        yield lambda amount: None
-        return
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit),
-        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=console, transient=True, speed_estimate_period=SPEED_OVER) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda amount: progress.advance(task, amount)
+def progress_bar(what: str, total: int, unit: str) -> AbstractContextManager[Callable[[int], None]]:
+    """A bar with the time left; yields the function that advances it."""
+    return progress.progress_bar(what, total, unit, shown=is_first())

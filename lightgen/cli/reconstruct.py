@@ -12,7 +12,6 @@ from lightgen.cli import picture_folder
 from lightgen.cli.configs import with_located_configs
 from lightgen.cli.overrides import Overrides
 from lightgen.cli.parser import Parser
-from lightgen.cli.picture_run import as_config
 from lightgen.cli.progress import progress_bar
 from lightgen.data.base import ImageData, Split
 from lightgen.data.own import own_pictures
@@ -20,6 +19,7 @@ from lightgen.figures import save_png, side_by_side
 from lightgen.functional.files import save_json
 from lightgen.metrics.health import Health
 from lightgen.provenance import provenance
+from lightgen.registry import as_config
 from lightgen.tokenizers.base import Tokenizer
 from lightgen.types import to_uint8
 

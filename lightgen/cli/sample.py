@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from lightgen.cli import liked, picture_run
+from lightgen.cli import liked, picture_run, stages
 from lightgen.cli.parser import Parser
 from lightgen.cli.picture_run import Request
 from lightgen.figures import read_png, save_gif, save_png, sheet
 from lightgen.functional.files import save_json
 from lightgen.samplers.iteration import Iteration
+from lightgen.settings import SAMPLE
 from lightgen.types import OnStep
 
 NUM_IMAGES = 16
@@ -29,7 +30,12 @@ def parser(trainer: bool = True) -> Parser:
     made = Parser(prog="lightgen sample", description="Make pictures from a prior's checkpoint.")
     picture_run.add_options(made, NUM_IMAGES, "samples", f"grid.png and {RECORD}", "default: random classes", trainer)
     liked.add_options(made)
+    made.add_argument("--best_of", type=int, default=1, help="draws of each picture, of which the judge keeps one")
+    made.add_argument(
+        "--judge", type=str | None, default=None, help="the judge: a scorer's checkpoint, or a CLIP folder"
+    )
     made.add_argument("--animate", action="store_true", help="also write steps.gif, a grid after every step")
+    made.add_argument(stages.OPTION, type=list[str], default=[], help=stages.HELP)
     return made
 
 
@@ -42,6 +48,8 @@ def main(args: list[str]) -> int:
 def run(request: Request) -> None:
     """Make the pictures; rank zero writes the grid and the record."""
     prior, parsed, canvas = request.prior, request.parsed, request.canvas
+    if parsed.animate and request.cascade is not None:
+        raise ValueError("--animate shows one prior at work, without --then")
     decided, frames = picture_run.settings(request), list[Tensor]()
 
     def animation(index: Tensor, iteration: Iteration) -> OnStep | None:
@@ -64,7 +72,8 @@ def run(request: Request) -> None:
         laid, names = layout(request), request.turns.file_names(request.num_images)
         shown = [read_png(parsed.out / names[i]) for i in laid.numbers]
         title = picture_run.described(request, record)
-        save_png(sheet(shown, title, laid.captions, laid.columns, laid.headings), parsed.out / "grid.png")
+        grid = sheet(shown, title, laid.captions, laid.columns, laid.headings)
+        save_png(grid, parsed.out / "grid.png", picture_run.sheet_stamp(request, decided, SAMPLE))
         if frames:
             save_gif(frames, parsed.out / "steps.gif")
         save_json(record, parsed.out / RECORD)
@@ -99,8 +108,8 @@ def layout(request: Request) -> Laid:
     asked = turns.columns[first]
     values = list(dict.fromkeys(asked))
     if len(values) == num:
-        numbers = range(min(num, GRID_LIMIT))
-        return Laid(numbers, [turns.words(i, [first]) for i in numbers])
+        shown = range(min(num, GRID_LIMIT))
+        return Laid(shown, [turns.words(i, [first]) for i in shown])
     columns = min(num // len(values), COLUMN_LIMIT)
     rows = [sorted((i for i in range(num) if asked[i % len(asked)] == value), key=lambda i: i % len(asked))
             for value in values[: max(1, GRID_LIMIT // columns)]]  # fmt: skip

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lightgen.asking import TEXT
+from lightgen.asking import LAYOUT, TEXT
+from lightgen.functional.boxes import in_short, to_boxes
 from lightgen.labels import LABEL, Categories, class_name, class_number
-from lightgen.sampling import picture_name
+from lightgen.made import picture_name
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,8 @@ class Turns:
     """Picture i is asked for what stands in row i modulo their number, so that more pictures begin with the same.
 
     Args:
-        rows: by name, of which all rows have the same; a text, or a value of a category by number or name.
+        rows: by name, of which all rows have the same; a text, a value of a category by number or name, or a
+            layout as JSON.
         categories: of the prior.
     """
 
@@ -44,15 +47,16 @@ class Turns:
     def words(self, number: int, names: Sequence[str]) -> str:
         """What a picture is asked for under some names."""
         row = self.rows[number % len(self)]
-        return ", ".join(
-            class_name(row[name], self.categories.get(name), name) if isinstance(row[name], int) else row[name]
-            for name in names
-        )
+        return ", ".join(self._word(name, row[name]) for name in names)
 
     def file_names(self, num_images: int) -> list[str]:
         """Of pictures: their numbers, and what they are asked for where that is a text or differs."""
         names = list(self.rows[0]) if TEXT in self.rows[0] else self.varied
         return [picture_name(i, self.words(i, names)) for i in range(num_images)]
+
+    def of(self, number: int) -> dict[str, Any]:
+        """As plain data, what a picture is asked for."""
+        return Turns([self.rows[number % len(self)]], self.categories).record()
 
     def record(self) -> dict[str, Any]:
         """As plain data, under each name one value or all; the class by number, and there even if it is open."""
@@ -64,7 +68,7 @@ class Turns:
             found[name] = several if len(several) > 1 else several[0]
         return found
 
-
-def count(number: int, what: str) -> str:
-    """A number of things, in words."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    def _word(self, name: str, value: Any) -> str:
+        if isinstance(value, int):
+            return class_name(value, self.categories.get(name), name)
+        return in_short(to_boxes(json.loads(value))) if name == LAYOUT else str(value)

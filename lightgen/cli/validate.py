@@ -9,11 +9,11 @@ import yaml
 from lightgen.checkpoint import load
 from lightgen.cli import fit
 from lightgen.cli.fit import CLI
-from lightgen.cli.picture_run import as_config
 from lightgen.cli.plain import PlainParser
 from lightgen.data.own import own_data, own_loss, own_pictures
 from lightgen.prior import Prior
-from lightgen.registry import describe
+from lightgen.registry import as_config, describe
+from lightgen.scorers.base import Scorer
 
 
 def main(args: list[str]) -> int:
@@ -44,6 +44,8 @@ def main(args: list[str]) -> int:
 
 def _module(checkpoint: str, product: Any, with_loss: bool) -> dict[str, Any]:
     """The config of a module that trains something like this."""
+    if isinstance(product, Scorer):
+        return {"class_path": "ScorerModule", "init_args": {"scorer": as_config(describe(product))}}
     if not isinstance(product, Prior):
         loss = own_loss(checkpoint) if with_loss else None
         options = {"tokenizer": as_config(describe(product)), "loss": as_config(loss)}

@@ -6,12 +6,13 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from lightgen.condition import Condition, Context
 from lightgen.functional.random import Noise, Stream
 from lightgen.layout import Layout
 from lightgen.registry import Component
+from lightgen.types import Grid
 
 
 class Conditioner(nn.Module, Component):
@@ -28,6 +29,8 @@ class Conditioner(nn.Module, Component):
     kind: ClassVar[str] = "conditioner"
     attended: ClassVar[bool] = False
     """Whether it gives tokens, for which the network needs layers that attend to them."""
+    reads_known: ClassVar[bool] = False
+    """Whether it is told what of a picture is known: see `KnownCells`."""
 
     def __init__(self, dropout: float = 0.1) -> None:
         super().__init__()
@@ -87,6 +90,10 @@ class Conditioner(nn.Module, Component):
             position: among the conditioners of a network, so that each draws for itself.
         """
         return condition
+
+    def holes(self, grid: Grid, noise: Noise) -> Tensor | None:
+        """(B, h w) True where a cell is known, of pictures in training; None where it is not told."""
+        return None
 
     def hides(self, names: Sequence[str]) -> bool:
         """Whether some of its names were hidden together in training, as guidance needs."""

@@ -12,6 +12,7 @@ from lightgen.condition import Condition, Context
 from lightgen.conditioners.base import Conditioner
 from lightgen.functional.random import Noise
 from lightgen.layout import Layout
+from lightgen.types import Grid
 
 
 class Mixed(Conditioner):
@@ -49,6 +50,10 @@ class Mixed(Conditioner):
         for part in self._each():
             part.place(layout)
 
+    @property
+    def reads_known(self) -> bool:  # type: ignore[override]
+        return any(part.reads_known for part in self._each())
+
     def attach(self, dim: int) -> None:
         for part in self._each():
             part.attach(dim)
@@ -56,7 +61,10 @@ class Mixed(Conditioner):
     def forward(self, condition: Condition, num_rows: int) -> Context:
         found = [part(condition, num_rows) for part in self._each()]
         with_tokens = [context for context in found if context.tokens is not None]
-        bias = None
+        bias = regions = None
+        if any(context.regions is not None for context in with_tokens):
+            num_cells = next(context.regions.shape[1] for context in with_tokens if context.regions is not None)
+            regions = torch.cat([_regions(context, num_cells) for context in with_tokens], 2)
         if any(context.bias is not None for context in with_tokens):
             bias = torch.cat([_bias(context) for context in with_tokens], 1)
         tokens = [context.tokens for context in with_tokens if context.tokens is not None]
@@ -65,6 +73,7 @@ class Mixed(Conditioner):
             torch.cat(tokens, 1) if tokens else None,
             bias,
             _total([context.cells for context in found]),
+            regions,
         )
 
     @property
@@ -99,6 +108,9 @@ class Mixed(Conditioner):
         for part in self._each():
             part.learn(texts)
 
+    def holes(self, grid: Grid, noise: Noise) -> Tensor | None:
+        return next((part.holes(grid, noise) for part in self._each() if part.reads_known), None)
+
     def hides(self, names: Sequence[str]) -> bool:
         concerned = [part for part in self._each() if set(part.names) & set(names)]
         return (self.dropout > 0 and set(names) >= set(self.names)) or all(part.hides(names) for part in concerned)
@@ -119,3 +131,9 @@ def _total(vectors: Sequence[Tensor | None]) -> Tensor | None:
 def _bias(context: Context) -> Tensor:
     assert context.tokens is not None
     return context.tokens.new_zeros(context.tokens.shape[:2]) if context.bias is None else context.bias
+
+
+def _regions(context: Context, num_cells: int) -> Tensor:
+    assert context.tokens is not None
+    rows, length, _ = context.tokens.shape
+    return context.tokens.new_zeros(rows, num_cells, length) if context.regions is None else context.regions

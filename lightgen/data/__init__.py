@@ -1,3 +1,5 @@
+"""Pictures and ids to train on."""
+
 from lightgen.registry import exports
 
 globals().update(exports(__name__))

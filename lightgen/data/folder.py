@@ -96,6 +96,11 @@ class _Files:
         return (self.root / name).stat().st_size
 
 
+def pictures_under(root: Path) -> list[Path]:
+    """The files in a folder, and in those below it, that are pictures by their names, sorted."""
+    return sorted(path for path in _files_under(root) if _is_picture(PurePosixPath(path.relative_to(root))))
+
+
 def _files_under(root: Path) -> Iterator[Path]:
     """The files in a folder and those below it; linked folders come last, without those that were there already."""
     seen: set[str] = set()

@@ -105,15 +105,11 @@ class HuggingFaceStream(ImageData):
         log.info(f"{self.title}: {counts} pictures among the first {self.head}; those to train on are a stream")
 
     def train_dataloader(self) -> StreamLoader:
-        from datasets.distributed import split_dataset_by_node
-
         stream, reading = self._open()
-        rank, world_size = self._ranks()
-        stream = stream.shuffle(seed=self.seed, buffer_size=self.buffer)
-        ours = split_dataset_by_node(stream, rank, world_size)
+        turn = partial(_turn, stream, self.seed, self.buffer, self._ranks())
         to_image = partial(to_tensor, size=self.image_size, channels=self.channels, resize=self.resize)
-        batches = EndlessBatches(ours, reading, to_image, self.batch_size, self.seed, self.mirror)
-        return StreamLoader(batches, min(self.num_workers, ours.num_shards))
+        batches = EndlessBatches(turn, reading, to_image, self.batch_size, self.seed, self.mirror)
+        return StreamLoader(batches, min(self.num_workers, turn(0).num_shards))
 
     def _open(self) -> tuple[Any, Reading]:
         """The stream, with pictures as bytes, and what its rows say."""
@@ -121,6 +117,15 @@ class HuggingFaceStream(ImageData):
             side = partial(split_of, val_fraction=self.val_fraction, test_fraction=self.test_fraction, seed=self.seed)
             self._opened = _opened(self.path, self.split, self.image_column, self.columns, side)
         return self._opened
+
+
+def _turn(stream: Any, seed: int, buffer: int, ranks: tuple[int, int], turn: int) -> Any:
+    """One rank's rows, in the order of a turn."""
+    from datasets.distributed import split_dataset_by_node
+
+    # `set_epoch` would do it for all workers, wherever they are: they share its number.
+    rows = stream.shuffle(generator=np.random.default_rng([seed, turn]), buffer_size=buffer)
+    return split_dataset_by_node(rows, *ranks)
 
 
 def _opened(path: str, split: str, image: str, columns: Columns, side: Callable[[str], str]) -> tuple[Any, Reading]:

@@ -23,7 +23,8 @@ from lightgen.condition import Condition
 from lightgen.data.base import ImageData, Split
 from lightgen.data.collection import Array
 from lightgen.data.pictures import Pictures
-from lightgen.data.token_cache import TokenCache, TokenDataset, plain
+from lightgen.data.token_cache import TokenCache
+from lightgen.data.token_dataset import TokenDataset, plain
 from lightgen.functional.likeness import NEIGHBOURS, nearest
 from lightgen.functional.random import Noise, Stream
 from lightgen.metrics.features import FeatureNetwork

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lightgen.data.index import ids_of
-from lightgen.data.token_cache import TokenDataset
+from lightgen.data.token_dataset import TokenDataset
 from lightgen.functional.random import Noise, Stream
 
 

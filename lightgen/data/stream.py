@@ -7,7 +7,7 @@ import itertools
 import logging
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,7 +107,7 @@ class EndlessBatches(IterableDataset[Any]):
     """Training batches of one rank, with their places; the rows are gone through again and again.
 
     Args:
-        stream: yields rows, those of one worker, in another order after each `set_epoch`.
+        rows: of a turn, those of one worker, in another order each time.
         reading: what they say.
         to_image: makes a uint8 tensor (C, H, W) of a picture.
         batch_size: of what is left at the end of a turn there is no batch.
@@ -117,14 +117,14 @@ class EndlessBatches(IterableDataset[Any]):
 
     def __init__(
         self,
-        stream: Any,
+        rows: Callable[[int], Iterable[Row]],
         reading: Reading,
         to_image: Callable[[Image.Image], Tensor],
         batch_size: int,
         seed: int,
         mirror: bool,
     ) -> None:
-        self.stream, self.reading, self.to_image, self.batch_size = stream, reading, to_image, batch_size
+        self.rows, self.reading, self.to_image, self.batch_size = rows, reading, to_image, batch_size
         self.seed, self.mirror = seed, mirror
         self.start: Turns | None = None
         self.seen = 0
@@ -149,8 +149,7 @@ class EndlessBatches(IterableDataset[Any]):
                                  f"batch of {self.batch_size}; have fewer workers, or smaller batches")  # fmt: skip
 
     def _usable(self, turn: int) -> Iterator[Row]:
-        self.stream.set_epoch(turn)
-        for row in self.stream:
+        for row in self.rows(turn):
             self.seen += 1
             if (missing := self.reading.missing(row)) is not None:
                 self._note(f"have no {missing} and are left out")

@@ -16,25 +16,20 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.utils.data import Dataset
 
 from lightgen.data import old_caches
 from lightgen.data.base import SPLITS, Split
-from lightgen.data.collection import Array, described
+from lightgen.data.collection import Array
 from lightgen.data.text_features import TextFeatures
+from lightgen.data.token_dataset import TokenDataset
 from lightgen.functional.text import CAPTION
-from lightgen.labels import LABEL
 from lightgen.layout import Layout
-from lightgen.types import Batch
 
 FORMAT = 3
 TEXT = "text"
@@ -42,8 +37,6 @@ INDEX = "index"
 LATER = ("texts", "index")
 """What a cache may be given later."""
 CAPTIONS = f"{TEXT}-captions"
-Views = tuple[Tensor, Tensor, Tensor]
-"""(B,) int64 each: numbers of pictures in their split, which crop of each, and 1 for its mirror image."""
 
 
 @dataclass(frozen=True)
@@ -272,6 +265,29 @@ class TokenCache:
         names: list[str] = json.loads(self._checked(f"{split}-names").read_bytes())
         return names
 
+    def require_pictures(self, where: Path, names: Mapping[Split, Sequence[str]], **views: Any) -> None:
+        """Refuse to be the coarser ids of other pictures, or of other views of them.
+
+        Args:
+            where: the cache of the finer ids.
+            names: of its pictures, by split.
+            views: values of its header that must be the same.
+
+        Raises:
+            ValueError: names the first difference.
+        """
+        there = f"the coarser ids in {self.folder} are not of the same pictures as those for {where}"
+        for name, value in views.items():
+            if (mine := getattr(self.header, name)) != value:
+                raise ValueError(f"{there}: {name} is {mine}, not {value}")
+        for split, wanted in names.items():
+            found = self.names(split)
+            if len(found) != len(wanted):
+                raise ValueError(f"{there}: of {split} there are {len(found)}, not {len(wanted)}")
+            for mine, theirs in zip(found, wanted, strict=True):
+                if mine != theirs:
+                    raise ValueError(f"{there}: one of {split} is {mine}, not {theirs}")
+
     def _load(self, stem: str) -> Array:
         # As plain arrays, which take an index in half the time.
         return np.asarray(np.load(self._checked(stem), mmap_mode="r"))
@@ -282,50 +298,3 @@ class TokenCache:
             state = "damaged: its checksum is not that in its name" if path.is_file() else "missing"
             raise ValueError(f"{path} is {state}; delete it, and `lightgen encode` makes that file again")
         return path
-
-
-class TokenDataset(Dataset[Batch]):
-    """Ids by `Views` and conditions, memory-mapped; a batch is gathered file by file, without work per picture.
-
-    `others` are conditions that are looked up by the numbers of pictures, (B,), such as the ids of other pictures.
-    """
-
-    def __init__(self, header: Header, split: Split, shards: list[Array], conditions: dict[str, Array]) -> None:
-        self.header, self.count, self.rows, self.shape = header, header.counts[split], header.rows, header.shape
-        self.shards, self.conditions = shards, conditions
-        self.words = [name for name in header.categories if name != LABEL]
-        self.others: dict[str, Callable[[Tensor], Tensor]] = {}
-
-    def __len__(self) -> int:
-        return self.count
-
-    @property
-    def layout(self) -> Layout:
-        """Where the ids stand."""
-        return self.header.layout
-
-    def described(self, numbers: list[int] | Array) -> Batch:
-        """What is said of pictures, without their ids."""
-        return described(self.conditions, numbers, self.words)
-
-    def __getitems__(self, views: Views) -> Batch:
-        batch = Batch(ids=self.ids(views), index=views[0], **self.described(views[0].numpy()))
-        batch["condition"] |= {name: look_up(views[0]) for name, look_up in self.others.items()}
-        return batch
-
-    def ids(self, views: Views) -> Tensor:
-        """(B, *shape) int64."""
-        order = views[0].argsort()
-        numbers, crops, flips = (part[order].numpy() for part in views)
-        shards, rows = np.divmod(numbers, self.rows)
-        ids = np.empty((len(numbers), *self.shape), np.int64)
-        starts = np.flatnonzero(np.diff(shards, prepend=-1)).tolist()
-        for start, stop in pairwise([*starts, len(numbers)]):
-            here = slice(start, stop)
-            ids[here] = self.shards[shards[start]][rows[here], crops[here], flips[here]]
-        return torch.from_numpy(ids)[order.argsort()]
-
-
-def plain(numbers: Tensor) -> Views:
-    """Pictures as they are: the first crop, not mirrored."""
-    return numbers, torch.zeros_like(numbers), torch.zeros_like(numbers)

@@ -14,18 +14,20 @@ from torch.utils.data import DataLoader
 
 from lightgen.checkpoint import fingerprint
 from lightgen.conditioners.picture_ids import PictureIds
-from lightgen.data.base import ImageData, Split
-from lightgen.data.collection import all_captions
+from lightgen.data.base import SPLITS, ImageData, Split
+from lightgen.data.collection import texts_of
 from lightgen.data.encode import encode
 from lightgen.data.index import ids_of, require_kept
 from lightgen.data.loader import TrainLoader, shares, whole
 from lightgen.data.order import TrainOrder
 from lightgen.data.reference import References
 from lightgen.data.text_features import TextFeatures, frozen_encoder, name_of
-from lightgen.data.token_cache import Header, TokenCache, TokenDataset, Views, plain, read_header
+from lightgen.data.token_cache import Header, TokenCache, read_header
+from lightgen.data.token_dataset import TokenDataset, Views, plain
 from lightgen.functional.likeness import NEIGHBOURS, PICTURE
 from lightgen.functional.random import Noise, Stream
 from lightgen.labels import LABEL
+from lightgen.layout import Layout
 from lightgen.prior import Prior
 from lightgen.registry import Component
 from lightgen.types import Batch
@@ -50,21 +52,26 @@ class CachedTokens(LightningDataModule, Component):
         data: the pictures. With them the cache is made, or completed, when it is needed, and samples can be scored
             against held-out pictures; without them a complete cache still trains a prior.
         batch_size: per rank.
+        coarse: the folder of a complete cache of the same pictures by the tokenizer of a coarser prior, whose ids are a
+            condition of these (see `LowResolution`).
 
     Raises:
-        ValueError: if there is neither a cache nor `data`, or the cache is of another tokenizer, text encoder or other
+        ValueError: if there is neither a cache nor `data`, or a cache is of another tokenizer, text encoder or other
             pictures, incomplete, damaged or without as many neighbours.
     """
 
     kind: ClassVar[str] = "data"
     source: ClassVar[str] = "ids of any other data, encoded once"
 
-    def __init__(self, cache: str, data: ImageData | None = None, batch_size: int = 32) -> None:
+    def __init__(
+        self, cache: str, data: ImageData | None = None, batch_size: int = 32, coarse: str | None = None
+    ) -> None:
         super().__init__()
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
         self.folder, self.pictures, self.batch_size = Path(cache), data, batch_size
         self._cache: TokenCache | None = TokenCache(self.folder) if data is None else None
+        self.coarse = None if coarse is None else TokenCache(Path(coarse))
         self._features: TextFeatures | None = None
         self._others: dict[str, int] = {}
 
@@ -92,22 +99,36 @@ class CachedTokens(LightningDataModule, Component):
             header = None if found is None else found[0]
         return told | ({NEIGHBOURS: []} if header is not None and header.index else {})
 
+    @property
+    def level(self) -> tuple[Layout | None, str | None]:
+        """Where the coarser ids stand, and the fingerprint of their tokenizer, where there are some."""
+        return (None, None) if self.coarse is None else (self.coarse.header.layout, self.coarse.header.tokenizer)
+
     def prepare_data(self) -> None:
         # Lightning runs this on one process of each node; the others wait.
         if self.pictures is None:
             return
         prior, found = self._prior(), read_header(self.folder)
         tokenizer, text_encoder = prior.tokenizer, frozen_encoder(prior.network)
+        num_crops = found[0].num_crops if found else 0
+        if self.coarse is not None:
+            names = {split: self.pictures.dataset(split).names for split in SPLITS}
+            views = {"num_crops": num_crops, "mirror": self.pictures.mirror, "seed": self.pictures.seed}
+            self.coarse.require_pictures(self.folder, names, **views)
         if "captions" not in self.pictures.collection.conditions:
             text_encoder = None
         if self.trainer is not None and self.trainer.strategy.root_device.type != "cpu":
             tokenizer, text_encoder = copy.deepcopy((tokenizer, text_encoder))
             tokenizer = tokenizer.to(self.trainer.strategy.root_device)
-        encode(self.folder, tokenizer, self.pictures, found[0].num_crops if found else 0, text_encoder=text_encoder)
+        encode(self.folder, tokenizer, self.pictures, num_crops, text_encoder=text_encoder)
 
     def setup(self, stage: str) -> None:
         header, prior = self.cache.header, self._prior()
         header.require(self.folder, tokenizer=fingerprint(prior.tokenizer))
+        if self.coarse is not None and self.pictures is None:
+            names = {split: self.cache.names(split) for split in SPLITS}
+            views = {name: getattr(header, name) for name in ("num_crops", "mirror", "seed")}
+            self.coarse.require_pictures(self.folder, names, **views)
         encoder = frozen_encoder(prior.network)
         if encoder is not None and header.texts is not None:
             header.require(self.folder, texts={**header.texts, "encoder": name_of(encoder)})
@@ -148,6 +169,8 @@ class CachedTokens(LightningDataModule, Component):
     def dataset(self, split: Split) -> TokenDataset:
         """One split; its files are checked when it is first asked for."""
         dataset = self.cache.dataset(split)
+        if self.coarse is not None:
+            dataset.coarse = self.coarse.dataset(split)
         if PICTURE in self._others:
             dataset.others[PICTURE] = References(dataset, self.cache.names(split), self.cache.header.seed)
         if NEIGHBOURS in self._others:
@@ -157,9 +180,8 @@ class CachedTokens(LightningDataModule, Component):
         return dataset
 
     def train_captions(self) -> list[str]:
-        """All captions of the training pictures; empty without any."""
-        captions = self.dataset("train").conditions.get("captions")
-        return [] if captions is None else all_captions(captions)
+        """All captions of the training pictures, and texts of their boxes; empty without any."""
+        return texts_of(self.dataset("train").conditions)
 
     def _loader(self, split: Split) -> DataLoader[Batch]:
         dataset = self.dataset(split)

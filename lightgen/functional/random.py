@@ -39,6 +39,7 @@ class Stream(IntEnum):
     CROP = 12
     AUGMENT = 13
     CAPTION = 14
+    KNOWN = 15
     GUIDANCE = 18
     REFERENCE = 19
 
@@ -60,7 +61,7 @@ class Noise:
         """Noise for the pictures `first` to `first + num_images - 1`."""
         return cls(seed, torch.arange(first, first + num_images, device=device))
 
-    def select(self, rows: Tensor) -> Noise:
+    def select(self, rows: Tensor | slice) -> Noise:
         """Noise of some rows of the batch (an index or a boolean mask)."""
         return Noise(self.seed, self.index[rows])
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 CAPTION = "caption"
 """What a text of a picture is called among its conditions."""
@@ -36,3 +39,10 @@ def to_texts(rows: Sequence[Sequence[int]] | NDArray[np.uint8]) -> list[str]:
     ['fox', '', 'füchse']
     """
     return [bytes(row).rstrip(b"\0").decode(errors="replace") for row in rows]
+
+
+def keys(texts: Tensor) -> Tensor:
+    """(n,) int64 on the CPU: equal texts (n, L) uint8 have equal numbers, however many zeros stand behind them."""
+    rows = (bytes(row).rstrip(b"\0") for row in texts.cpu().numpy())
+    digests = [hashlib.blake2b(row, digest_size=8).digest() for row in rows]
+    return torch.tensor([int.from_bytes(digest, "big", signed=True) for digest in digests], dtype=torch.int64)

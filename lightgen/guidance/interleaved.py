@@ -65,8 +65,8 @@ class Interleaved(Guidance):
         return len(self.used) == 1
 
     def combine(self, logits: Mapping[Branch, Tensor], ids_AN: Tensor, clock: Clock) -> Tensor:
-        found = [part.combine(logits, ids_AN, clock) for part in self.used]
-        return found[0] if len(found) == 1 else torch.where(self.takes_first(clock.step, ids_AN.device), *found)
+        first, *second = (part.combine(logits, ids_AN, clock) for part in self.used)
+        return torch.where(self.takes_first(clock.step, ids_AN.device), first, second[0]) if second else first
 
     def takes_first(self, step: int | Tensor, device: torch.device | str = "cpu") -> Tensor:
         """() bool: what is drawn for a step."""

@@ -1,3 +1,5 @@
+"""Other people's weights."""
+
 from lightgen.registry import exports
 
 globals().update(exports(__name__))

@@ -73,7 +73,8 @@ class TrainingModule(LightningModule, Component):
 
     def on_fit_start(self) -> None:
         count = sum(p.numel() for p in self.trained_parameters())
-        log.info(f"{type(getattr(self, self.product)).__name__}: {count / 1e6:.2f} M parameters to train")
+        said = f"{count / 1e6:.2f} M" if count >= 1e5 else f"{count:,}"
+        log.info(f"{type(getattr(self, self.product)).__name__}: {said} parameters to train")
         if self.device.type == "cuda" if self.compiles is None else self.compiles:
             for part in self.compiled_parts():
                 part.compile()

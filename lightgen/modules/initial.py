@@ -2,35 +2,93 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from lightgen.conditioners.mixed import Mixed
+from lightgen.layout import Layout
+from lightgen.networks.base import Network
+from lightgen.tokenizers.base import Tokenizer
 
 LEAST = 0.5
 """The share of the parameters that must fit, or it would be a training from the start by another name."""
+CELL = "cell"
+"""A network's vectors of the places in the grid, where it learns them."""
 
 
 @torch.no_grad()
-def take(network: nn.Module, other: nn.Module) -> list[str]:
+def take(network: Network, other: Network) -> tuple[set[str], list[str]]:
     """Take the weights of another network that have the same name and shape; the rest stays as it is.
 
+    Vectors of the places in a grid of another size are interpolated, as in Dosovitskiy et al., 2020, arXiv 2010.11929,
+    section 3.2.
+
     Returns:
-        A line for each tensor that stays as it was made.
+        The names of what begins anew, and a line for each tensor that is not as it was there, a table.
 
     Raises:
         ValueError: in one line, if less than half of the parameters fit.
     """
-    own, there = network.state_dict(), other.state_dict()
-    fitting = [name for name, tensor in own.items() if name in there and there[name].shape == tensor.shape]
-    share = sum(own[name].numel() for name in fitting) / max(1, sum(tensor.numel() for tensor in own.values()))
+    own, there = network.state_dict(), placed(network, other)
+    taken = {name: there[name] for name, tensor in own.items() if name in there and there[name].shape == tensor.shape}
+    share = sum(tensor.numel() for tensor in taken.values()) / max(1, sum(tensor.numel() for tensor in own.values()))
     if share < LEAST:
         raise ValueError(
             f"only {share:.0%} of the weights of {type(network).__name__} are in the {type(other).__name__} "
             "that it is to begin with: change less of it"
         )
-    network.load_state_dict({**own, **{name: there[name] for name in fitting}})
-    return [
-        f"{name} {tuple(own[name].shape)} begins anew"
-        + (f"; there it is {tuple(there[name].shape)}" if name in there else "")
+    resized = CELL in own and CELL not in taken and CELL in there and own[CELL].shape[1] == there[CELL].shape[1]
+    if resized:
+        taken[CELL] = interpolated(there[CELL], other.layout, network.layout)
+    network.load_state_dict({**own, **taken})
+    anew = {name for name in own if name not in taken}
+    rows = [
+        (name, _shape(own[name]), _shape(there.get(name)), "interpolated" if name in taken else "begins anew")
         for name in own
-        if name not in fitting
+        if name in anew or (resized and name == CELL)
     ]
+    return anew, _table(("weights", "here", "there", ""), rows) if rows else []
+
+
+def interpolated(cells_ND: Tensor, before: Layout, now: Layout) -> Tensor:
+    """(n, D) vectors of the cells of another grid."""
+    grid = cells_ND.T.unflatten(1, before.cells).unsqueeze(0)
+    return nn.functional.interpolate(grid, now.cells, mode="bicubic", antialias=True)[0].flatten(1).T.contiguous()
+
+
+def require_same_ids(tokenizer: Tokenizer, other: Tokenizer) -> None:
+    """Refuse a tokenizer whose ids mean something else; its decoder may be another.
+
+    Raises:
+        ValueError: in one line.
+    """
+    own, there = (_encoding(each) for each in (tokenizer, other))
+    if own.keys() != there.keys() or not all(torch.equal(own[name], there[name]) for name in own):
+        raise ValueError("the prior to begin with was trained on ids of another tokenizer, which mean other things: "
+                         "leave out --model.tokenizer, which then is its own")  # fmt: skip
+
+
+def _encoding(tokenizer: Tokenizer) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in tokenizer.state_dict().items() if not name.startswith("decoder.")}
+
+
+def _shape(tensor: Tensor | None) -> str:
+    return "-" if tensor is None else "x".join(map(str, tensor.shape))
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in (head, *rows)]
+
+
+def placed(network: nn.Module, other: nn.Module) -> dict[str, Tensor]:
+    """The weights of another network by their names in this one, where its conditioner is the first of several."""
+    mine, theirs, prefix = getattr(network, "conditioner", None), getattr(other, "conditioner", None), "conditioner."
+    if not isinstance(mine, Mixed) or type(theirs) is not type(mine.parts[0]):
+        return other.state_dict()
+    return {
+        f"{prefix}parts.0.{name.removeprefix(prefix)}" if name.startswith(prefix) else name: tensor
+        for name, tensor in other.state_dict().items()
+    }

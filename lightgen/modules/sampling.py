@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lightning.pytorch import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from lightgen.modules.precision import require_precision
@@ -16,7 +16,7 @@ class SamplingModule(LightningModule):
     def __init__(self, sampling: Sampling) -> None:
         super().__init__()
         self.sampling = sampling
-        self.prior = sampling.prior
+        self.priors = nn.ModuleList(sampling.priors)
 
     def setup(self, stage: str) -> None:
         require_precision(self.trainer)

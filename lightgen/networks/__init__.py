@@ -1,3 +1,5 @@
+"""Ids to logits."""
+
 from lightgen.registry import exports
 
 globals().update(exports(__name__))

@@ -1,3 +1,5 @@
+"""Latents to codes."""
+
 from lightgen.registry import exports
 
 globals().update(exports(__name__))

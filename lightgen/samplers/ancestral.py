@@ -5,7 +5,6 @@ Austin et al., 2021, "Structured denoising diffusion models in discrete state-sp
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import ClassVar
 
 from torch import Tensor
@@ -27,14 +26,9 @@ class Ancestral(Sampler):
 
     Args:
         steps: S, not bound to the number of steps in training.
-        start: the time in (0, 1] at which the given ids are taken to stand; below 1 it varies or mends them, and there
-            must be some.
         leave_one_out: on uniform noise, where the network reads the time, let temperature and cuts sharpen what the
             other tokens say of one, and not that it says so itself, or noise that is there is kept (Gourevitch et al.,
-            2026, arXiv 2605.22765). From all noise only: below `start` 1 it would sharpen away what is given.
-
-    Raises:
-        ValueError: if `start` is out of range.
+            2026, arXiv 2605.22765). From all noise only: from a picture it would sharpen away what is given.
     """
 
     accepts: ClassVar[frozenset[NoiseFamily]] = frozenset(
@@ -46,21 +40,14 @@ class Ancestral(Sampler):
     exact: ClassVar[str] = "in the limit of many steps, but for `SUNDAE` priors"
     source: ClassVar[str] = "Austin et al., 2021, arXiv 2107.03006; Gourevitch et al., 2026, arXiv 2605.22765"
 
-    def __init__(self, steps: int = 64, start: float = 1.0, leave_one_out: bool = True) -> None:
+    def __init__(self, steps: int = 64, leave_one_out: bool = True) -> None:
         super().__init__(steps)
-        if not 0 < start <= 1:
-            raise ValueError(f"start must be in (0, 1], not {start}")
-        self.first_time = start
-        self.mends = start < 1
-        self.leave_one_out = leave_one_out and start == 1
-
-    def clock(self, state: State) -> Clock:
-        clock = super().clock(state)
-        return replace(clock, time=self.first_time * clock.time)
+        self.leave_one_out = leave_one_out
 
     def step(self, state: State, denoise: Denoiser, clock: Clock) -> tuple[Tensor, Tensor | None]:
-        earlier = self.first_time * (1 - clock.done(self.steps)).expand_as(clock.time)
-        prediction = denoise(state.ids, clock, level_left_out(self.leave_one_out, denoise, clock.time))
+        earlier = (1 - clock.done(self.steps)).expand_as(clock.time)
+        level = level_left_out(self.leave_one_out and state.start == 1, denoise, clock.time)
+        prediction = denoise(state.ids, clock, level)
         clean = prediction.draw(state.noise.uniform(clock.step, Stream.TOKEN, state.ids.shape[1]))
         process = process_of(denoise)
         return process.reverse(clean, state.ids, clock.time, earlier, state.noise, clock.step), None

@@ -16,7 +16,7 @@ from lightgen.functional.categorical import log_probability, ranks
 from lightgen.functional.random import Stream
 from lightgen.prediction import Confidence, Prediction, check_confidence
 from lightgen.samplers.base import Sampler
-from lightgen.samplers.diffusing import by_noise, none_written
+from lightgen.samplers.diffusing import by_noise, unwritten
 from lightgen.samplers.state import State
 from lightgen.types import NoiseFamily
 
@@ -72,10 +72,10 @@ class ArgmaxUnrolled(Sampler):
         return (2 * self.steps - (self.certainty == "previous")) * branches
 
     def start(self, state: State, denoise: Denoiser) -> State:
-        return state.remember(unwritten=none_written(state))
+        return state.remember(unwritten=unwritten(state, denoise))
 
     def step(self, state: State, denoise: Denoiser, clock: Clock) -> tuple[Tensor, Tensor | None]:
-        num, is_first = state.ids.shape[1], state.step == 0
+        num, is_first = state.ids.shape[1], state.is_first
         prediction = denoise(state.ids, by_noise(clock, state.memory["unwritten"], denoise))
         state.memory["unwritten"] = state.memory["unwritten"] * (1 - self.update)
         likeliest = prediction.logits.argmax(-1)

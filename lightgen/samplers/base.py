@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Collection
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from lightgen.clock import Clock
@@ -16,6 +17,9 @@ from lightgen.samplers.iteration import Iteration
 from lightgen.samplers.recorded import Player
 from lightgen.samplers.state import State
 from lightgen.types import NoiseFamily, OnStep, Sample
+
+ROUNDING = 1e-9
+"""By how much a time may be off that was worked out from a share of tokens."""
 
 
 class Sampler(Component):
@@ -43,9 +47,6 @@ class Sampler(Component):
     adaptive: ClassVar[bool] = False
     """Whether pictures decide themselves how many evaluations they take; `num_evaluations` is only the most."""
 
-    mends: bool = False
-    """Whether it starts from given ids, and not from all noise."""
-
     nfe: ClassVar[str] = "at most S"
     """Network evaluations (NFE) of a picture in S steps without guidance, in words: see `num_evaluations`."""
     revises: ClassVar[str] = "yes"
@@ -63,9 +64,10 @@ class Sampler(Component):
         return state
 
     def clock(self, state: State) -> Clock:
-        """Where the step that comes stands: time 1 - k / S, progress k / (S - 1)."""
+        """Where the step that comes stands: time 1 - k / S, at most that of the start, and progress k / (S - 1)."""
         progress = state.step / (self.steps - 1) if self.steps > 1 else 0.0
-        return Clock.even(state.step, 1 - state.step / self.steps, progress, state.ids, self.steps)
+        time = min(1 - state.step / self.steps, state.start)
+        return Clock.even(state.step, time, progress, state.ids, self.steps)
 
     @abstractmethod
     def step(self, state: State, denoise: Denoiser, clock: Clock) -> tuple[Tensor, Tensor | None]:
@@ -77,6 +79,21 @@ class Sampler(Component):
     def num_steps(self, num_tokens: int) -> int:
         """The length of the loop for pictures of N tokens."""
         return self.steps
+
+    def noise_left(self, done: Tensor) -> Tensor:
+        """The time that the ids have reached, float64, when these shares of the steps are done."""
+        return 1 - done
+
+    def first_step(self, start: float, num_tokens: int) -> int:
+        """The first step from ids at a time: the last one before which there is at least as much noise.
+
+        So that a start in between takes as many steps as are left from there, and time 0 takes none.
+        """
+        if start == 1:
+            return 0
+        steps = self.num_steps(num_tokens)
+        left = self.noise_left(torch.arange(steps + 1, dtype=torch.float64) / steps)
+        return int((left >= start - ROUNDING).sum()) - 1
 
     def num_evaluations(self, num_tokens: int, branches: int = 1) -> int:
         """The most network evaluations that a picture of N tokens may take.
@@ -95,6 +112,7 @@ class Sampler(Component):
         noise: Noise,
         watch: bool = False,
         player: Player | None = None,
+        start: float = 1.0,
     ) -> Iteration:
         """The loop, to be driven from outside: one step each time it is asked for the next state.
 
@@ -105,8 +123,10 @@ class Sampler(Component):
             noise: the random numbers of the B pictures.
             watch: whether to keep how sure the network is of each token.
             player: makes steps by recordings of them; None makes them as they are.
+            start: the time in [0, 1] at which the ids stand that are not known; below 1 the first steps are left out
+                (SDEdit, Meng et al., 2021, arXiv 2108.01073).
         """
-        return Iteration(self, denoise, ids_BN, known_BN, noise, watch, player)
+        return Iteration(self, denoise, ids_BN, known_BN, noise, watch, player, start)
 
     def __call__(
         self,
@@ -115,14 +135,15 @@ class Sampler(Component):
         known_BN: Tensor | None,
         noise: Noise,
         on_step: OnStep | None = None,
+        start: float = 1.0,
     ) -> Sample:
         """Sample a batch: the ids (B, N) at the end, and what happened on the way.
 
         Args:
-            denoise, ids_BN, known_BN, noise: see `iterate`.
+            denoise, ids_BN, known_BN, noise, start: see `iterate`.
             on_step: called with the step's number and the ids (B, N) after it.
         """
-        return self.iterate(denoise, ids_BN, known_BN, noise).run(on_step)
+        return self.iterate(denoise, ids_BN, known_BN, noise, start=start).run(on_step)
 
 
 def require_fit(sampler: Sampler, family: NoiseFamily, roles: Collection[str] = ()) -> None:
@@ -155,6 +176,20 @@ def sampler_called(name: str, family: NoiseFamily, roles: Collection[str] = ()) 
         raise ValueError(f"no sampler is called {name!r}{hint}") from None
     assert issubclass(found, Sampler)
     return found
+
+
+def require_restart(family: NoiseFamily) -> None:
+    """Refuse to begin from a picture on a network whose noise has no levels.
+
+    Raises:
+        ValueError: in one line that names the samplers that can.
+    """
+    if family is NoiseFamily.CAUSAL:
+        can = {name for other in NoiseFamily if other is not family for name in fitting(other, ())}
+        raise ValueError(
+            f"a prior trained with {family.value} noise writes each token once, and cannot begin from a picture; "
+            f"those of other noise can, by {', '.join(sorted(can))}"
+        )
 
 
 def fitting(family: NoiseFamily, roles: Collection[str]) -> list[str]:

@@ -34,9 +34,10 @@ def level_left_out(wanted: bool, denoise: Denoiser, time_A: Tensor) -> NoiseLeve
     return process.noise_level(time_A) if wanted else None
 
 
-def none_written(state: State) -> Tensor:
-    """(A,) float64 ones: the share of the tokens that is noise before the first step."""
-    return torch.ones_like(state.rows, dtype=torch.float64)
+def unwritten(state: State, denoise: Denoiser) -> Tensor:
+    """(A,) float64: the share of the tokens that is noise before the first step, for networks that read the time."""
+    start = torch.full_like(state.rows, state.start, dtype=torch.float64)
+    return 1 - process_of(denoise).noise_level(start).kept if denoise.reads_time else start
 
 
 def by_noise(clock: Clock, share_A: Tensor, denoise: Denoiser) -> Clock:
@@ -47,10 +48,14 @@ def by_noise(clock: Clock, share_A: Tensor, denoise: Denoiser) -> Clock:
     """
     if not denoise.reads_time:
         return clock
-    process = process_of(denoise)
+    return replace(clock, time=time_of(process_of(denoise), share_A))
+
+
+def time_of(process: Diffusing, share_A: Tensor) -> Tensor:
+    """(A,) float64: the time at which a process has destroyed a share of the tokens, (A,) float64."""
     low, high = torch.zeros_like(share_A), torch.ones_like(share_A)
     for _ in range(32):
         middle = (low + high) / 2
         early = 1 - process.noise_level(middle).kept < share_A
         low, high = torch.where(early, middle, low), torch.where(early, high, middle)
-    return replace(clock, time=high)
+    return high

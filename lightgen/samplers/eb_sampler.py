@@ -53,7 +53,10 @@ class EBSampler(Sampler):
 
     def start(self, state: State, denoise: Denoiser) -> State:
         masked = (state.ids == denoise.layout.mask).sum(1)
-        return state.remember(total=masked, left=masked)
+        return state.remember(total=state.from_all_noise(masked), left=masked)
+
+    def first_step(self, start: float, num_tokens: int) -> int:
+        return 0 if start > 0 else num_tokens
 
     def clock(self, state: State) -> Clock:
         left = (state.memory["left"] / state.memory["total"].double().clamp_min(1)).clamp_max(1)

@@ -32,6 +32,8 @@ class Steps(Protocol):
 
     def num_steps(self, num_tokens: int) -> int: ...
 
+    def first_step(self, start: float, num_tokens: int) -> int: ...
+
 
 class Iteration:
     """A batch on its way through a sampler: ask for the next state, look at it, change it, go on, or fork.
@@ -40,7 +42,7 @@ class Iteration:
     changes tokens, `fork` makes a copy that goes another way.
 
     Args:
-        sampler, denoise, ids_BN, known_BN, noise, watch, player: see `Sampler.iterate`.
+        sampler, denoise, ids_BN, known_BN, noise, watch, player, start: see `Sampler.iterate`.
     """
 
     ids: Tensor
@@ -62,6 +64,7 @@ class Iteration:
         noise: Noise,
         watch: bool = False,
         player: Player | None = None,
+        start: float = 1.0,
     ) -> None:
         everyone = torch.arange(len(ids_BN), device=ids_BN.device)
         self.sampler = sampler
@@ -74,8 +77,9 @@ class Iteration:
         again = sampler.revisits and denoise.steady and player is None
         self._denoise = denoise.bind(everyone, watch or again, self.known)
         self._make = sampler.step if player is None else player.stepping(sampler, sampler.step, self._denoise)
-        state = State(self.ids, self.known, noise, everyone, sampler.num_steps(ids_BN.shape[1]))
-        self._state = sampler.start(state, self._denoise)
+        num_steps, first = sampler.num_steps(ids_BN.shape[1]), sampler.first_step(start, ids_BN.shape[1])
+        state = State(self.ids, self.known, noise, everyone, num_steps, first, first=first, start=start)
+        self._state = sampler.start(state, self._denoise) if first < num_steps else state
         self._holds = known_BN is not None
         self._nothing = torch.zeros_like(everyone)
         self._changed: list[Tensor] = []
@@ -83,7 +87,7 @@ class Iteration:
 
     @property
     def step(self) -> int:
-        """How many steps are done."""
+        """How many steps are done, with those that a later start left out."""
         return self._state.step
 
     @property

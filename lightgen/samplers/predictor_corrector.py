@@ -64,7 +64,8 @@ class PredictorCorrector(Sampler):
         earlier = (1 - clock.done(self.steps)).expand_as(time)
         eta = self.strength * time**self.rise * (1 - time) ** self.fall
         beyond = (earlier - eta * (time - earlier)).clamp_min(0.0)
-        prediction = denoise(state.ids, clock, level_left_out(self.leave_one_out, denoise, time))
+        level = level_left_out(self.leave_one_out and state.start == 1, denoise, time)
+        prediction = denoise(state.ids, clock, level)
         clean = prediction.draw(state.noise.uniform(clock.step, Stream.TOKEN, state.ids.shape[1]))
         process = process_of(denoise)
         ids = process.reverse(clean, state.ids, time, beyond, state.noise, clock.step)

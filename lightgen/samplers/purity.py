@@ -53,7 +53,8 @@ class Purity(Sampler):
         self.confidence = check_confidence(confidence)
 
     def start(self, state: State, denoise: Denoiser) -> State:
-        return state.remember(total=(state.ids == denoise.layout.mask).sum(1))
+        first = process_of(denoise).noise_level(torch.full_like(state.rows, state.start, dtype=torch.float64)).masked
+        return state.remember(total=(state.ids == denoise.layout.mask).sum(1), first=first)
 
     def step(self, state: State, denoise: Denoiser, clock: Clock) -> tuple[Tensor, Tensor | None]:
         process, mask, num = process_of(denoise), denoise.layout.mask, state.ids.shape[1]
@@ -65,8 +66,7 @@ class Purity(Sampler):
         clean = draw(sharper, state.noise.uniform(clock.step, Stream.TOKEN, num))
 
         masked = state.ids == mask
-        share, whole = (process.noise_level(time).masked for time in (earlier, torch.ones_like(earlier)))
-        target = (state.memory["total"] * share / whole).round()
+        target = (state.memory["total"] * process.noise_level(earlier).masked / state.memory["first"]).round()
         # The largest of log purity plus Gumbel noise are draws in proportion to purity, without replacement.
         score = purity.log() + gumbel(state.noise.uniform(clock.step, Stream.ORDER, num))
         rank = ranks(score.masked_fill(~masked, -torch.inf), descending=True)

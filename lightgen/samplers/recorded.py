@@ -132,7 +132,7 @@ class Player:
         num, size = len(state.ids), len(denoise.evaluations)
         while (half := (size + 1) // 2) >= num and half < size:
             size = half
-        if state.step == 0 or state.is_last or not denoise.replayable or (denoise.reader is not None and num < size):
+        if state.is_first or state.is_last or not denoise.replayable or (denoise.reader is not None and num < size):
             return step(state, denoise, clock)
         key = (size, fixed, *signature(state, denoise, clock))
         recording = self.recordings.pop(key, None)
@@ -170,6 +170,6 @@ def signature(state: State, denoise: Denoiser, clock: Clock) -> Iterator[Hashabl
     device = state.ids.device.type
     yield torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
     yield from (id(denoise.network), id(denoise.critic), id(denoise.process), denoise.keeps)
-    yield from (state.noise.seed, state.num_steps, clock.num_steps)
+    yield from (state.noise.seed, state.num_steps, state.start, clock.num_steps)
     for name, tensor in (*tensors(state, denoise, clock).items(), *denoise.told.items()):
         yield (name, tensor.dtype, *tensor.shape[1:])

@@ -54,12 +54,15 @@ class ReMDM(Sampler):
 
     def clock(self, state: State) -> Clock:
         clock = super().clock(state)
-        share = torch.full_like(clock.time, state.step / self.steps)
-        return replace(clock, time=self.remasking.time(share))
+        time = self.noise_left(torch.full_like(clock.time, state.step / self.steps))
+        return replace(clock, time=time.clamp_max(state.start))
+
+    def noise_left(self, done: Tensor) -> Tensor:
+        return self.remasking.time(done)
 
     def step(self, state: State, denoise: Denoiser, clock: Clock) -> tuple[Tensor, Tensor | None]:
         process, mask, num = process_of(denoise), denoise.layout.mask, state.ids.shape[1]
-        earlier = self.remasking.time(clock.done(self.steps)).expand_as(clock.time)
+        earlier = self.noise_left(clock.done(self.steps)).expand_as(clock.time)
         alpha, later = (process.noise_level(time).kept[:, None] for time in (clock.time, earlier))
         prediction = denoise(state.ids, clock)
         uniform = state.noise.uniform(clock.step, Stream.TOKEN, num)

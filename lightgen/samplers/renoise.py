@@ -40,7 +40,11 @@ class Renoise(Sampler):
         super().__init__(steps)
 
     def start(self, state: State, denoise: Denoiser) -> State:
-        return state.remember(first=state.ids)
+        first = state.ids
+        if state.start < 1:
+            start = torch.full_like(state.rows, state.start, dtype=torch.float64)
+            first = process_of(denoise).forward_from(first, start, torch.ones_like(start), state.noise, 0)
+        return state.remember(first=first)
 
     def step(self, state: State, denoise: Denoiser, clock: Clock) -> tuple[Tensor, Tensor | None]:
         num = state.ids.shape[1]

@@ -15,7 +15,7 @@ from lightgen.clock import Clock
 from lightgen.denoiser import Denoiser
 from lightgen.functional.random import Stream
 from lightgen.samplers.base import Sampler
-from lightgen.samplers.diffusing import by_noise, none_written
+from lightgen.samplers.diffusing import by_noise, unwritten
 from lightgen.samplers.state import State
 from lightgen.types import NoiseFamily
 
@@ -69,7 +69,7 @@ class SUNDAE(Sampler):
         self.unchanged = unchanged
 
     def start(self, state: State, denoise: Denoiser) -> State:
-        return state.remember(quiet=torch.zeros_like(state.rows), unwritten=none_written(state))
+        return state.remember(quiet=torch.zeros_like(state.rows), unwritten=unwritten(state, denoise))
 
     def step(self, state: State, denoise: Denoiser, clock: Clock) -> tuple[Tensor, Tensor | None]:
         num, clock = state.ids.shape[1], by_noise(clock, state.memory["unwritten"], denoise)

@@ -56,7 +56,10 @@ class TokenCritic(Sampler):
         return self.steps * branches + self.steps - 1
 
     def start(self, state: State, denoise: Denoiser) -> State:
-        return state.remember(total=(state.ids == denoise.layout.mask).sum(1))
+        return state.remember(total=state.from_all_noise((state.ids == denoise.layout.mask).sum(1)))
+
+    def noise_left(self, done: Tensor) -> Tensor:
+        return self.schedule(done)
 
     def step(self, state: State, denoise: Denoiser, clock: Clock) -> tuple[Tensor, Tensor | None]:
         num, mask = state.ids.shape[1], denoise.layout.mask

@@ -63,7 +63,10 @@ class Unmasking(Sampler):
         return count(total, share)
 
     def start(self, state: State, denoise: Denoiser) -> State:
-        return state.remember(total=(state.ids == denoise.layout.mask).sum(1))
+        return state.remember(total=state.from_all_noise((state.ids == denoise.layout.mask).sum(1)))
+
+    def noise_left(self, done: Tensor) -> Tensor:
+        return self.schedule(done)
 
     def step(self, state: State, denoise: Denoiser, clock: Clock) -> tuple[Tensor, Tensor | None]:
         prediction = denoise(state.ids, clock)

@@ -1,0 +1,221 @@
+"""What the ids of a coarser picture tell of the finer ones: NLL, pictures, and what they cost.
+
+    OMP_NUM_THREADS=1 python benchmarks/studies/levels.py --out levels
+
+A tiny pair of priors is trained on half of the emoji, and kept in the folder: one on 4x4 ids of 32x32 pixels, one on
+the 8x8 ids of 64x64 pixels, told the former. The tokenizer of both is that of the zoo, made for either size.
+
+Bits are the bound of the process, one random term a picture, on held-out pictures: one network, told the right coarse
+ids, those of another picture, or none. Token accuracy is that of one evaluation on an empty canvas. Bicubic is the
+decoded coarse picture, enlarged, and, as ids, encoded by the fine tokenizer. The sheet has, from top to bottom, the
+held-out pictures, their fine ids decoded, their coarse ids decoded and enlarged, and the finer prior's pictures of
+these; then pictures of the cascade, enlarged and finer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from lightgen.bench.likelihood import mean_and_error
+from lightgen.cascade import Cascade
+from lightgen.checkpoint import fingerprint, load, save
+from lightgen.condition import Condition
+from lightgen.conditioners import LowResolution
+from lightgen.data.emoji import Emoji
+from lightgen.figures import save_png, sheet
+from lightgen.functional.random import Noise
+from lightgen.modules.prior import Conditioned
+from lightgen.networks import Transformer
+from lightgen.prior import Prior
+from lightgen.processes import MaskGIT as Masked
+from lightgen.processes.likelihood import estimate
+from lightgen.recipe import Recipe
+from lightgen.registry import changed
+from lightgen.samplers import MaskGIT
+from lightgen.tokenizers.base import Tokenizer
+from lightgen.types import to_uint8, to_unit
+
+COLUMNS, REPEATS, MOST = 8, 20, 192
+SIDES, STEPS, BATCH = (32, 64), (300, 500), 32
+NATS = torch.log(torch.tensor(2.0))
+
+
+@torch.no_grad()
+def main(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / "low.ckpt", folder / "high.ckpt"]
+    if not all(path.exists() for path in paths):
+        for prior, path in zip(trained(), paths, strict=True):
+            save(prior, path)
+    low, high = (load(path, "prior") for path in paths)
+    cascade = Cascade([low, high])
+    pictures = [Emoji(side).dataset("val").images()[:MOST] for side in SIDES]
+    coarse, fine = (encoded(prior, images) for prior, images in zip((low, high), pictures, strict=True))
+    told = {"right": coarse, "of another picture": coarse.roll(1, 0), "none": None}
+    enlarged = bicubic(low, high, coarse)
+    print(f"{len(fine)} held-out pictures, {coarse.shape[1]} coarse ids of {low.layout().vocab_size}, "
+          f"{fine.shape[1]} fine ids of {high.layout().vocab_size}\n")  # fmt: skip
+    print("| coarse ids | bits per fine token | token accuracy | PSNR of the finer picture |")
+    print("|---|---|---|---|")
+    made = {}
+    for name, ids in told.items():
+        condition = Condition() if ids is None else Condition({"coarse": ids})
+        made[name] = sampled(high, condition, len(fine))
+        print(f"| {name} | {spread(bits(high, fine, condition))} | {accuracy(high, fine, condition):.3f} | "
+              f"{spread(psnr(made[name], pictures[1]))} |", flush=True)  # fmt: skip
+    ids = encoded(high, enlarged)
+    same, again = float((ids == fine).float().mean()), decoded(high, ids)
+    print(f"| bicubic, as ids | | {same:.3f} | {spread(psnr(again, pictures[1]))} |")
+    print(f"| bicubic, as pixels | | | {spread(psnr(enlarged, pictures[1]))} |")
+    best = decoded(high, fine)
+    print(f"| the right fine ids | | 1.000 | {spread(psnr(best, pictures[1]))} |\n")
+    cost(high, fine[:16], coarse[:16])
+    first, last = [one.run().ids for one in cascade.iterate(Noise.of(0, COLUMNS))]
+    rows = [pictures[1], best, enlarged, made["right"], bicubic(low, high, first), high.decode(last)]
+    names = ["held out", "its fine ids", "coarse, bicubic", "made finer", "coarse of a cascade", "made finer"]
+    shown = torch.cat([row[:COLUMNS] for row in rows])
+    captions = [name for name in names for _ in range(COLUMNS)]
+    save_png(sheet(shown, "a coarse picture made finer, beside bicubic", captions, COLUMNS), folder / "levels.png")
+
+
+@torch.enable_grad()
+def trained() -> tuple[Prior, Prior]:
+    """The priors of both levels."""
+    fine = load("zoo:emoji64-absorbing").tokenizer
+    tokenizers = [resized(fine, side) for side in SIDES]
+    ids = []
+    for tokenizer, side in zip(tokenizers, SIDES, strict=True):
+        images = Emoji(side).dataset("train").images()[::2]
+        with torch.no_grad():
+            ids.append(torch.cat([tokenizer.encode(to_unit(some)).flatten(1) for some in images.split(64)]))
+    low = learn(tokenizers[0], ids[0], STEPS[0])
+    return low, learn(tokenizers[1], ids[1], STEPS[1], ids[0], LowResolution(low.layout(), fingerprint(low.tokenizer)))
+
+
+def resized(tokenizer: Tokenizer, side: int) -> Tokenizer:
+    """The same convolutions for pictures of another size."""
+    made: Any = changed(copy.deepcopy(tokenizer), image_size=side)
+    made.load_state_dict(tokenizer.state_dict())
+    return made.eval()
+
+
+def learn(
+    tokenizer: Tokenizer, ids: Tensor, steps: int, coarse: Tensor | None = None, level: LowResolution | None = None
+) -> Prior:
+    torch.manual_seed(0)
+    process = Masked(tokenizer.layout.vocab_size, label_smoothing=0.0)
+    network = Transformer(process.interface(tokenizer.layout, level), dim=128, depth=3, heads=2)
+    optimizer = torch.optim.AdamW(network.parameters(), 2e-3, (0.9, 0.95), weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, steps, pct_start=0.1)
+    for step in range(steps):
+        noise = Noise.of(0, BATCH).fold(step)
+        rows = noise.integers(0, 0, 1, len(ids)).squeeze(1)
+        told = (
+            Condition() if coarse is None or level is None else level.hide(Condition({"coarse": coarse[rows]}), noise)
+        )
+        networks: Any = {"denoiser": Conditioned(network, told)}
+        loss = process.loss(networks, ids[rows], noise).loss
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        if step % 50 == 0:
+            print(f"{ids.shape[1]} ids, step {step}: loss {loss.item():.3f}", file=sys.stderr, flush=True)
+    return Prior(tokenizer, network.eval(), process, Recipe(MaskGIT(steps=8))).eval()
+
+
+def encoded(prior: Prior, images: Tensor) -> Tensor:
+    return torch.cat([prior.encode(some) for some in images.split(64)])
+
+
+def decoded(prior: Prior, ids: Tensor) -> Tensor:
+    return torch.cat([prior.decode(some) for some in ids.split(64)])
+
+
+def bicubic(low: Prior, high: Prior, coarse: Tensor) -> Tensor:
+    """uint8 pictures of the finer prior's size of coarse ids."""
+    small = to_unit(decoded(low, coarse))
+    return to_uint8(interpolate(small, high.tokenizer.image_size, mode="bicubic").clamp(-1, 1))
+
+
+def bits(prior: Prior, fine: Tensor, condition: Condition) -> Tensor:
+    """(n,) bits per token of each picture, on the same random terms whatever the condition."""
+    process: Any = prior.process
+    found = []
+    for rows in torch.arange(len(fine)).split(64):
+        bound = Conditioned(prior.network, condition.select(rows))
+        found.append(estimate(process, bound, fine[rows], Noise(0, rows)))
+    return torch.cat(found) / NATS / fine.shape[1]
+
+
+def accuracy(prior: Prior, fine: Tensor, condition: Condition) -> float:
+    """Share of tokens that are the likeliest on a canvas that is all MASK."""
+    blank = prior.initial(Noise.of(0, len(fine)))
+    logits = prior.network(blank, None, prior.network.context(condition, len(fine)))
+    return float((logits.argmax(-1) == fine).float().mean())
+
+
+def sampled(prior: Prior, condition: Condition, num: int) -> Tensor:
+    made = [
+        prior.decode(prior.sample_ids(Noise(0, rows), condition=condition.select(rows)).ids)
+        for rows in torch.arange(num).split(64)
+    ]
+    return torch.cat(made)
+
+
+def psnr(images: Tensor, truth: Tensor) -> Tensor:
+    """(n,) dB."""
+    return -10 * ((images.float() - truth.float()) / 255).square().mean((1, 2, 3)).clamp_min(1e-10).log10()
+
+
+def spread(values: Tensor) -> str:
+    return "{:.2f} ± {:.2f}".format(*mean_and_error(values))
+
+
+def cost(prior: Prior, fine: Tensor, coarse: Tensor) -> None:
+    """Time of one evaluation as a sampler asks for it, of the context of a batch, and of one step of training."""
+    contexts = [prior.network.context(Condition(told), len(fine)) for told in ({}, {"coarse": coarse})]
+    steps = paired(*(lambda c=context: prior.network(fine, None, c) for context in contexts))
+    worked_out = paired(lambda: prior.network.context(Condition({"coarse": coarse}), len(fine)), lambda: None)[0]
+    with torch.enable_grad():
+        train = paired(
+            *(lambda t=told: learned(prior, fine, t) for told in (Condition(), Condition({"coarse": coarse})))
+        )
+    print("| of 16 pictures | without, ms | with, ms | ratio |")
+    print("|---|---|---|---|")
+    for name, (without, with_them) in {"a step of sampling": steps, "a step of training": train}.items():
+        print(f"| {name} | {1000 * without:.1f} | {1000 * with_them:.1f} | {with_them / without:.3f} |")
+    print(f"| the context of a batch, once | | {1000 * worked_out:.2f} | |")
+
+
+def learned(prior: Prior, fine: Tensor, condition: Condition) -> None:
+    prior.network.zero_grad()
+    networks: Any = {"denoiser": Conditioned(prior.network, condition)}
+    prior.process.loss(networks, fine, Noise.of(0, len(fine))).loss.backward()
+
+
+def paired(*calls: Any) -> list[float]:
+    """The shortest time of each, in turns, so that what else the machine does falls on all alike."""
+    best = [float("inf")] * len(calls)
+    for _ in range(REPEATS):
+        for i, call in enumerate(calls):
+            start = time.perf_counter()
+            call()
+            best[i] = min(best[i], time.perf_counter() - start)
+    return best
+
+
+if __name__ == "__main__":
+    given = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    given.add_argument("--out", type=Path, default=Path("levels"), help="folder of the priors and the sheet")
+    main(given.parse_args().out)

@@ -1,0 +1,48 @@
+"""The priors that a page offers; it loads no other, whoever asks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import Lock
+from typing import Any
+
+import torch
+
+from lightgen.checkpoint import load
+from lightgen.pretrained import zoo
+from lightgen.prior import Prior
+from lightgen.registry import suggestion
+
+
+class Shelf:
+    """Priors by the names that `lightgen.load` takes, loaded once each, when first asked for.
+
+    Args:
+        paths: of checkpoints; those of the zoo stand behind them.
+        device: where pictures are made.
+
+    Raises:
+        ValueError: if one of the paths is not a prior's.
+    """
+
+    def __init__(self, paths: Sequence[str] = (), device: torch.device | str = "cpu") -> None:
+        self.device = device
+        self.names = [*dict.fromkeys([*paths, *(name for name, about in zoo().items() if "tokenizer" not in name)])]
+        self._loaded: dict[str, Prior] = {}
+        self._lock = Lock()
+        for path in paths:
+            self.prior(path)
+
+    def prior(self, name: Any) -> Prior:
+        """A prior.
+
+        Raises:
+            ValueError: if it is not offered, in one line that says how to offer it.
+        """
+        if name not in self.names:
+            near = suggestion(str(name), self.names, f"; `lightgen app --ckpt_path {name}` offers it")
+            raise ValueError(f"this page does not offer {name}{near}")
+        with self._lock:
+            if name not in self._loaded:
+                self._loaded[name] = load(name, "prior").to(self.device)
+            return self._loaded[name]

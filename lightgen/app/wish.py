@@ -1,0 +1,133 @@
+"""What somebody asks a page for, as plain data, and what a prior is to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from lightgen.app.options import NONE, given, options
+from lightgen.asking import TEXT, words
+from lightgen.labels import class_number
+from lightgen.prior import Prior
+from lightgen.recipe import Recipe
+from lightgen.registry import arguments, changed
+from lightgen.samplers.base import fitting, sampler_called
+from lightgen.settings import Settings, asked, recipe_of
+
+MOST_IMAGES, MOST_STEPS = 16, 1000
+"""That a page makes at a time."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """The form of a page.
+
+    Raises:
+        ValueError: if a number is out of range.
+    """
+
+    prior: str
+    sampler: str
+    steps: int | None
+    temperature: float
+    guidance: float
+    seed: int = 0
+    num_images: int = 4
+    told: dict[str, Any] = field(default_factory=dict)
+    """What pictures are asked for, by name; what is left open is not there."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Of the sampler, where they are not those of its class: see `lightgen.app.options`."""
+
+    def __post_init__(self) -> None:
+        for name, most in (("num_images", MOST_IMAGES), ("steps", MOST_STEPS)):
+            value = getattr(self, name)
+            if (value is not None or name == "num_images") and (not isinstance(value, int) or not 1 <= value <= most):
+                raise ValueError(f"{name} must be a whole number from 1 to {most}, not {value!r}")
+        if not isinstance(self.seed, int):
+            raise ValueError(f"seed must be a whole number, not {self.seed!r}")
+
+    def recipe(self, prior: Prior) -> Recipe:
+        """What decodes.
+
+        Raises:
+            ValueError: if it does not fit the prior, or a value is out of range.
+        """
+        cls = sampler_called(self.sampler, prior.process.family, prior.others.keys())
+        own = prior.recipe.sampler
+        sampler = changed(own, **self.options_of(cls)) if type(own) is cls else cls(**self.options_of(cls))
+        if takes_steps(sampler) and self.steps is not None:
+            sampler = changed(sampler, steps=self.steps)
+        conditioner = prior.network.conditioner
+        guidance = self.guidance if conditioner is not None and conditioner.hides(conditioner.names) else None
+        return prior.chosen(sampler=sampler, temperature=self.temperature, guidance=guidance)
+
+    def options_of(self, cls: Any) -> dict[str, Any]:
+        """Arguments of the sampler."""
+        return given(cls, self.options)
+
+
+def first_wish(name: str, prior: Prior, sampler: str | None = None) -> Wish:
+    """What a form begins with: the prior's own recipe, or another sampler with its own defaults."""
+    cls = sampler_called(sampler or type(prior.recipe.sampler).__name__, prior.process.family, prior.others.keys())
+    made = prior.recipe.sampler if type(prior.recipe.sampler) is cls else cls()
+    scale = 1.0 if prior.recipe.guidance is None else arguments(prior.recipe.guidance).get("scale", 1.0)
+    steps = made.steps if takes_steps(made) else None
+    return Wish(name, cls.__name__, steps, prior.recipe.warps.temperature, scale, options=_shown(made))
+
+
+def wish_of(settings: Settings, prior: Prior) -> Wish:
+    """The form as it was when a picture was made.
+
+    Raises:
+        ValueError: if the settings cannot be said in the form.
+    """
+    recipe, told = recipe_of(settings), asked(settings)
+    for name, value in told.items():
+        names = prior.categories.get(name, ())
+        if isinstance(value, int) and 0 <= value < len(names):
+            told[name] = names[value]
+    told = {name: value for name, value in told.items() if name in questions(prior)}
+    scale = 1.0 if recipe.guidance is None else arguments(recipe.guidance).get("scale", 1.0)
+    steps = recipe.sampler.steps if takes_steps(recipe.sampler) else None
+    num_images = min(settings["num_images"], MOST_IMAGES)
+    return Wish(settings["ckpt_path"], type(recipe.sampler).__name__, steps, recipe.warps.temperature, scale,
+                settings["seed"], num_images, told, _shown(recipe.sampler))  # fmt: skip
+
+
+def _shown(sampler: Any) -> dict[str, Any]:
+    """Arguments of a sampler as a form shows them."""
+    values = arguments(sampler)
+    return {
+        option.name: (NONE if values[option.name] is None else type(values[option.name]).__name__)
+        if option.component
+        else values[option.name]
+        for option in options(type(sampler))
+    }
+
+
+def takes_steps(sampler: Any) -> bool:
+    """Whether the number of steps can be chosen."""
+    return "steps" in arguments(sampler)
+
+
+def samplers(prior: Prior) -> list[str]:
+    """Those that fit, by name."""
+    return fitting(prior.process.family, prior.others.keys())
+
+
+def questions(prior: Prior) -> dict[str, list[str]]:
+    """What a prior can be asked for, by name, with the values that there are; none where any text goes."""
+    return {name: list(prior.categories.get(name, ())) for name in words(prior.network.conditioner)}
+
+
+def checked(told: dict[str, Any], prior: Prior) -> dict[str, Any]:
+    """What is asked for, without what is left open.
+
+    Raises:
+        ValueError: if the prior knows no such thing.
+    """
+    found = {name: value for name, value in told.items() if value not in (None, "")}
+    if unknown := found.keys() - questions(prior).keys():
+        raise ValueError(f"this prior was trained without {min(unknown)}")
+    return {name: value if name == TEXT else class_number(value, prior.categories.get(name), name)
+            for name, value in found.items()}  # fmt: skip

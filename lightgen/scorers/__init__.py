@@ -1,0 +1,3 @@
+from lightgen.registry import exports
+
+globals().update(exports(__name__))
