@@ -1,4 +1,4 @@
-"""benchmarks/studies/prompts.py: what best-of-n is worth, on groups that are known, and its table on a tiny prior."""
+"""benchmarks/studies/prompts.py and editing.py on tiny priors: what best-of-n is worth, what edits keep, and tables."""
 
 from pathlib import Path
 
@@ -11,12 +11,14 @@ import lightgen
 from lightgen.checkpoint import save
 from lightgen.conditioners import Text
 from lightgen.data import ImageFolder
+from lightgen.functional.text import to_texts
 from lightgen.networks import Transformer
 from lightgen.prior import Prior
 from lightgen.processes import Absorbing
 from lightgen.recipe import Recipe
 from lightgen.samplers import MaskGIT
 from lightgen.scorers import Contrastive, TimmEncoder
+from lightgen.scorers.base import Scorer
 from lightgen.text_encoders import WordPieces
 from lightgen.tokenizers import PixelTokenizer
 
@@ -25,8 +27,12 @@ PROMPTS = ["a face", "a winking face", "a fox"]
 
 
 @pytest.fixture
-def study(monkeypatch):
+def studies(monkeypatch):
     monkeypatch.syspath_prepend(str(Path(lightgen.__file__).parents[1] / "benchmarks" / "studies"))
+
+
+@pytest.fixture
+def study(studies):
     import prompts
 
     return prompts
@@ -113,3 +119,31 @@ def test_the_judges_own_figure_is_of_pictures_that_it_was_not_trained_on(study, 
     }
     numbers = (images[:, 0, 0, 0].float() / 20).round().int().tolist()
     assert sorted(numbers) == sorted(held_out - {9, 10, 11}) and own.tolist() == [number % 3 for number in numbers]
+
+
+class Oracle(Scorer):
+    """Knows the grey of each picture, and the number at the end of each caption."""
+
+    dim, scale = 10, torch.ones(())
+
+    def embed_images(self, images):
+        return torch.eye(10)[(images.float().mean((1, 2, 3)) / 20).round().long().clamp(0, 9)]
+
+    def embed_texts(self, texts):
+        return torch.eye(10)[[int(text[-1]) for text in to_texts(texts.numpy())]]
+
+
+def test_edits_towards_captions_are_told_from_what_was_there(studies, files, tmp_path):
+    import editing
+
+    for i in range(12):
+        Image.new("L", (4, 4), 20 * (i % 10)).save(tmp_path / f"{i}.png")
+        (tmp_path / f"{i}.txt").write_text(f"grey {i % 10}", encoding="utf-8")
+    data = ImageFolder(str(tmp_path), captions="text", image_size=4, channels=1, val_fraction=0.5)
+    task = editing.of_captions(data.dataset("val"), Oracle())
+    assert len(task.pictures) > 3 and torch.equal(task.seen(task.pictures), task.old)
+    assert (task.new != task.old).all() and task.score(task.pictures) == 0 and task.score(task.pictures[task.new]) == 1
+    rows = editing.edited(lightgen.load(files / "prior.ckpt"), task)
+    assert rows[0] == ["0", "0.0", "1.000", "1.000", "0.000", "1.000", "0.000"] and len(rows) == len(editing.STRENGTHS)
+    kept = [float(row[2]) for row in rows]
+    assert kept == sorted(kept, reverse=True) and kept[-1] < 0.2
