@@ -156,13 +156,13 @@ def texts(given: list[Any]) -> list[str]:
     return given
 
 
-def require_away(guidance: Guidance | None) -> None:
-    """Refuse a negative text that no branch of guidance would be told.
+def require_away(*several: Guidance | None) -> None:
+    """Refuse a negative text that no branch of any guidance would be told.
 
     Raises:
         ValueError: in one line.
     """
-    if guidance is None or not any(branch.hidden for branch in guidance.branches):
+    if not any(branch.hidden for guidance in several if guidance is not None for branch in guidance.branches):
         raise ValueError(f"{NEGATIVE_TEXT} is what guidance goes away from, and there is none; give it a scale above 1")
 
 

@@ -152,8 +152,8 @@ def requested(parser: Callable[[bool], Parser], args: list[str], num_usual: int,
     recipe = prior.chosen(changed(prior.unguided if fits else prior.recipe, overrides, prior))
     cascade = stages.cascade([(prior, recipe), *((one, changed(one.recipe, own, one)) for one, own in finer)])
     canvas = None if parsed.canvas is None else pair("canvas", parsed.canvas, "x")
-    if cascade is not None:
-        stages.require_one_prior(canvas, away, parsed.best_of)
+    if cascade is not None and canvas is not None:
+        raise ValueError(f"a larger --canvas is for one prior, without {stages.OPTION}")
     prior.layout(canvas)
     maker = cascade or prior
     num_images = len(turns) * (parsed.num_images or max(1, num_usual // len(turns)))
@@ -162,9 +162,9 @@ def requested(parser: Callable[[bool], Parser], args: list[str], num_usual: int,
         condition = prior.unconditional(1)
     asked = maker.completed(condition, Noise.of(0, max(1, len(condition))))
     require_one_window(condition, canvas)
-    negative = prior.negative(away, 1, recipe)
+    negative = prior.negative(away, 1, recipe) if cascade is None else cascade.negative(away)
     if (best_of := chosen_by(parsed.get("best_of", 1), parsed.get("judge"))) is not None:
-        texts(asked, prior.categories)
+        texts(asked, maker.categories)
     where, branches = devices(), 1 if recipe.guidance is None else len(recipe.guidance.branches)
     each = recipe.sampler.num_evaluations(prior.layout(canvas).num_tokens, branches)
     evaluations = num_images * (1 if best_of is None else best_of.num) * each // where.world_size
