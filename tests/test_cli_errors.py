@@ -176,6 +176,18 @@ def test_a_file_where_a_folder_is_needed(capsys, tmp_path, tokenizer_checkpoint)
             assert line == f"lightgen: {tmp_path / 'file'} is a file, where a folder is needed"
 
 
+def test_pictures_of_another_size_are_told_theirs(capsys, tmp_path, tokenizer_checkpoint):
+    picture(0, (16, 16)).save(tmp_path / "0.png")
+    data = ["--data", "ImageFolder", "--data.root", str(tmp_path), "--out", str(tmp_path / "out")]
+    for command in (["encode", "--tokenizer"], ["reconstruct", "--ckpt_path"]):
+        line = mistake(capsys, [*command, str(tokenizer_checkpoint), *data])
+        assert line.endswith("for pictures of 16x16, but the data give 256x256; add --data.image_size 16")
+    cached = ["--data", "CachedTokens", "--data.cache", str(tmp_path / "cache"), "--data.data", "ImageFolder"]
+    prior = [*PRIOR, "--model.tokenizer", str(tokenizer_checkpoint), "--model.conditioner", "null"]
+    line = mistake(capsys, [*prior, *cached, "--data.data.root", str(tmp_path)])
+    assert line.endswith("but the data give 256x256; add --data.data.image_size 16")
+
+
 def test_what_does_not_fit_is_said_before_a_network_is_made(capsys, tmp_path, tokenizer_checkpoint, monkeypatch):
     def made(*args, **kwargs):
         raise RuntimeError("a network was made")
@@ -184,8 +196,9 @@ def test_what_does_not_fit_is_said_before_a_network_is_made(capsys, tmp_path, to
     prior = [*PRIOR, "--model.tokenizer", str(tokenizer_checkpoint)]
     line = mistake(capsys, [*prior, "--data.image_size", "32"])
     assert f"the tokenizer in {tokenizer_checkpoint} is for pictures of 16x16, but the data give 32x32" in line
+    assert line.endswith("add --data.image_size 16")
     line = mistake(capsys, [*prior, "--data.channels", "1"])
-    assert "is for pictures of 3 channels, but the data give 1" in line
+    assert line.endswith("is for pictures of 3 channels, but the data give 1; add --data.channels 3")
     line = mistake(capsys, [*prior, "--model.conditioner.num_classes", "4"])
     assert "the data have 3 classes, but num_classes of the conditioner is 4" in line
     folder = [*prior, "--data", "ImageFolder", "--data.image_size", "16", "--data.root", str(tmp_path)]

@@ -82,6 +82,15 @@ def test_figures_of_the_zoo_are_those_of_its_cards():
         assert f"{scores['bits per token']:.2f}" in row if "bits per token" in scores else "no likelihood" in row
 
 
+@pytest.mark.parametrize("name", ["README.md", "docs/start.md"])
+def test_python_of_the_first_pages_runs(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    variables: dict = {}
+    for block in re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL):
+        exec(block, variables)
+    assert (tmp_path / "flag.png").exists() and variables["prior"].decode
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebooks_are_committed_without_outputs(path):
     cells = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]

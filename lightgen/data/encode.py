@@ -109,10 +109,7 @@ def describe_cache(
     """
     if num_crops < 0:
         raise ValueError(f"num_crops must be at least 0, not {num_crops}")
-    size = (data.channels, *data.image_size)
-    if size != (tokenizer.channels, *tokenizer.image_size):
-        raise ValueError(f"the tokenizer is for pictures of {tokenizer.channels} channels and {tokenizer.image_size} "
-                         f"pixels, not {data.channels} and {data.image_size}; see --data.image_size")  # fmt: skip
+    data.require_size(tokenizer.image_size, tokenizer.channels, "the tokenizer")
     return Header(
         tokenizer=fingerprint(tokenizer),
         data=data.fingerprint,
