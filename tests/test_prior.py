@@ -91,7 +91,9 @@ def test_sample_command_writes_what_load_samples(prior, prior_checkpoint, tmp_pa
     assert record["seconds"] > 0 and {"torch", "lightgen", "git"} <= record.keys()
     with Image.open(tmp_path / "steps.gif") as animation:
         assert animation.n_frames == 7
-    assert capsys.readouterr().out.startswith("5 pictures of rectangle by SUNDAE, 6 steps, 6 network evaluations each, ")
+    assert capsys.readouterr().out.startswith(
+        "5 pictures of rectangle by SUNDAE, 6 steps, 6 network evaluations each, "
+    )
     assert main([*args, "--dtype", "bfloat16", "--out", str(tmp_path / "narrow")]) == 0
     assert capsys.readouterr().out.startswith("accelerate off, bfloat16 weights: ")
 
