@@ -116,7 +116,7 @@ def describe_cache(
         num_crops=num_crops,
         mirror=data.mirror,
         vocab_size=tokenizer.layout.vocab_size,
-        shape=list(_encode(tokenizer, torch.zeros(1, *size, dtype=torch.uint8)).shape[1:]),
+        shape=list(_encode(tokenizer, torch.zeros(1, data.channels, *data.image_size, dtype=torch.uint8)).shape[1:]),
         seed=data.seed,
         counts={split: len(data.dataset(split)) for split in SPLITS},
         conditions={
