@@ -176,6 +176,23 @@ def test_a_file_where_a_folder_is_needed(capsys, tmp_path, tokenizer_checkpoint)
             assert line == f"lightgen: {tmp_path / 'file'} is a file, where a folder is needed"
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("seed_everything: 3", "--data and --model are needed; see lightgen fit --help"),
+        ("modell: 3", "there is no option --modell; did you mean --model?"),
+        ("trainer: {max_step: 3}", "there is no option --trainer.max_step; did you mean --trainer.max_steps?"),
+        ("model: {clas_path: PriorModule}",
+         "--model.clas_path is nothing that a component has: that is a class_path, and init_args"),
+        ("model: {class_path: PriorModule, init_args: {optimiser: 3}}",
+         "--model.optimiser is no option of PriorModule; did you mean 'optimizer'?"),
+    ],
+)  # fmt: skip
+def test_a_key_of_a_config_that_is_none(capsys, tmp_path, text, line):
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
+    assert mistake(capsys, ["fit", "--config", str(tmp_path / "mine.yaml")]) == f"lightgen: {line}"
+
+
 def test_pictures_of_another_size_are_told_theirs(capsys, tmp_path, tokenizer_checkpoint):
     picture(0, (16, 16)).save(tmp_path / "0.png")
     data = ["--data", "ImageFolder", "--data.root", str(tmp_path), "--out", str(tmp_path / "out")]
@@ -375,7 +392,7 @@ def test_guidance_on_a_prior_that_was_not_trained_for_it(capsys, tmp_path, prior
 
 
 def test_unknown_kind(capsys):
-    assert "there are" in mistake(capsys, ["list", "samplerz"])
+    assert mistake(capsys, ["list", "samplerz"]).endswith("did you mean 'sampler'?")
     assert "did you mean --out x?" in mistake(capsys, ["demo", "--outt", "x"])
     assert "there is no option --quick; see lightgen demo --help" in mistake(capsys, ["demo", "--quick"])
     assert "must be one of bash, zsh, not fish" in mistake(capsys, ["--print_shtab", "fish"])
