@@ -9,13 +9,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lightgen import placing
 from lightgen.condition import Condition
 from lightgen.conditioners.base import Conditioner
+from lightgen.conditioners.text import PAINTED
+from lightgen.functional.boxes import BOX_TEXTS, BOXES
 from lightgen.functional.text import CAPTION, LONGEST, to_bytes, to_texts
 from lightgen.guidance.base import Guidance
 from lightgen.labels import LABEL, Categories, Label, class_name, class_numbers, each
+from lightgen.placing import placed
+from lightgen.types import Canvas, Grid
 
-TEXT, NEGATIVE_TEXT = "text", "negative_text"
+TEXT, NEGATIVE_TEXT, LAYOUT = "text", "negative_text", "layout"
 
 Labels = Label | Sequence[Label] | Tensor | None
 Texts = str | Sequence[str] | None
@@ -23,16 +28,22 @@ Texts = str | Sequence[str] | None
 
 
 def condition_of(
-    asked: Mapping[str, Any], num_images: int, conditioner: Conditioner | None, categories: Categories
+    asked: Mapping[str, Any],
+    num_images: int,
+    conditioner: Conditioner | None,
+    categories: Categories,
+    grid: Grid | None = None,
 ) -> Condition:
     """What pictures are asked for, as a network is told.
 
     Args:
         asked: by name, of which None leaves it open: a `text`, or a number or name of a category, such as `label`; one
-            for all pictures, or one for each. Any other condition is a tensor with a row for each.
+            for all pictures, or one for each; a `layout`, likewise. Any other condition is a tensor with a row for
+            each.
         num_images: B.
         conditioner: of the network.
         categories: names of the values of each.
+        grid: of the cells that can be painted with words; None where there are none.
 
     Raises:
         ValueError: in one line, if the prior was trained without such a condition, or there is no such value.
@@ -44,6 +55,11 @@ def condition_of(
         require_told(name, given, conditioner)
         if name == TEXT:
             tensors[CAPTION] = torch.from_numpy(to_bytes(texts(each(given, num_images, TEXT, TEXT))))
+        elif name == LAYOUT:
+            assert conditioner is not None
+            said = asked.get(TEXT)
+            said = None if said is None else each(said, num_images, TEXT, TEXT)
+            tensors |= placed(given, num_images, conditioner, categories.get(BOXES), grid, said)
         elif isinstance(given, Tensor) and (given.ndim != 1 or given.is_floating_point()):
             tensors[name] = given
         else:
@@ -58,6 +74,8 @@ def in_words(condition: Condition, categories: Categories) -> list[dict[str, str
         hidden = condition.hidden.get(name, torch.zeros(len(tensor), dtype=torch.bool)).tolist()
         if name == CAPTION and tensor.dtype == torch.uint8:
             said, word = to_texts(tensor.cpu().numpy()), TEXT
+        elif name == BOXES:
+            said, word = placing.said(tensor, condition.tensors.get(BOX_TEXTS), categories.get(BOXES)), LAYOUT
         elif tensor.ndim == 1 and tensor.dtype == torch.int64:
             said, word = [class_name(number, categories.get(name), name) for number in tensor.tolist()], name
         else:
@@ -69,7 +87,8 @@ def in_words(condition: Condition, categories: Categories) -> list[dict[str, str
 
 def words(conditioner: Conditioner | None) -> list[str]:
     """What a prior can be asked for, in the words of `condition_of`."""
-    return [] if conditioner is None else [TEXT if name == CAPTION else name for name in conditioner.names]
+    names = () if conditioner is None else conditioner.names
+    return [{CAPTION: TEXT, BOXES: LAYOUT}.get(name, name) for name in names if name not in (PAINTED, BOX_TEXTS)]
 
 
 def require_told(name: str, given: Any, conditioner: Conditioner | None) -> None:
@@ -78,7 +97,8 @@ def require_told(name: str, given: Any, conditioner: Conditioner | None) -> None
     Raises:
         ValueError: names what it was trained with.
     """
-    if name in (there := words(conditioner)):
+    paints = name == LAYOUT and conditioner is not None and PAINTED in conditioner.names
+    if name in (there := words(conditioner)) or paints:
         return
     without, said = "classes" if name == LABEL else name, f" {given}" if isinstance(given, int) else ""
     knows = f"; it knows {', '.join(there)}" if there else ""
@@ -134,3 +154,13 @@ def whole(name: str, value: int) -> int:
     if not isinstance(value, int) or value < 1:
         raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
     return value
+
+
+def require_one_window(condition: Condition, canvas: Canvas | None) -> None:
+    """Refuse a layout on a larger canvas, of which every window would be told it.
+
+    Raises:
+        ValueError: in one line.
+    """
+    if canvas is not None and {BOXES, PAINTED} & condition.tensors.keys():
+        raise ValueError("a layout says what is where in a picture of the size in training; leave out the canvas")

@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.nn.functional import adaptive_avg_pool2d, pad
+
+from lightgen.types import Grid
 
 KNOWN = "known"
 """The name of (B, h w) bool, True where a cell is known: nobody asks for it, the sampler tells it."""
@@ -117,8 +119,12 @@ class Context(NamedTuple):
     """(B, L) added to the attention to each token, e.g. the logarithm of a weight; -inf is absent."""
     cells: Tensor | None = None
     """(B, h w, D) added cell by cell."""
+    regions: Tensor | None = None
+    """(B, h w, L) in [0, 1]: how far a cell is to attend to a token more than it would, where that is painted."""
     memory: tuple[Tensor, ...] = ()
     """(B, 2, heads, L + 1, d) of each layer that attends: the keys and values of the tokens."""
+    strength: Tensor | None = None
+    """(B,) of the regions in one evaluation; None does without them."""
 
     def select(self, rows: Tensor) -> Context:
         """Of some rows (an index or a boolean mask)."""
@@ -131,8 +137,16 @@ class Context(NamedTuple):
     @property
     def parts(self) -> tuple[Tensor, ...]:
         """The tensors that are there."""
-        return tuple(part for part in (*self[:4], *self.memory) if part is not None)
+        return tuple(part for part in (*self[:5], *self.memory) if part is not None)
+
+    def pooled(self, grid: Grid, coarse: Grid) -> Context:
+        """For a coarser grid of cells, each of which has the mean of the regions of those in it."""
+        if self.regions is None:
+            return self
+        painted = self.regions.transpose(1, 2).unflatten(2, grid)
+        return self._replace(regions=adaptive_avg_pool2d(painted, coarse).flatten(2).transpose(1, 2))
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Context:
-        vector, tokens, bias, cells = (None if part is None else change(part) for part in self[:4])
-        return Context(vector, tokens, bias, cells, tuple(change(layer) for layer in self.memory))
+        vector, tokens, bias, cells, regions = (None if part is None else change(part) for part in self[:5])
+        strength = None if self.strength is None else change(self.strength)
+        return Context(vector, tokens, bias, cells, regions, tuple(change(layer) for layer in self.memory), strength)

@@ -59,9 +59,9 @@ class Axis:
         name, equals, rest = text.partition("=")
         name, rest = name.strip(), rest.strip()
         try:
-            values = yaml.safe_load(rest if rest.startswith("[") else f"[{rest}]")
+            values = [_text(v) for v in yaml.safe_load(rest if rest.startswith("[") else f"[{rest}]")]
         except yaml.YAMLError:
-            values = None
+            values = []
         if not (name and equals and values) or not all(isinstance(v, str | int | float | None) for v in values):
             raise ValueError(f"an axis is a setting and its values, as steps=4,8,16, not {text}")
         return cls(name, tuple(values))
@@ -69,6 +69,12 @@ class Axis:
     def label(self, value: Any) -> str:
         """What stands beside a row or above a column."""
         return f"{self.name} {'none' if value is None else value}"
+
+
+def _text(value: Any) -> Any:
+    """A text with a colon as it was typed, which YAML takes for a pair: `flag: Japan`."""
+    pair = list(value.items()) if isinstance(value, dict) else []
+    return f"{pair[0][0]}: {pair[0][1]}" if len(pair) == 1 else value
 
 
 @dataclass(frozen=True)

@@ -28,13 +28,14 @@ def crossing(prior, x, y, **more):
 @pytest.mark.parametrize(
     ("text", "values"),
     [("steps=4,8", (4, 8)), (" a.b = 0.5", (0.5,)), ("label=Flags, 'no, way'", ("Flags", "no, way")),
-     ('text=["a, b", c]', ("a, b", "c")), ("warps.top_k=null,3", (None, 3))],
+     ('text=["a, b", c]', ("a, b", "c")), ("text=flag: Japan,pizza", ("flag: Japan", "pizza")),
+     ("warps.top_k=null,3", (None, 3))],
 )  # fmt: skip
 def test_an_axis_is_read_as_it_is_typed(text, values):
     assert Axis.read(text) == Axis(text.partition("=")[0].strip(), values)
 
 
-@pytest.mark.parametrize("text", ["steps", "steps=", "=4", "steps=[", "steps={a: 1}", "steps=[[1]]", ""])
+@pytest.mark.parametrize("text", ["steps", "steps=", "=4", "steps=[", "steps={a: 1, b: 2}", "steps=[[1]]", ""])
 def test_an_axis_that_is_none_is_one_line(text):
     with pytest.raises(ValueError, match="an axis is a setting and its values, as steps=4,8,16, not"):
         Axis.read(text)

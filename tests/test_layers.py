@@ -16,7 +16,7 @@ LAYERS = [
     {"functional"},
     {"layout", "condition", "clock", "prediction", "labels"},
     {"warps", "guidance", "schedules", "text_encoders", "scorers", "conditioners"},
-    {"denoiser", "asking"},
+    {"denoiser", "placing", "asking"},
     {"quantizers", "networks", "processes"},
     {"tokenizers", "samplers", "losses", "metrics"},
     {

@@ -154,7 +154,7 @@ def test_what_a_stranger_wrote_is_refused(tmp_path, capsys, change):
 
 def test_options_that_decide_no_picture_are_not_taken_from_a_stranger():
     options = {name[2:].rstrip("+").split(".")[0] for name in parser()._option_string_actions if name.startswith("--")}
-    assert options - SCHEMA - {"label", "text", "negative_text"} == NEVER_ASKED
+    assert options - SCHEMA - {"label", "text", "negative_text", "layout"} == NEVER_ASKED
 
 
 def test_files_without_settings_are_one_line(made, tmp_path, capsys):

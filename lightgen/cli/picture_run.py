@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lightgen import settings as recorded
 from lightgen.acceleration import Acceleration, Dtype, Mode, chosen
-from lightgen.asking import NEGATIVE_TEXT, TEXT, in_words
+from lightgen.asking import LAYOUT, NEGATIVE_TEXT, TEXT, in_words, require_one_window
 from lightgen.cascade import Cascade
 from lightgen.checkpoint import fingerprint, load
 from lightgen.cli import asked, from_png, one_device, picture_folder, stages
@@ -144,7 +144,7 @@ def requested(parser: Callable[[bool], Parser], args: list[str], num_usual: int,
     turns, away = said.turns([prior, *(one for one, _ in finer)]), said.negative_text
     named = any(path.split(".")[0] == "guidance" for path, _ in overrides.changes)
     # A text says more of what to paint than the rest of the picture, and is nothing without guidance.
-    tells = bool(turns.columns) if whole else TEXT in turns.columns
+    tells = bool(turns.columns) if whole else bool({TEXT, LAYOUT} & turns.columns.keys())
     fits = painting and not named and away is None and not tells
     recipe = prior.chosen(changed(prior.unguided if fits else prior.recipe, overrides, prior))
     cascade = stages.cascade([(prior, recipe), *((one, changed(one.recipe, own, one)) for one, own in finer)])
@@ -157,6 +157,7 @@ def requested(parser: Callable[[bool], Parser], args: list[str], num_usual: int,
     if painting and not condition:
         condition = prior.unconditional(1)
     asked = maker.completed(condition, Noise.of(0, max(1, len(condition))))
+    require_one_window(condition, canvas)
     negative = prior.negative(away, 1, recipe)
     if (best_of := chosen_by(parsed.get("best_of", 1), parsed.get("judge"))) is not None:
         texts(asked, prior.categories)

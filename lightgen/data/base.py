@@ -12,10 +12,11 @@ from typing import Any, ClassVar, Literal
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
-from lightgen.data.collection import Collection, all_captions, check_conditions
+from lightgen.data.collection import Collection, check_conditions, texts_of
 from lightgen.data.loader import TimedLoader, TrainLoader, leave_signals_to_the_main_process, shares, whole
 from lightgen.data.order import TrainOrder
 from lightgen.data.pictures import Pictures
+from lightgen.functional.boxes import BOXES
 from lightgen.functional.pictures import Filter, check_filter
 from lightgen.functional.splits import split_of
 from lightgen.registry import Component
@@ -99,6 +100,8 @@ class ImageData(LightningDataModule, Component):
         if self._collection is None:
             found = self.collect()
             check_conditions(found)
+            if self.mirror and BOXES in found.conditions:
+                raise ValueError("mirror would turn pictures, but not their boxes; give mirror false")
             self._collection = found
         return self._collection
 
@@ -165,9 +168,8 @@ class ImageData(LightningDataModule, Component):
         return self._splits[split]
 
     def train_captions(self) -> list[str]:
-        """All captions of the training pictures; empty without any."""
-        captions, rows = self.collection.conditions.get("captions"), self.dataset("train").rows
-        return [] if captions is None else all_captions(captions[rows])
+        """All captions of the training pictures, and texts of their boxes; empty without any."""
+        return texts_of(self.collection.conditions, self.dataset("train").rows)
 
     def setup(self, stage: str) -> None:
         counts = ", ".join(f"{len(self.dataset(split))} {split}" for split in SPLITS)

@@ -30,6 +30,7 @@ from lightgen.data.old_caches import stem_of
 from lightgen.data.pictures import Pictures
 from lightgen.data.text_features import distinct, encode_texts, name_of, packed
 from lightgen.data.token_cache import CAPTIONS, TEXT, Header, TokenCache, checksum, header_json, read_header
+from lightgen.functional.boxes import BOXES
 from lightgen.functional.files import atomic, save_json
 from lightgen.text_encoders.base import TextEncoder
 from lightgen.tokenizers.base import Tokenizer
@@ -109,6 +110,8 @@ def describe_cache(
     """
     if num_crops < 0:
         raise ValueError(f"num_crops must be at least 0, not {num_crops}")
+    if num_crops and BOXES in data.collection.conditions:
+        raise ValueError("num_crops would cut windows out of pictures, but not of their boxes; give num_crops 0")
     data.require_size(tokenizer.image_size, tokenizer.channels, "the tokenizer")
     return Header(
         tokenizer=fingerprint(tokenizer),

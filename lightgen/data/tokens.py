@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from lightgen.checkpoint import fingerprint
 from lightgen.data.base import SPLITS, ImageData, Split
-from lightgen.data.collection import all_captions
+from lightgen.data.collection import texts_of
 from lightgen.data.encode import encode
 from lightgen.data.loader import TrainLoader, shares, whole
 from lightgen.data.order import TrainOrder
@@ -153,9 +153,8 @@ class CachedTokens(LightningDataModule, Component):
         return dataset
 
     def train_captions(self) -> list[str]:
-        """All captions of the training pictures; empty without any."""
-        captions = self.dataset("train").conditions.get("captions")
-        return [] if captions is None else all_captions(captions)
+        """All captions of the training pictures, and texts of their boxes; empty without any."""
+        return texts_of(self.dataset("train").conditions)
 
     def _loader(self, split: Split) -> DataLoader[Batch]:
         dataset = self.dataset(split)

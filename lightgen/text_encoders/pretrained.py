@@ -67,6 +67,11 @@ class PretrainedText(TextEncoder):
             features[rows, : states.shape[1]] = states[[numbers[texts[row]] for row in rows]]
         return features
 
+    def pieces(self, text: str, whole: bool = True) -> list[int]:
+        _, tokenizer = _model(self.folder, torch.device("cpu"))
+        found: list[int] = tokenizer(text, add_special_tokens=whole, verbose=False)["input_ids"]
+        return found
+
     def _states(self, texts: list[str], device: torch.device) -> Tensor:
         """(B, L, C) of texts that are not empty, with zeros behind."""
         model, tokenizer = _model(self.folder, device)
