@@ -15,6 +15,7 @@ from lightgen.cli.explain import explained
 from lightgen.cli.memory import keep_freed_memory
 from lightgen.cli.plain import PlainParser
 from lightgen.cli.ranks import end_with_launcher
+from lightgen.cli.threads import wait_asleep
 
 EPILOG = """\
 examples:
@@ -37,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not args or args[0] not in COMMANDS:
             return _top_level(args)
         keep_freed_memory()
+        wait_asleep()
         end_with_launcher()
         command = importlib.import_module(f"lightgen.cli.{COMMANDS[args[0]][0]}")
         return int(command.main(args) or 0)

@@ -247,7 +247,7 @@ def run(
     alone = command != EDIT and request.cascade is None
     files = PictureFiles(parsed.out, turns.file_names(request.num_images), of_picture if alone else None)
     num_batches = math.ceil(request.num_images / devices.world_size / parsed.batch_size)
-    if devices.is_first:
+    if devices.is_first and not request.acceleration.is_plain:
         print(request.acceleration)
     start = time.perf_counter()
     with progress_bar(f"sampling {request.num_images} pictures", num_batches * num_steps(request), "steps") as advance:

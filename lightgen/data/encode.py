@@ -136,17 +136,14 @@ def describe_cache(
         raise ValueError(f"num_crops must be at least 0, not {num_crops}")
     if num_crops and BOXES in data.collection.conditions:
         raise ValueError("num_crops would cut windows out of pictures, but not of their boxes; give num_crops 0")
-    size = (data.channels, *data.image_size)
-    if size != (tokenizer.channels, *tokenizer.image_size):
-        raise ValueError(f"the tokenizer is for pictures of {tokenizer.channels} channels and {tokenizer.image_size} "
-                         f"pixels, not {data.channels} and {data.image_size}; see --data.image_size")  # fmt: skip
+    data.require_size(tokenizer.image_size, tokenizer.channels, "the tokenizer")
     return Header(
         tokenizer=fingerprint(tokenizer),
         data=data.fingerprint,
         num_crops=num_crops,
         mirror=data.mirror,
         vocab_size=tokenizer.layout.vocab_size,
-        shape=list(_encode(tokenizer, torch.zeros(1, *size, dtype=torch.uint8)).shape[1:]),
+        shape=list(_encode(tokenizer, torch.zeros(1, data.channels, *data.image_size, dtype=torch.uint8)).shape[1:]),
         seed=data.seed,
         counts={split: len(data.dataset(split)) for split in SPLITS},
         conditions={
