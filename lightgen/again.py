@@ -18,14 +18,12 @@ from lightgen.labels import class_name
 from lightgen.pretrained import located
 from lightgen.registry import as_config, describe, find
 from lightgen.settings import (
-    AXES,
-    CHOICE,
     COUNTS,
     EDIT,
-    GIVEN,
     GRID,
     INPAINT,
     NEVER_ASKED,
+    OPTIONS,
     PARTS,
     PRECISION,
     SAMPLE,
@@ -61,9 +59,7 @@ def _make_sense(found: Settings) -> bool:
         and isinstance(index, int)
         and 0 <= index < found["num_images"]
         and all(name.isidentifier() and name not in NEVER_ASKED for name in asked(found))
-        and all(
-            isinstance(value, SCALAR) for value in (*asked(found).values(), *map(found.get, (*GIVEN, *AXES, *CHOICE)))
-        )
+        and all(isinstance(value, SCALAR) for value in (*asked(found).values(), *map(found.get, OPTIONS)))
         and all(map(_can_be_shown, _texts(found)))
         and _is_whole(found)
     )
@@ -102,7 +98,10 @@ def command(settings: Settings, out: str = "again") -> str:
 def options(settings: Settings) -> list[str]:
     """Options of `lightgen sample`, `inpaint` or `edit`, but `--out`; what a class does by default is left out."""
     words = [] if settings["ckpt_path"] is None else ["--ckpt_path", settings["ckpt_path"]]
-    for name, value in (*asked(settings).items(), *((name, settings.get(name)) for name in (*GIVEN, *AXES, *CHOICE))):
+    for name, value in (
+        *asked(settings).items(),
+        *((name, settings.get(name)) for name in OPTIONS),
+    ):
         words += _option(name, value)
     if (canvas := settings.get("canvas")) is not None:
         words += ["--canvas", f"{canvas['rows']}x{canvas['columns']}"]

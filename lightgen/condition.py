@@ -20,7 +20,7 @@ KNOWN = "known"
 class Condition:
     """Named tensors with B rows, e.g. `{"label": (B,)}` or `{"text": (B, L, C), "text_mask": (B, L)}`.
 
-    A name that is not there is told of no row. Of one that is there, single rows can be hidden.
+    A name that is not there is told of no row. Of one that is there, single rows can be hidden, or told with a weight.
 
     >>> asked = Condition({"label": torch.tensor([3, 5])})
     >>> Condition.cat([asked, asked.hide()]).hidden["label"].tolist()
@@ -29,10 +29,13 @@ class Condition:
     Args:
         tensors: by name.
         hidden: (B,) True where a row is not told; a name that is not there is told to all rows.
+        weights: (B,) at least 0, where 0 is not told and 1 is what a name has that is not there. `Text`, `Picture` and
+            `ClassLabel` read them.
     """
 
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
     hidden: Mapping[str, Tensor] = field(default_factory=dict)
+    weights: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.tensors)
@@ -43,17 +46,16 @@ class Condition:
 
     def replace(self, **tensors: Tensor) -> Condition:
         """With other tensors under some names, told to all rows."""
-        kept = {name: hidden for name, hidden in self.hidden.items() if name not in tensors}
-        return Condition({**self.tensors, **tensors}, kept)
+        return self.update(Condition(tensors))
 
     def update(self, other: Condition) -> Condition:
         """With what another condition says, hidden rows included, in place of the same names here."""
-        kept = {name: hidden for name, hidden in self.hidden.items() if name not in other.tensors}
-        return Condition({**self.tensors, **other.tensors}, {**kept, **other.hidden})
+        kept = self.keep([name for name in self.tensors if name not in other.tensors])
+        return Condition(*({**mine, **theirs} for mine, theirs in zip(kept._parts, other._parts, strict=True)))
 
     def keep(self, names: Sequence[str]) -> Condition:
         """Only some names."""
-        return Condition(*({n: part[n] for n in part if n in names} for part in (self.tensors, self.hidden)))
+        return Condition(*({n: part[n] for n in part if n in names} for part in self._parts))
 
     def hide(self, *names: str, rows: Tensor | None = None) -> Condition:
         """Without some names, or all where none is given; in some rows ((B,) True where hidden), or in all."""
@@ -61,7 +63,7 @@ class Condition:
         if rows is None:
             return self.keep([name for name in self.tensors if name not in chosen])
         hidden = {name: rows | self.hidden.get(name, False) for name in chosen if name in self.tensors}
-        return Condition(self.tensors, {**self.hidden, **hidden})
+        return Condition(self.tensors, {**self.hidden, **hidden}, self.weights)
 
     def select(self, rows: Tensor) -> Condition:
         """Some rows (an index or a boolean mask)."""
@@ -93,11 +95,13 @@ class Condition:
             n: torch.cat([p.hidden.get(n, flag) if n in p.tensors else ~flag for p in parts])
             for n, flag in flags.items()
         }  # fmt: skip
-        return Condition(tensors, hidden)
+        weighed = {name for part in parts for name in part.weights}
+        ones = {name: torch.ones_like(flags[name], dtype=torch.get_default_dtype()) for name in weighed}
+        return Condition(tensors, hidden, {n: torch.cat([p.weights.get(n, ones[n]) for p in parts]) for n in weighed})
 
     @property
-    def _parts(self) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
-        return self.tensors, self.hidden
+    def _parts(self) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor], Mapping[str, Tensor]]:
+        return self.tensors, self.hidden, self.weights
 
 
 def _joined(tensors: list[Tensor]) -> Tensor:
@@ -150,3 +154,20 @@ class Context(NamedTuple):
         vector, tokens, bias, cells, regions = (None if part is None else change(part) for part in self[:5])
         strength = None if self.strength is None else change(self.strength)
         return Context(vector, tokens, bias, cells, regions, tuple(change(layer) for layer in self.memory), strength)
+
+
+def weighed(context: Context, weight: Tensor | None) -> Context:
+    """What a network sees of something that has a weight.
+
+    Its vector is so many times as long, and its tokens are attended to as if each stood there so many times; 0 is as if
+    there were nothing.
+
+    Args:
+        context: of B rows, with a vector, tokens and their bias.
+        weight: (B,) at least 0; None is 1.
+    """
+    if weight is None:
+        return context
+    assert context.vector is not None and context.bias is not None
+    factor = weight.to(context.vector.dtype)[:, None]
+    return context._replace(vector=context.vector * factor[..., None], bias=context.bias + factor.log())

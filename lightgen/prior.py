@@ -22,6 +22,7 @@ from lightgen.made import Pictures
 from lightgen.placing import Layouts, apart
 from lightgen.progress import progress_bar
 from lightgen.recipe import Recipe
+from lightgen.references import Like, several
 from lightgen.registry import Component
 from lightgen.reranking import chosen_by
 from lightgen.samplers.base import Sampler
@@ -85,7 +86,7 @@ class Prior(Drawing, Component):
         rest = dict(given.arguments)
         rest |= rest.pop("others")
         told = (rest[name] for name in ("label", "text", "negative_text", *given.arguments["others"]))
-        num_images = rest["num_images"] = how_many(num_images, apart(rest["layout"]), *told)
+        num_images = rest["num_images"] = how_many(num_images, apart(rest["layout"]), several(rest["like"]), *told)
         recipe = self.chosen(rest.pop("recipe"), **{name: rest.pop(name) for name in CHANGES})
         looking_on = rest.pop("on_step")
         steps = recipe.sampler.num_steps(self.layout(rest["canvas"]).num_tokens)
@@ -124,6 +125,7 @@ class Prior(Drawing, Component):
         text: Texts = None,
         negative_text: Texts = None,
         layout: Layouts = None,
+        like: Like = None,
         sampler: Sampler | str | None = None,
         steps: int | None = None,
         temperature: float | None = None,
@@ -151,6 +153,7 @@ class Prior(Drawing, Component):
             layout: what is where: `[{"label": "cat", "box": [left, top, right, bottom]}, ...]` in shares of the
                 picture, or `text` in place of `label`; a file of that; or a list with one such for each picture. A
                 prior without the conditioner `Boxes` takes the texts for words of `text`, and paints with them.
+            like: a picture that they shall be like, or a list; see `condition`, also for weights: `like=(image, 0.5)`.
             sampler, steps, temperature, guidance: what to change of the recipe: see `Recipe.changed`.
             best_of: draws of each picture, of which one is kept: see `lightgen.reranking`.
             judge: the scorer that chooses it, or the path of its checkpoint.
@@ -166,9 +169,9 @@ class Prior(Drawing, Component):
         >>> lightgen.to_pil(images)[0].size
         (64, 64)
         """
-        num_images = how_many(num_images, label, text, negative_text, apart(layout), *others.values())
+        num_images = how_many(num_images, label, text, negative_text, apart(layout), several(like), *others.values())
         recipe = self.chosen(recipe, sampler=sampler, steps=steps, temperature=temperature, guidance=guidance)
-        condition = self.condition(label, num_images, text=text, layout=layout, **others)
+        condition = self.condition(label, num_images, text=text, layout=layout, like=like, **others)
         away, best = self.negative(negative_text, num_images, recipe), chosen_by(best_of, judge)
         run = (num_images, recipe, seed, condition, away, batch_size, canvas, None, on_step, best)
         return torch.cat(list(self._pictures(*run)))
@@ -190,6 +193,7 @@ class Prior(Drawing, Component):
         text: Texts = None,
         negative_text: Texts = None,
         layout: Layouts = None,
+        like: Like = None,
         sampler: Sampler | str | None = None,
         steps: int | None = None,
         temperature: float | None = None,
@@ -205,7 +209,7 @@ class Prior(Drawing, Component):
                 out only with a canvas.
             num_images: how many results; None makes one, or one for each text or label of a list.
             recipe: None means the prior's own, without its guidance unless a text or a layout is given.
-            seed, batch_size, canvas, text, negative_text, layout, others, on_step: see `sample`.
+            seed, batch_size, canvas, text, negative_text, layout, like, others, on_step: see `sample`.
             label: see `sample`; None asks for no class.
             at: where on the canvas the picture's first row and column lie, in windows; None is the middle.
             margin: token cells around painted ones that are redrawn too, because the encoder looks over their borders.
@@ -221,7 +225,7 @@ class Prior(Drawing, Component):
         >>> prior.inpaint(image, mask, num_images=3, steps=4, composite=True).shape
         torch.Size([3, 3, 64, 64])
         """
-        num_images = how_many(num_images, label, text, negative_text, apart(layout), *others.values())
+        num_images = how_many(num_images, label, text, negative_text, apart(layout), several(like), *others.values())
         if mask is None and canvas is None:
             raise ValueError("without a canvas, a mask is needed")
         picture, pixels = known_pixels(image, mask, self.tokenizer.image_size, self.tokenizer.channels)
@@ -230,7 +234,7 @@ class Prior(Drawing, Component):
             self.unguided if (recipe, guidance, text, negative_text, layout) == (None,) * 5 else recipe,
             sampler=sampler, steps=steps, temperature=temperature, guidance=guidance,
         )  # fmt: skip
-        asked = self.condition(label, num_images, text=text, layout=layout, **others)
+        asked = self.condition(label, num_images, text=text, layout=layout, like=like, **others)
         condition = asked or self.unconditional(num_images)
         away = self.negative(negative_text, num_images, recipe)
         pictures = self._pictures(num_images, recipe, seed, condition, away, batch_size, canvas, known, on_step)
@@ -249,6 +253,7 @@ class Prior(Drawing, Component):
         text: Texts = None,
         negative_text: Texts = None,
         layout: Layouts = None,
+        like: Like = None,
         sampler: Sampler | str | None = None,
         steps: int | None = None,
         temperature: float | None = None,
@@ -268,7 +273,7 @@ class Prior(Drawing, Component):
             strength: the share, in [0, 1].
             num_images: how many results; None makes one of each picture, or one for each text or label of a list.
             recipe: None means the prior's own, without its guidance unless something is asked for.
-            seed, batch_size, text, negative_text, layout, others, on_step: see `sample`.
+            seed, batch_size, text, negative_text, layout, like, others, on_step: see `sample`.
             label: see `sample`; None asks for no class.
             sampler, steps, temperature, guidance: what to change of the recipe: see `Recipe.changed`.
 
@@ -281,13 +286,13 @@ class Prior(Drawing, Component):
         torch.Size([2, 3, 64, 64])
         """
         pictures = whole_pictures(images, self.tokenizer.image_size, self.tokenizer.channels)
-        asked = (label, text, negative_text, apart(layout), *others.values())
+        asked = (label, text, negative_text, apart(layout), several(like), *others.values())
         num_images = max(len(pictures), how_many(None, *asked)) if num_images is None else how_many(num_images)
         recipe = self.chosen(
-            self.unguided if all(one is None for one in (recipe, guidance, layout, *asked)) else recipe,
+            self.unguided if all(one is None for one in (recipe, guidance, layout, like, *asked)) else recipe,
             sampler=sampler, steps=steps, temperature=temperature, guidance=guidance,
         )  # fmt: skip
-        told = self.condition(label, num_images, text=text, layout=layout, **others)
+        told = self.condition(label, num_images, text=text, layout=layout, like=like, **others)
         condition = told or self.unconditional(num_images)
         away = self.negative(negative_text, num_images, recipe)
         edit = Edit(self.encode(pictures.to(self.device)), strength)

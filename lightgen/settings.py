@@ -31,12 +31,15 @@ AXES = ("x", "y")
 """Of `lightgen grid`."""
 CHOICE = ("best_of", "judge")
 """Of one among several draws."""
+LIKENESS = ("like", "neighbours")
+"""What pictures shall be like: a file, and a token cache."""
+OPTIONS = (*GIVEN, *AXES, *CHOICE, *LIKENESS)
 COUNTS = ("seed", "num_images", "batch_size")
 PRECISION = "32-true"
 PARTS = ("sampler", "warps", "guidance")
 """Of a recipe, by their kinds."""
-SCHEMA = {"command", "ckpt_path", *COUNTS, "weights", "canvas", *PARTS, "precision", "dtype", *GIVEN, *AXES, *CHOICE,
-          "picture", "pictures", "accelerate", "lightgen", "torch", "index"}  # fmt: skip
+SCHEMA = {"command", "ckpt_path", *COUNTS, "weights", "canvas", *PARTS, "precision", "dtype", *OPTIONS, "picture",
+          "pictures", "accelerate", "lightgen", "torch", "index"}  # fmt: skip
 """All but what pictures are asked for, which is whatever the prior knows: `label`, `text`, `style`."""
 NEVER_ASKED = {"animate", "config", "from", "help", "out", "overwrite", "print_config", "prompts", "then", "trainer"}
 """Options that decide no picture, so that a file of a stranger has no say in them."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from stubs import far_from_neutral
 
 import lightgen
 from lightgen.cli.main import main
@@ -21,7 +22,6 @@ from lightgen.functional.text import to_bytes
 from lightgen.layout import Layout
 from lightgen.modules.prior import conditioned
 from lightgen.networks import CausalTransformer, Hourglass, Transformer
-from lightgen.networks.base import Interface
 from lightgen.prior import Prior
 from lightgen.processes import MaskGIT as MaskGITProcess
 from lightgen.recipe import Recipe
@@ -50,12 +50,9 @@ def by_text(**more):
 
 
 def network(kind, conditioner):
-    torch.manual_seed(0)
     cls, sizes = NETWORKS[kind]
-    made = cls(Interface(Layout(GRID, V), V + 1, conditioner=conditioner), **sizes, **SMALL).eval()
+    made = far_from_neutral(cls, Layout(GRID, V), conditioner, **sizes, **SMALL)
     conditioner.learn(["red heart", "blue cat"])
-    for parameter in made.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
     return made
 
 

@@ -32,7 +32,7 @@ LAYERS = [
         "recipe",
     },
     {"assembly"},
-    {"inpainting", "editing", "reranking", "settings"},
+    {"inpainting", "editing", "references", "reranking", "settings"},
     {"again", "made", "drawing"},
     {"prior", "cascade", "importers", "sampling", "model_card"},
     {"crossing"},

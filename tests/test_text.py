@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from stubs import far_from_neutral
 
 import lightgen
 from lightgen.checkpoint import fingerprint
@@ -48,12 +49,9 @@ def caption(*texts):
 
 
 def network(kind, conditioner, seed=0, **more):
-    torch.manual_seed(seed)
     cls, sizes = NETWORKS[kind]
-    made = cls(Interface(Layout(GRID, V), V + 1, conditioner=conditioner), **sizes, **SMALL, **more).eval()
+    made = far_from_neutral(cls, Layout(GRID, V), conditioner, seed, **sizes, **SMALL, **more)
     conditioner.learn(CAPTIONS)
-    for parameter in made.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
     return made
 
 

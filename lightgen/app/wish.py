@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lightgen.app.options import NONE, given, options
-from lightgen.asking import LAYOUT, NEGATIVE_TEXT, TEXT, words
+from lightgen.asking import NEGATIVE_TEXT, TEXT, words
+from lightgen.conditioners.class_label import ClassLabel
 from lightgen.labels import class_number
 from lightgen.prior import Prior
 from lightgen.recipe import Recipe
@@ -149,10 +150,14 @@ def samplers(prior: Prior) -> list[str]:
 def questions(prior: Prior) -> dict[str, list[str]]:
     """What a page asks a prior for, by name, with the values that there are; none where any text goes.
 
-    No layout, for which there is no field, and which might name a file of this machine.
+    Texts and categories: it has no field for layouts and reference pictures, which might name a file of this machine.
     """
-    there = words(prior.network.conditioner)
-    names = [*(TEXTS if TEXT in there else ()), *(name for name in there if name not in (TEXT, LAYOUT))]
+    conditioner = prior.network.conditioner
+    parts = () if conditioner is None else conditioner.modules()
+    names = [
+        *(TEXTS if TEXT in words(conditioner) else ()),
+        *(part.name for part in parts if isinstance(part, ClassLabel)),
+    ]
     return {name: list(prior.categories.get(name, ())) for name in names}
 
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from lightgen.condition import Condition, Context
+from lightgen.condition import Condition, Context, weighed
 from lightgen.conditioners.base import Conditioner
 from lightgen.functional.random import Noise
 from lightgen.functional.text import CAPTION
@@ -24,7 +24,7 @@ class Text(Conditioner):
 
     `painted` (B, h w, max_length) in [0, 1] says which cells are to attend more to which tokens.
 
-    A text without tokens, a hidden one and none at all are the same to the last bit.
+    A text without tokens, a hidden one, one of weight 0 and none at all are the same to the last bit.
 
     Args:
         encoder: of the texts; None is `WordPieces`.
@@ -59,11 +59,14 @@ class Text(Conditioner):
         share = there / there.sum(1, keepdim=True).clamp(min=1)
         mean = (x * share.unsqueeze(-1).to(x.dtype)).sum(1, keepdim=True)
         bias = torch.zeros_like(share).masked_fill(~there, -torch.inf)
-        return Context(self.pool(mean), self.project(x), bias, regions=self._regions(condition))
+        context = Context(self.pool(mean), self.project(x), bias, regions=self._regions(condition))
+        return weighed(context, condition.weights.get(CAPTION))
 
     def ahead(self, condition: Condition) -> Condition:
         features = self._features(condition) if self.encoder.frozen else None
-        return condition if features is None else Condition({**condition.tensors, CAPTION: features}, condition.hidden)
+        if features is None:
+            return condition
+        return Condition({**condition.tensors, CAPTION: features}, condition.hidden, condition.weights)
 
     def hide(self, condition: Condition, noise: Noise, position: int = 0) -> Condition:
         if CAPTION not in condition.tensors:

@@ -121,6 +121,27 @@ class ImageData(LightningDataModule, Component):
         where = getattr(self, "root", None) or getattr(self, "path", None)
         return type(self).__name__ + (f" {where}" if where else "")
 
+    def require_size(self, image_size: tuple[int, int], channels: int, tokenizer: str, option: str = "--data") -> None:
+        """Refuse a tokenizer that is for other pictures.
+
+        Args:
+            image_size, channels: what the tokenizer takes.
+            tokenizer: what people call it.
+            option: of the command line, that these data stand behind.
+
+        Raises:
+            ValueError: in one line, which says what to give.
+        """
+        if tuple(image_size) != self.image_size:
+            needed, given = (f"{height}x{width}" for height, width in (image_size, self.image_size))
+            height, width = image_size
+            side = height if height == width else f"[{height},{width}]"
+            raise ValueError(f"{tokenizer} is for pictures of {needed}, but the data give {given}; "
+                             f"add {option}.image_size {side}")  # fmt: skip
+        if channels != self.channels:
+            raise ValueError(f"{tokenizer} is for pictures of {channels} channels, but the data give {self.channels}; "
+                             f"add {option}.channels {channels}")  # fmt: skip
+
     @property
     def options(self) -> dict[str, Any]:
         """How the pictures are resized and split."""
