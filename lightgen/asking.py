@@ -17,7 +17,7 @@ from lightgen.functional.boxes import BOX_TEXTS, BOXES
 from lightgen.functional.text import CAPTION, LONGEST, to_bytes, to_texts
 from lightgen.guidance.base import Guidance
 from lightgen.labels import LABEL, Categories, Label, class_name, class_numbers, each
-from lightgen.placing import placed
+from lightgen.placing import apart, placed
 from lightgen.types import Canvas, Grid
 
 TEXT, NEGATIVE_TEXT, LAYOUT = "text", "negative_text", "layout"
@@ -140,7 +140,7 @@ def how_many(num_images: int | None, *given: Any) -> int:
         ValueError: if it is no number of at least 1.
     """
     if num_images is None:
-        lists = (one for one in given if isinstance(one, (list, tuple)) or (isinstance(one, Tensor) and one.ndim > 0))
+        lists = (one for one in given if apart(one) or (isinstance(one, Tensor) and one.ndim > 0))
         return max((len(one) for one in lists), default=1)
     return whole("num_images", num_images)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lightgen.app.options import NONE, given, options
-from lightgen.asking import TEXT, words
+from lightgen.asking import LAYOUT, TEXT, words
 from lightgen.labels import class_number
 from lightgen.prior import Prior
 from lightgen.recipe import Recipe
@@ -82,6 +82,8 @@ def wish_of(settings: Settings, prior: Prior) -> Wish:
         ValueError: if the settings cannot be said in the form.
     """
     recipe, told = recipe_of(settings), asked(settings)
+    if LAYOUT in told:
+        raise ValueError("the page has no boxes, with which this picture was made; `lightgen show` says how")
     for name, value in told.items():
         names = prior.categories.get(name, ())
         if isinstance(value, int) and 0 <= value < len(names):
@@ -117,7 +119,8 @@ def samplers(prior: Prior) -> list[str]:
 
 def questions(prior: Prior) -> dict[str, list[str]]:
     """What a prior can be asked for, by name, with the values that there are; none where any text goes."""
-    return {name: list(prior.categories.get(name, ())) for name in words(prior.network.conditioner)}
+    there = (name for name in words(prior.network.conditioner) if name != LAYOUT)
+    return {name: list(prior.categories.get(name, ())) for name in there}
 
 
 def checked(told: dict[str, Any], prior: Prior) -> dict[str, Any]:
