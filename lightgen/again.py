@@ -12,9 +12,12 @@ from typing import Any
 import yaml
 
 from lightgen.acceleration import AS_ASKED
+from lightgen.asking import LAYOUT
 from lightgen.checkpoint import fingerprint, load
+from lightgen.functional.boxes import in_short, to_boxes
 from lightgen.functional.embedded import embedded
 from lightgen.labels import class_name
+from lightgen.placing import in_few_words
 from lightgen.pretrained import located
 from lightgen.registry import as_config, describe, find
 from lightgen.settings import (
@@ -82,9 +85,11 @@ def _is_whole(found: Settings) -> bool:
     try:
         recipe_of(found)
         words = options(found)
-    except (AttributeError, KeyError, TypeError, ValueError):
+        # Never a path: a stranger has no say in what is read here.
+        boxes = in_short(to_boxes(json.loads(found.get(LAYOUT) or "[]")))
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
         return False
-    return all(isinstance(word, str) for word in words)
+    return _can_be_shown(boxes) and all(isinstance(word, str) for word in words)
 
 
 def command(settings: Settings, out: str = "again") -> str:
@@ -153,6 +158,8 @@ def said(settings: Settings, classes: Sequence[str] | None = None) -> str:
     told = asked(settings)
     if isinstance(label := told.get("label"), int):
         told["label"] = class_name(label, classes)
+    if LAYOUT in told:
+        told[LAYOUT] = in_few_words(told[LAYOUT])
     parts = [
         f"{settings['num_images']} pictures of seed" if index is None else f"picture {index} of seed",
         *map(str, told.values()),

@@ -58,7 +58,7 @@ def condition_of(
         if several is None:
             continue
         require_told(name, several, conditioner)
-        given, weight = apart(several, num_images)
+        given, weight = unweighed(several, num_images)
         if weight is not None:
             weights[CAPTION if name == TEXT else name] = weight
         if name == TEXT:
@@ -66,7 +66,7 @@ def condition_of(
         elif name == LAYOUT:
             assert conditioner is not None
             said = asked.get(TEXT)
-            said = None if said is None else each(apart(said, num_images)[0], num_images, TEXT, TEXT)
+            said = None if said is None else each(unweighed(said, num_images)[0], num_images, TEXT, TEXT)
             tensors |= placed(given, num_images, conditioner, categories.get(BOXES), grid, said)
         elif isinstance(given, Tensor) and (given.ndim != 1 or given.is_floating_point()):
             tensors[name] = given
@@ -75,10 +75,10 @@ def condition_of(
     return Condition(tensors, weights=weights)
 
 
-def apart(given: Any, num_images: int) -> tuple[Any, Tensor | None]:
+def unweighed(given: Any, num_images: int) -> tuple[Any, Tensor | None]:
     """What is given for B pictures without the weights, and these, (B,), or None where there is none.
 
-    >>> apart(("a fox", 0.5), 2)
+    >>> unweighed(("a fox", 0.5), 2)
     ('a fox', tensor([0.5000, 0.5000]))
 
     Raises:
@@ -173,7 +173,7 @@ def how_many(num_images: int | None, *given: Any) -> int:
         ValueError: if it is no number of at least 1.
     """
     if num_images is None:
-        lists = (one for one in given if isinstance(one, (list, tuple)) or (isinstance(one, Tensor) and one.ndim > 0))
+        lists = (one for one in given if placing.apart(one) or (isinstance(one, Tensor) and one.ndim > 0))
         return max((len(one) for one in lists if not is_weighed(one)), default=1)
     return whole("num_images", num_images)
 

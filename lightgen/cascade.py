@@ -206,8 +206,8 @@ class Cascade(nn.Module):
             own = noise if number == 0 else noise.fold(number)
             told = prior.completed(asked.keep(_names(prior)), own)
             region = None if known is None else known[number]
-            given = (None, None) if region is None else region.rows(len(noise.index), prior.device)
-            iteration = prior.iterate(own, recipe, told, *given, negative=away.keep(_names(prior)))
+            ids, mask = (None, None) if region is None else region.rows(len(noise.index), prior.device)
+            iteration = prior.iterate(own, recipe, told, ids, mask, negative=away.keep(_names(prior)))
             yield iteration
             asked = asked.update(told).replace(**{COARSE: iteration.ids})
 

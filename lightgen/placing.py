@@ -64,10 +64,10 @@ def placed(
     return {PAINTED: painted}
 
 
-def apart(given: Layouts) -> Sequence[Any] | None:
-    """A list of layouts, one for each picture; None where there is one for all, or none."""
+def apart(given: Any) -> Sequence[Any] | None:
+    """A list with one for each picture; None where there is one for all, as the boxes of a layout, or none."""
     one = not isinstance(given, (list, tuple)) or not given or any(isinstance(box, dict) for box in given)
-    return None if one else given  # type: ignore[return-value]
+    return None if one else given
 
 
 def contents(given: Layouts, num_images: int) -> list[Any]:
@@ -78,6 +78,11 @@ def contents(given: Layouts, num_images: int) -> list[Any]:
     """
     layouts = each(apart(given) or [given] * num_images, num_images, "layout", "layout")
     return [read_boxes(one) if isinstance(one, (str, Path)) else one for one in layouts]
+
+
+def in_few_words(layout: Any) -> str:
+    """The boxes of a picture for people: see `in_short`."""
+    return in_short(to_boxes(*contents([layout], 1)))
 
 
 def said(boxes_BL5: Tensor, texts: Tensor | None, names: Sequence[str] | None) -> list[str]:

@@ -19,7 +19,7 @@ from lightgen.guidance.base import Guidance
 from lightgen.inpainting import known_pixels, known_region
 from lightgen.labels import LABEL
 from lightgen.made import Pictures
-from lightgen.placing import Layouts, apart
+from lightgen.placing import Layouts
 from lightgen.progress import progress_bar
 from lightgen.recipe import Recipe
 from lightgen.references import Like, several
@@ -85,8 +85,8 @@ class Prior(Drawing, Component):
         given.apply_defaults()
         rest = dict(given.arguments)
         rest |= rest.pop("others")
-        told = (rest[name] for name in ("label", "text", "negative_text", *given.arguments["others"]))
-        num_images = rest["num_images"] = how_many(num_images, apart(rest["layout"]), several(rest["like"]), *told)
+        told = (rest[name] for name in ("label", "text", "negative_text", "layout", *given.arguments["others"]))
+        num_images = rest["num_images"] = how_many(num_images, several(rest["like"]), *told)
         recipe = self.chosen(rest.pop("recipe"), **{name: rest.pop(name) for name in CHANGES})
         looking_on = rest.pop("on_step")
         steps = recipe.sampler.num_steps(self.layout(rest["canvas"]).num_tokens)
@@ -169,7 +169,7 @@ class Prior(Drawing, Component):
         >>> lightgen.to_pil(images)[0].size
         (64, 64)
         """
-        num_images = how_many(num_images, label, text, negative_text, apart(layout), several(like), *others.values())
+        num_images = how_many(num_images, label, text, negative_text, layout, several(like), *others.values())
         recipe = self.chosen(recipe, sampler=sampler, steps=steps, temperature=temperature, guidance=guidance)
         condition = self.condition(label, num_images, text=text, layout=layout, like=like, **others)
         away, best = self.negative(negative_text, num_images, recipe), chosen_by(best_of, judge)
@@ -225,7 +225,7 @@ class Prior(Drawing, Component):
         >>> prior.inpaint(image, mask, num_images=3, steps=4, composite=True).shape
         torch.Size([3, 3, 64, 64])
         """
-        num_images = how_many(num_images, label, text, negative_text, apart(layout), several(like), *others.values())
+        num_images = how_many(num_images, label, text, negative_text, layout, several(like), *others.values())
         if mask is None and canvas is None:
             raise ValueError("without a canvas, a mask is needed")
         picture, pixels = known_pixels(image, mask, self.tokenizer.image_size, self.tokenizer.channels)
@@ -286,10 +286,12 @@ class Prior(Drawing, Component):
         torch.Size([2, 3, 64, 64])
         """
         pictures = whole_pictures(images, self.tokenizer.image_size, self.tokenizer.channels)
-        asked = (label, text, negative_text, apart(layout), several(like), *others.values())
-        num_images = max(len(pictures), how_many(None, *asked)) if num_images is None else how_many(num_images)
+        asked = (label, text, negative_text, layout, *others.values())
+        num_images = (
+            max(len(pictures), how_many(None, several(like), *asked)) if num_images is None else how_many(num_images)
+        )
         recipe = self.chosen(
-            self.unguided if all(one is None for one in (recipe, guidance, layout, like, *asked)) else recipe,
+            self.unguided if all(one is None for one in (recipe, guidance, like, *asked)) else recipe,
             sampler=sampler, steps=steps, temperature=temperature, guidance=guidance,
         )  # fmt: skip
         told = self.condition(label, num_images, text=text, layout=layout, like=like, **others)

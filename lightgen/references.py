@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from lightgen.asking import LIKE, apart, is_weighed
+from lightgen.asking import LIKE, is_weighed, unweighed
 from lightgen.assembly import Assembly
 from lightgen.condition import Condition
 from lightgen.functional.likeness import PICTURE
@@ -37,7 +37,7 @@ def references(prior: Assembly, like: Like, num_images: int) -> Condition:
     """
     if like is None:
         return Condition()
-    given, weight = apart(like, num_images)
+    given, weight = unweighed(like, num_images)
     pictures = each(given, num_images, LIKE, "picture")
     distinct = pictures if isinstance(given, (list, tuple)) else pictures[:1]
     images = torch.stack([picture(prior, one) for one in distinct])

@@ -11,9 +11,13 @@ from PIL import Image
 from stubs import far_from_neutral
 
 import lightgen
+from lightgen.app.wish import questions, wish_of
+from lightgen.cascade import Cascade
+from lightgen.checkpoint import fingerprint
 from lightgen.cli.main import main
 from lightgen.condition import Condition
-from lightgen.conditioners import Boxes, ClassLabel, Mixed
+from lightgen.conditioners import Boxes, ClassLabel, LowResolution, Mixed
+from lightgen.crossing import Axis, Crossing
 from lightgen.data import CachedTokens, ImageFolder
 from lightgen.data.encode import encode
 from lightgen.functional.boxes import coverage, to_boxes
@@ -194,6 +198,8 @@ def test_asked_for_in_python():
         prior.inpaint(torch.zeros(1, 4, 4, dtype=torch.uint8), mask, layout=one, margin=0) for one in ([CAT], None)
     ]
     assert not torch.equal(*painted)
+    crossing = Crossing(prior, prior.recipe, Axis("seed", (0, 1)), Axis("steps", (1,)), told=(("layout", [CAT]),))
+    assert crossing.made().title.endswith("layout cat at 0 0 0.5 0.5")
     with pytest.raises(ValueError, match=r"no class is called 'dgo'.*dog"):
         prior.sample(layout=[{**CAT, "label": "dgo"}])
     with pytest.raises(ValueError, match='by a "label", not by a "text" such as \'cat\''):
@@ -204,6 +210,27 @@ def test_asked_for_in_python():
         prior.sample(layout=[CAT], canvas=(2, 2))
     with pytest.raises(ValueError, match="layout must be one layout, or one for each of 2 pictures, not 3"):
         prior.sample(2, layout=[[CAT]] * 3)
+
+
+def test_a_cascade_hands_boxes_to_every_prior_that_knows_them():
+    low = prior_of(Boxes(2))
+    level = LowResolution(low.layout(), fingerprint(low.tokenizer))
+    cascade = Cascade([low, prior_of(Mixed([Boxes(2), level]))])
+    dog = {"label": 1, "box": [0.5, 0, 1, 1]}
+    assert len(cascade.condition(layout=[CAT, dog]).tensors["boxes"]) == 1
+    one, other = cascade.sample(layout=[CAT, dog]), cascade.sample(layout=[[CAT, dog], [dog]])
+    assert len(one) == 1 and len(other) == 2 and torch.equal(one, other[:1])
+    mask = torch.ones(4, 4, dtype=torch.bool)
+    mask[0] = False
+    assert len(cascade.inpaint(torch.zeros(1, 4, 4, dtype=torch.uint8), mask, layout=[CAT, dog], margin=0)) == 1
+
+
+def test_the_page_asks_for_no_boxes_and_says_so_of_pictures_that_have_some():
+    prior = prior_of(Mixed([ClassLabel(2), Boxes(2)]))
+    assert list(questions(prior)) == ["label"]
+    settings = prior(layout=[CAT], label=0).settings[0]
+    with pytest.raises(ValueError, match="the page has no boxes"):
+        wish_of(settings, prior)
 
 
 @pytest.fixture
@@ -319,7 +346,9 @@ def test_from_metadata_to_pictures_by_the_command_line(root, tmp_path, capsys):
     assert torch.equal(torch.from_numpy(np.array(image))[None], prior.sample(2, layout=good)[0])
     capsys.readouterr()
     assert main(["show", str(tmp_path / "out" / "000000.png")]) == 0
-    again = shlex.split(capsys.readouterr().out.splitlines()[1])[1:-1]
+    about, command, *_ = capsys.readouterr().out.splitlines()
+    assert "seed 0, cat at 0 0 0.5 0.5; dog at 0.5 0 1 1, by MaskGIT" in about
+    again = shlex.split(command)[1:-1]
     files["good"].unlink()
     for words in (again, ["sample", "--from", str(tmp_path / "out" / "000000.png"), "--out"]):
         assert main([*words, str(tmp_path / "again"), "--overwrite"]) == 0

@@ -1,5 +1,7 @@
 """Every mistake on the command line is one clear line and exit code 2."""
 
+import errno
+import os
 import pickle
 
 import pytest
@@ -389,6 +391,26 @@ def test_guidance_on_a_prior_that_was_not_trained_for_it(capsys, tmp_path, prior
     fit = [*PRIOR, "--model.tokenizer", str(tokenizer_checkpoint), "--model.recipe.guidance", "LinearGuidance"]
     line = mistake(capsys, [*fit, "--model.conditioner.dropout", "0"])
     assert "dropout of its condition above 0" in line
+
+
+def test_a_full_disk_is_said_plainly_and_leaves_no_half_picture(capsys, tmp_path, monkeypatch):
+    written = Image.Image.save
+
+    def full(image, *args, **kwargs):
+        if (tmp_path / "000001.png").exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written(image, *args, **kwargs)
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    args = ["sample", "--ckpt_path", "zoo:emoji64-sundae", "--num_images", "4", "--sampler.steps", "2"]
+    args += ["--batch_size", "2", "--out", str(tmp_path)]
+    assert main(args) == 1
+    assert capsys.readouterr().err == (
+        "lightgen: there is no room left: No space left on device; make some, and give the same command again\n"
+    )
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == ["000000.png", "000001.png"]
+    monkeypatch.undo()
+    assert main(args) == 0 and len([*tmp_path.glob("0*.png")]) == 4
 
 
 def test_unknown_kind(capsys):

@@ -138,7 +138,8 @@ SETTINGS = {
         {"index": -1}, {"sampler": None}, {"sampler": {"kind": "sampler", "name": "os", "arguments": {}}},
         {"sampler": {"kind": "sampler", "name": "SUNDAE", "arguments": {"steps": 0}}}, {"ckpt_path": "a\x1b[2Jb"},
         {"sampler": {"kind": "sampler", "name": "SUNDAE", "arguments": {"no": 1}}}, {"warps": []}, {"guidance": 2},
-        {"out": "other"}, {"overwrite": True}, {"config": "x.yaml"}, {"trainer": 1}, {"a b": 1}, 
+        {"out": "other"}, {"overwrite": True}, {"config": "x.yaml"}, {"trainer": 1}, {"a b": 1},
+        {"layout": "boxes.json"}, {"layout": "[{"}, {"layout": '[{"label": "\\u001b[2J", "box": [0, 0, 1, 1]}]'},
         {"label": "\r"}, {"canvas": "1x2"}, {"accelerate": 3}, {"label": {"a": 1}}, {"precision": []},
     ],
 )  # fmt: skip

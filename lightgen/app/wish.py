@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lightgen.app.options import NONE, given, options
-from lightgen.asking import NEGATIVE_TEXT, TEXT, words
+from lightgen.asking import LAYOUT, NEGATIVE_TEXT, TEXT, words
 from lightgen.conditioners.class_label import ClassLabel
 from lightgen.labels import class_number
 from lightgen.prior import Prior
@@ -92,6 +92,8 @@ def wish_of(settings: Settings, prior: Prior) -> Wish:
         ValueError: if the settings cannot be said in the form.
     """
     recipe, told = recipe_of(settings), asked(settings)
+    if LAYOUT in told:
+        raise ValueError("the page has no boxes, with which this picture was made; `lightgen show` says how")
     for name, value in told.items():
         names = prior.categories.get(name, ())
         if isinstance(value, int) and 0 <= value < len(names):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lightgen.asking import LAYOUT, TEXT
-from lightgen.functional.boxes import in_short, to_boxes
 from lightgen.labels import LABEL, Categories, class_name, class_number
 from lightgen.made import picture_name
+from lightgen.placing import in_few_words
 
 
 @dataclass(frozen=True)
@@ -71,4 +70,4 @@ class Turns:
     def _word(self, name: str, value: Any) -> str:
         if isinstance(value, int):
             return class_name(value, self.categories.get(name), name)
-        return in_short(to_boxes(json.loads(value))) if name == LAYOUT else str(value)
+        return in_few_words(value) if name == LAYOUT else str(value)
