@@ -1,6 +1,6 @@
 """Token caches: the ids of a data set, encoded once, in a folder.
 
-    cache.json                            what the ids are of (`token_header.Header`); complete once its `files` are listed
+    cache.json                            what the ids are of (`Header`); complete once its `files` are listed
     train-names.93c1d2f0.json             a list of the pictures' names (their identities), in the order of the split
     train-condition-label.5b0e77aa.npy    (pictures, ...) one of the named conditions
     train-00000.1f3a9c04.npy              (rows, crops, flips, *shape) ids of the first pictures, then 00001, ...
