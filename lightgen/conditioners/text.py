@@ -37,6 +37,10 @@ class Text(Conditioner):
     def names(self) -> tuple[str, ...]:
         return (CAPTION,)
 
+    @property
+    def num_tokens(self) -> int:
+        return self.encoder.max_length
+
     def attach(self, dim: int) -> None:
         width = self.encoder.dim
         self.norm = nn.LayerNorm(width)
