@@ -88,8 +88,10 @@ class LlamaGenText(LlamaGen):
         """Of texts by number; none is the learned features, of which those places are seen that texts `shown` fill."""
         null = self.tensor("cls_embedding.uncond_embedding", self.num_places, self.width)
         caption, there = null.repeat(len(label), 1, 1), torch.ones(len(label), self.num_places, dtype=torch.bool)
-        for row, (number, seen) in enumerate(zip(label.tolist(), (label if shown is None else shown).tolist())):
-            if self.generator is None or seen == self.num_classes:
+        # Without numbers, on the meta device, only shapes count.
+        asked = [] if self.generator is None else zip(label.tolist(), (label if shown is None else shown).tolist())
+        for row, (number, seen) in enumerate(asked):
+            if seen == self.num_classes:
                 continue
             states = texts.t5_states(self.captions[seen], self.width)
             there[row, : -len(states)] = False
