@@ -487,7 +487,7 @@ def test_published_sizes_have_the_published_number_of_parameters(name, model, tm
     assert plan.num_tokens in (None, original.num_tokens) and plan.vocab_size == original.vocab_size
     with torch.device("meta"):
         network = plan.make(Layout(original.grid, plan.vocab_size, original.num_codes))
-        fill(network, original.tensors, plan.names, plan.unused)
+    fill(network, original.tensors, plan.names, plan.unused)
     counted = [tensor for tensor in original.tensors.values() if tensor.is_floating_point()]
     count = sum({id(tensor): tensor.numel() for tensor in counted}.values())
     assert count / 1e6 == pytest.approx(millions, rel=1e-3, abs=0.05)

@@ -90,7 +90,7 @@ class Llama(Prefixed):
 
 
 def angles(grid: Grid, dim_head: int, num_prefix: int = 1, base: float = 10_000.0) -> Tensor:
-    """(P + h w - 1, 1, dim_head / 2, 2): (0, 0) at the first P places, then cosine and sine at each token's cell but the last."""
+    """(P + h w - 1, 1, dim_head / 2, 2): (0, 0) at P places, then cosine and sine at each token's cell but the last."""
     h, w = grid
     frequencies = base ** -(torch.arange(dim_head // 4) * 4 / dim_head)
     rows, columns = torch.arange(h)[:, None] * frequencies, torch.arange(w)[:, None] * frequencies

@@ -122,9 +122,7 @@ class Peer:
         return x if name is None else x * self.tensor(f"{name}.weight", x.shape[-1], mean=1.0, spread=0.3)
 
 
-def attend(
-    q: Tensor, k: Tensor, v: Tensor, heads: int, causal: bool = False, seen: Tensor | None = None
-) -> Tensor:
+def attend(q: Tensor, k: Tensor, v: Tensor, heads: int, causal: bool = False, seen: Tensor | None = None) -> Tensor:
     """(B, N, inner) each to (B, N, inner), head by head; `seen` is (B, N, N) True where a query sees a key."""
     q, k, v = (part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in (q, k, v))
     scores = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5
