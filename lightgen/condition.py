@@ -79,7 +79,9 @@ class Condition:
 
     @staticmethod
     def cat(parts: Sequence[Condition]) -> Condition:
-        """One under another, of equal numbers of rows; what one does not have is hidden in its rows, over another's.
+        """One under another, of equal numbers of rows; what one does not have is hidden in its rows.
+
+        Under what is hidden stands what another has, as where single rows are hidden.
 
         What is shorter in its second dimension, as a text of fewer bytes or tokens is, gets zeros behind.
         """

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from lightgen.condition import Context
+from lightgen.condition import Condition, Context
 from lightgen.networks.base import Interface
 from lightgen.networks.prefixed import Memory, Prefixed
 from lightgen.networks.styled import Style, StyledBlock, draw_weights, fixed, multiple_of_256
@@ -52,7 +52,7 @@ class Llama(Prefixed):
         hidden = multiple_of_256(8 * dim / 3) if hidden is None else hidden
         self.style = Style(dim, heads, dim // heads, hidden, norm="rms", bias=False, qkv_bias=False,
                            feed_forward="swiglu", causal=True)  # fmt: skip
-        if interface.conditioner is not None and interface.conditioner.attended:
+        if interface.conditioner is not None and interface.conditioner.num_tokens:
             self.num_prefix = interface.conditioner.num_tokens
         super().__init__(interface, dim)
         self.blocks = nn.ModuleList(StyledBlock(self.style) for _ in range(depth))
@@ -69,10 +69,18 @@ class Llama(Prefixed):
         tokens = context.tokens if context.vector is None else context.tokens + context.vector
         return tokens.expand(num_rows, -1, -1)
 
+    def context(self, condition: Condition, num_rows: int) -> Context:
+        context = super().context(condition, num_rows)
+        if context.tokens is None:
+            return context
+        more = self.num_prefix - context.tokens.shape[1]
+        bias = context.tokens.new_zeros(context.tokens.shape[:2]) if context.bias is None else context.bias
+        return context._replace(tokens=pad(context.tokens, (0, 0, 0, more)), bias=pad(bias, (0, more), value=-torch.inf))
+
     def bias(self, where: slice | Tensor, context: Context) -> Tensor | None:
         """(B, 1, n, P + N - 1) added to the attention of n places; each sees itself, so that what is hidden is finite.
 
-        None where a place sees all before it.
+        None where every place sees all before it.
         """
         if context.bias is None:
             return None

@@ -46,7 +46,7 @@ class Prefixed(TokenNetwork):
 
     def __init__(self, interface: Interface, dim: int) -> None:
         require_single(self, interface)
-        if not self.reads_tokens:
+        if not (self.reads_tokens and interface.conditioner is not None and interface.conditioner.num_tokens):
             require_unattended(self, interface)
         super().__init__(interface, dim)
         fixed(self, "causal_order", lambda: torch.arange(self.layout.num_tokens))
