@@ -132,10 +132,11 @@ class Amused(PriorImporter):
 
     def stage_one(self, weights: Path, plan: Plan) -> Tokenizer:
         self.tokenizer = self.tokenizer or self._beside(weights, "vqvae")
-        folder = located(self.tokenizer) if self.tokenizer else weights
-        if plan.num_tokens is None or not any((folder / name).is_file() for name in FILES):
-            return super().stage_one(weights, plan)
-        return Diffusers().tokenizer(folder, plan.num_tokens)
+        if self.tokenizer and plan.num_tokens:
+            folder = located(self.tokenizer)
+            if any((folder / name).is_file() for name in FILES):
+                return Diffusers().tokenizer(folder, plan.num_tokens)
+        return super().stage_one(weights, plan)
 
     def plan(self, tensors: Mapping[str, Tensor], weights: Path) -> Plan:
         config = self._config(weights)
