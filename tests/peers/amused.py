@@ -40,7 +40,7 @@ class Amused(Peer):
         told = self.told(label)
         text = self.rms_norm("encoder_proj_layer_norm", self.linear("encoder_proj", told[:, 1:], self.dim, False), 1e-6)
         numbers = torch.tensor([16.0 * self.grid[1], 16.0 * self.grid[0], 0, 0, 6])
-        angles = numbers[:, None] * 10_000 ** -(torch.arange(128) / 128)
+        angles = numbers[:, None] * torch.exp(-math.log(10_000) * torch.arange(128) / 128)
         waves = torch.cat([angles.cos(), angles.sin()], 1).flatten().expand(len(label), -1)
         vector = silu(self.linear("cond_embed.linear_1", torch.cat([told[:, 0], waves], 1), self.dim, False))
         vector = silu(self.linear("cond_embed.linear_2", vector, self.dim, False))[:, None]
@@ -91,7 +91,7 @@ class Amused(Peer):
             y = F.gelu(y)
             length = y.square().sum((1, 2), keepdim=True).sqrt()
             gain = length / (length.mean(-1, keepdim=True) + 1e-6)
-            gamma, beta = (self.tensor(f"{part}.channelwise_norm.{n}", 1, 1, 1, 4 * c) for n in ("gamma", "beta"))
+            gamma, beta = (self.tensor(f"{part}.channelwise_norm.{n}", 1, 1, 1, 4 * c, spread=0.3) for n in ("gamma", "beta"))
             x = x + self.linear(f"{part}.channelwise_linear_2", gamma * (y * gain) + beta + y, c, False)
             scale, shift = self.linear(f"{part}.cond_embeds_mapper", vector, 2 * c, False)[:, None].chunk(2, -1)
             x = x * (1 + scale) + shift
