@@ -7,14 +7,17 @@ import published
 import pytest
 import torch
 import transformers
-from peers import texts
+from peers import PEERS, texts
 from safetensors.torch import save_file
 from test_cli_errors import mistake
-from test_published_priors import asked, command, imported, peer, tokenizers  # noqa: F401 (fixtures)
+from test_published_priors import asked, command, imported, peer, questions, tokenizers  # noqa: F401 (fixtures)
 
 import lightgen
 from lightgen.cli.main import main
 from lightgen.functional.text import to_bytes
+from lightgen.importers.amused import Amused
+from lightgen.importers.renaming import fill
+from lightgen.layout import Layout
 from lightgen.text_encoders import CLIPText, pretrained
 
 RECIPES = {
@@ -28,6 +31,19 @@ RECIPES = {
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_published_recipe_comes_along(name, imported):  # noqa: F811
     assert repr(lightgen.load(imported(name)).recipe) == RECIPES[name]
+
+
+def test_amused_of_smaller_pictures_goes_without_halving_them(tmp_path):
+    reference = type("Small", (PEERS["Amused"],), {"shrinks": False})()
+    importer = Amused(text_encoder=reference.beside(tmp_path)[1])
+    plan = importer.plan(reference.tensors, reference.save(tmp_path))
+    with torch.device("meta"):
+        network = plan.make(Layout((4, 4), 48))
+    fill(network, reference.tensors, plan.names, plan.unused)
+    ids, label = questions(reference)
+    with torch.no_grad():
+        found = network.eval()(ids, None, network.context(asked(reference, label), len(ids)))
+    torch.testing.assert_close(found, reference.logits(ids, label), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -46,7 +46,9 @@ def network(kind, conditioner, process=None):
     torch.manual_seed(0)
     cls, sizes = NETWORKS[kind]
     layout = Layout(GRID, V)
-    told = Interface(layout, V + 1, conditioner=conditioner) if process is None else process.interface(layout, conditioner)
+    told = (
+        Interface(layout, V + 1, conditioner=conditioner) if process is None else process.interface(layout, conditioner)
+    )
     made = cls(told, **sizes).eval()
     if conditioner is not None:
         conditioner.learn(CAPTIONS)
@@ -106,14 +108,14 @@ def test_the_features_of_nothing_are_seen_as_far_as_the_text_went():
     for row, length in enumerate(lengths.tolist()):
         assert plain.bias[row].tolist() == [-torch.inf] * (8 - length) + [0.0] * length
     assert torch.equal(some.bias, plain.bias) and torch.equal(both.bias, plain.bias.repeat(2, 1))
-    nothing = conditioner.project(conditioner.null)
+    nothing = conditioner.to_tokens(conditioner.null)
     torch.testing.assert_close(some.tokens[0], nothing)
     torch.testing.assert_close(both.tokens[2:], nothing.expand(2, -1, -1))
     torch.testing.assert_close(both.tokens[:2], plain.tokens)
     assert not none.bias.any() and torch.equal(none.tokens[0], none.tokens[1])
     torch.testing.assert_close(none.tokens[0], nothing)
     features = conditioner.encoder(texts)
-    torch.testing.assert_close(plain.tokens[0, -1], conditioner.project(features[0, lengths[0] - 1]))
+    torch.testing.assert_close(plain.tokens[0, -1], conditioner.to_tokens(features[0, lengths[0] - 1]))
     # Features that were worked out before tell the same, whatever is hidden.
     conditioner.encoder.frozen = True
     ahead = conditioner.ahead(asked.hide(rows=hidden))

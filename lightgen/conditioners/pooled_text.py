@@ -58,8 +58,8 @@ class PooledText(Text):
             )
             self.register_buffer("waves", torch.cat([angles.cos(), angles.sin()], 1).flatten(), persistent=False)
         self.null = nn.Parameter(torch.randn(self.encoder.max_length, width) * width**-0.5)
-        self.project = nn.Sequential(nn.Linear(width, dim, bias=False), nn.RMSNorm(dim, 1e-6))
-        self.pool = nn.Sequential(
+        self.to_tokens = nn.Sequential(nn.Linear(width, dim, bias=False), nn.RMSNorm(dim, 1e-6))
+        self.to_vector = nn.Sequential(
             nn.Linear(width + self.waves.numel(), dim, bias=False), nn.SiLU(), nn.Linear(dim, dim, bias=False)
         )
 
@@ -74,4 +74,4 @@ class PooledText(Text):
         whole, tokens = features[:, :1], features[:, 1:]
         waves = self.waves.to(whole.dtype).expand(len(whole), 1, -1)
         bias = torch.zeros(tokens.shape[:2], device=tokens.device).masked_fill(~(there | nothing)[:, 1:], -torch.inf)
-        return Context(self.pool(torch.cat([whole, waves], -1)), self.project(tokens), bias)
+        return Context(self.to_vector(torch.cat([whole, waves], -1)), self.to_tokens(tokens), bias)

@@ -29,7 +29,7 @@ class TextPrefix(Text):
     def attach(self, dim: int) -> None:
         length, width = self.encoder.max_length, self.encoder.dim
         self.null = nn.Parameter(torch.randn(length, width) * width**-0.5)
-        self.project = nn.Sequential(
+        self.to_tokens = nn.Sequential(
             nn.Linear(width, dim, bias=False), nn.GELU("tanh"), nn.Linear(dim, dim, bias=False)
         )
 
@@ -45,7 +45,7 @@ class TextPrefix(Text):
         features = torch.where(hidden[:, None, None], self.null, features.to(self.null.dtype))
         seen = (place >= self.num_tokens - num) | (num == 0)
         bias = torch.zeros_like(seen, dtype=torch.float32).masked_fill(~seen, -torch.inf)
-        tokens: Tensor = self.project(features)
+        tokens: Tensor = self.to_tokens(features)
         return Context(tokens=tokens, bias=bias)
 
     def ahead(self, condition: Condition) -> Condition:

@@ -14,6 +14,7 @@ from lightgen.guidance.ramps import ConstantGuidance
 from lightgen.importers.diffusers import CONFIG, FILES, Diffusers
 from lightgen.importers.prior_importer import Plan, PriorImporter, depth_of, require_width, size
 from lightgen.importers.renaming import Names, Source
+from lightgen.layout import Layout
 from lightgen.networks.uvit_2d import UViT2D
 from lightgen.pretrained import located
 from lightgen.processes.maskgit import MaskGIT as Process
@@ -90,10 +91,10 @@ NAMES: Names = {
     "to_logits.0.weight": _pointwise("mlm_layer.conv1.weight"),
     "to_logits.1": "mlm_layer.layer_norm",
     "to_logits.2.weight": _pointwise("mlm_layer.conv2.weight"),
-    "conditioner.project.0": "encoder_proj",
-    "conditioner.project.1": "encoder_proj_layer_norm",
-    "conditioner.pool.0": "cond_embed.linear_1",
-    "conditioner.pool.2": "cond_embed.linear_2",
+    "conditioner.to_tokens.0": "encoder_proj",
+    "conditioner.to_tokens.1": "encoder_proj_layer_norm",
+    "conditioner.to_vector.0": "cond_embed.linear_1",
+    "conditioner.to_vector.2": "cond_embed.linear_2",
 }
 
 
@@ -151,11 +152,13 @@ class Amused(PriorImporter):
         conditioner = PooledText(encoder, (pixels, pixels, 0, 0, 6))
         heads, channel_heads = config.get("num_attention_heads", 16), config.get("block_num_heads", 12)
         shrink = next((key for key in SHRINK if f"{key}.weight" in tensors), None)
+
+        def make(layout: Layout) -> UViT2D:
+            interface, shrinks = process.interface(layout, conditioner), shrink is not None
+            return UViT2D(interface, dim, depth, heads, hidden, channels, convolutions, channel_heads, shrinks)
+
         return Plan(
-            make=lambda layout: UViT2D(
-                process.interface(layout, conditioner), dim, depth, heads, hidden, channels, convolutions,
-                channel_heads, shrink is not None,
-            ),  # fmt: skip
+            make=make,
             names={
                 **NAMES,
                 "down": shrink or SHRINK[0],
@@ -166,7 +169,7 @@ class Amused(PriorImporter):
                 "conditioner.null": Source((), encoder.nothing),
             },
             process=process,
-            # tau (1 - t / S) falls from 2 at the first step, as in the released code: there by 2 (1 - (t - 1) / (S - 1)).
+            # So tau (1 - t / S) is 2 at the first step and 0 at the last, as in the released code.
             recipe=Recipe(MaskGIT(STEPS, 2 * STEPS / (STEPS - 1)), guidance=ConstantGuidance(10.0)),
             vocab_size=vocab_size,
             num_tokens=(pixels // PIXELS) ** 2,

@@ -75,7 +75,8 @@ class Llama(Prefixed):
             return context
         more = self.num_prefix - context.tokens.shape[1]
         bias = context.tokens.new_zeros(context.tokens.shape[:2]) if context.bias is None else context.bias
-        return context._replace(tokens=pad(context.tokens, (0, 0, 0, more)), bias=pad(bias, (0, more), value=-torch.inf))
+        tokens, bias = pad(context.tokens, (0, 0, 0, more)), pad(bias, (0, more), value=-torch.inf)
+        return context._replace(tokens=tokens, bias=bias)
 
     def bias(self, where: slice | Tensor, context: Context) -> Tensor | None:
         """(B, 1, n, P + N - 1) added to the attention of n places; each sees itself, so that what is hidden is finite.

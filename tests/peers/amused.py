@@ -23,7 +23,8 @@ class Amused(Peer):
     width, length = 16, 77
     """Of what CLIP says of a text."""
     channels, channel_heads, convolutions, hidden = 24, 3, 2, 40
-    shrinks = False
+    shrinks = True
+    """Half the rows and columns in the transformer, as for pictures of 512 px."""
     published: ClassVar = {
         name: ({"vocab_size": 8192, "rows": 8256, "grid": (side, side), "dim": 1024, "depth": 22, "heads": 16,
                 "width": 768, "channels": 768, "channel_heads": 12, "convolutions": 3, "hidden": 2816,
@@ -91,7 +92,8 @@ class Amused(Peer):
             y = F.gelu(y)
             length = y.square().sum((1, 2), keepdim=True).sqrt()
             gain = length / (length.mean(-1, keepdim=True) + 1e-6)
-            gamma, beta = (self.tensor(f"{part}.channelwise_norm.{n}", 1, 1, 1, 4 * c, spread=0.3) for n in ("gamma", "beta"))
+            gamma = self.tensor(f"{part}.channelwise_norm.gamma", 1, 1, 1, 4 * c, spread=0.3)
+            beta = self.tensor(f"{part}.channelwise_norm.beta", 1, 1, 1, 4 * c, spread=0.3)
             x = x + self.linear(f"{part}.channelwise_linear_2", gamma * (y * gain) + beta + y, c, False)
             scale, shift = self.linear(f"{part}.cond_embeds_mapper", vector, 2 * c, False)[:, None].chunk(2, -1)
             x = x * (1 + scale) + shift
@@ -118,9 +120,8 @@ class Amused(Peer):
         return self.rms_norm(f"{name}.norm", x, 1e-6) * (1 + scale) + shift
 
     def attention(self, name, x, source, heads):
-        q, k, v = (
-            self.linear(f"{name}.to_{part}", of, x.shape[-1], False) for part, of in zip("qkv", (x, source, source))
-        )
+        q = self.linear(f"{name}.to_q", x, x.shape[-1], False)
+        k, v = (self.linear(f"{name}.to_{part}", source, x.shape[-1], False) for part in "kv")
         return self.linear(f"{name}.to_out.0", attend(q, k, v, heads), x.shape[-1], False)
 
     def generate(self, label, uniforms):
@@ -134,12 +135,12 @@ class Amused(Peer):
             drawn = (probs.cumsum(-1) > token[..., None]).double().argmax(-1)
             masked = ids == self.vocab_size
             ids = torch.where(masked, drawn, ids)
-            if i == steps - 1:
-                return ids
             sure = probs.gather(-1, ids[..., None])[..., 0].log() - (2 - 2 * i / (steps - 1)) * (-choice.log()).log()
             sure = sure.masked_fill(~masked, torch.inf)
             left = max(1, min(math.floor(num * math.cos((i + 1) / steps * math.pi / 2)), int(masked[0].sum()) - 1))
-            ids = torch.where(sure < sure.sort(-1).values[:, left, None], self.vocab_size, ids)
+            if i < steps - 1:
+                ids = torch.where(sure < sure.sort(-1).values[:, left, None], self.vocab_size, ids)
+        return ids
 
     def save(self, folder):
         from safetensors.torch import save_file
@@ -165,10 +166,3 @@ class Amused(Peer):
         else:
             texts.save(folder / "clip", texts.clip(self.width, self.length), texts.words("</s>", True))
         return ["--text_encoder", str(folder / "clip")]
-
-
-class AmusedShrinking(Amused):
-    """The one for pictures of twice the size."""
-
-    shrinks = True
-    published: ClassVar = {}

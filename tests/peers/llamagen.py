@@ -89,7 +89,7 @@ class LlamaGenText(LlamaGen):
         null = self.tensor("cls_embedding.uncond_embedding", self.num_places, self.width)
         caption, there = null.repeat(len(label), 1, 1), torch.ones(len(label), self.num_places, dtype=torch.bool)
         # Without numbers, on the meta device, only shapes count.
-        asked = [] if self.generator is None else zip(label.tolist(), (label if shown is None else shown).tolist())
+        asked = [] if self.generator is None else torch.stack([label, label if shown is None else shown], 1).tolist()
         for row, (number, seen) in enumerate(asked):
             if seen == self.num_classes:
                 continue
