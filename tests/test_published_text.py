@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import published
 import pytest
@@ -118,12 +119,14 @@ def test_an_encoder_that_is_missing_or_another(name, tmp_path, tokenizers, monke
     args = command(reference, tmp_path, tokenizers)
     encoder = args[args.index("--text_encoder") + 1]
     out = ["--out", str(tmp_path / "prior.ckpt")]
-    assert main([*args, *out]) == 0
+    monkeypatch.chdir(tmp_path)
+    assert main([*args, *out, "--text_encoder", Path(encoder).name]) == 0
+    monkeypatch.chdir("/")
     sample = ["sample", "--ckpt_path", str(tmp_path / "prior.ckpt"), "--text", "cat", "--out", str(tmp_path / "out")]
+    assert main(sample) == 0
     shutil.move(encoder, tmp_path / "moved")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    line = mistake(capsys, sample)
-    assert f"there is no folder {encoder} with a text encoder" in line
+    assert f"there is no folder {encoder} with a text encoder" in mistake(capsys, sample)
     assert "there is no folder nowhere with a text encoder" in mistake(
         capsys, [*args, *out, "--text_encoder", "nowhere"]
     )

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from torch import Tensor, cat
+import torch
+from torch import Tensor
 
 from lightgen.conditioners.pooled_text import PooledText
 from lightgen.guidance.ramps import ConstantGuidance
 from lightgen.importers.diffusers import CONFIG, FILES, Diffusers
-from lightgen.importers.prior_importer import Plan, PriorImporter, depth_of, require_width, size
+from lightgen.importers.prior_importer import Plan, PriorImporter, depth_of, lasting, require_width, size
 from lightgen.importers.renaming import Names, Source
 from lightgen.layout import Layout
 from lightgen.networks.uvit_2d import UViT2D
@@ -147,7 +148,7 @@ class Amused(PriorImporter):
         hidden = size(tensors, f"{_LAYER}.ff.net.2.weight".format(i=0), 1)
         process = Process(vocab_size)
         pixels = self.image_size or PIXELS * config.get("sample_size", 64)
-        encoder = CLIPText(self.text_encoder or self._beside(weights, "text_encoder") or CLIP)
+        encoder = CLIPText(lasting(self.text_encoder or self._beside(weights, "text_encoder") or CLIP))
         require_width(encoder, width)
         conditioner = PooledText(encoder, (pixels, pixels, 0, 0, 6))
         heads, channel_heads = config.get("num_attention_heads", 16), config.get("block_num_heads", 12)
@@ -164,7 +165,7 @@ class Amused(PriorImporter):
                 "down": shrink or SHRINK[0],
                 # MASK is the last of some more rows than there are codes.
                 "token.weight": Source(
-                    ("embed.embeddings.weight",), lambda table: cat([table[:vocab_size], table[-1:]])
+                    ("embed.embeddings.weight",), lambda table: torch.cat([table[:vocab_size], table[-1:]])
                 ),
                 "conditioner.null": Source((), encoder.nothing),
             },

@@ -14,7 +14,7 @@ from lightgen.conditioners.base import Conditioner
 from lightgen.conditioners.class_label import ClassLabel
 from lightgen.conditioners.text_prefix import TextPrefix
 from lightgen.guidance.ramps import ConstantGuidance
-from lightgen.importers.prior_importer import Plan, PriorImporter, depth_of, require_width, size
+from lightgen.importers.prior_importer import Plan, PriorImporter, depth_of, lasting, require_width, size
 from lightgen.importers.renaming import Names, Source, renamed
 from lightgen.networks.llama import Llama
 from lightgen.prior import Prior
@@ -142,7 +142,7 @@ class LlamaGenT2I(LlamaGenGPT):
 
     def conditioner(self, tensors: Mapping[str, Tensor]) -> Conditioner:
         length, width = (size(tensors, self.marks[0], axis) for axis in (0, 1))
-        encoder = PretrainedText(self.text_encoder, length)
+        encoder = PretrainedText(lasting(self.text_encoder), length)
         require_width(encoder, width)
         return TextPrefix(encoder)
 

@@ -160,6 +160,11 @@ def require_agreement(tokenizer: Tokenizer, plan: Plan) -> Layout:
     return layout
 
 
+def lasting(name: str) -> str:
+    """A folder by its whole path, so that a checkpoint finds it from anywhere; any other name as it is."""
+    return str(Path(name).resolve()) if Path(name).is_dir() else name
+
+
 def require_width(encoder: TextEncoder, width: int) -> None:
     """Refuse a text encoder whose features are of another width than a prior reads.
 
