@@ -85,11 +85,13 @@ class Condition:
     def cat(parts: Sequence[Condition]) -> Condition:
         """One under another, of equal numbers of rows; what one does not have is hidden in its rows.
 
+        Under what is hidden stands what another has, as where single rows are hidden.
+
         What is shorter in its second dimension, as a text of fewer bytes or tokens is, gets zeros behind.
         """
         examples = {name: tensor for part in reversed(parts) for name, tensor in part.tensors.items()}
         flags = {n: t.new_zeros(len(t), dtype=torch.bool) for n, t in examples.items()}
-        tensors = {n: _joined([p.tensors.get(n, torch.zeros_like(t)) for p in parts]) for n, t in examples.items()}
+        tensors = {n: _joined([p.tensors.get(n, t) for p in parts]) for n, t in examples.items()}
         told = all(p.tensors.keys() == examples.keys() and not p.hidden for p in parts)
         hidden = {} if told else {
             n: torch.cat([p.hidden.get(n, flag) if n in p.tensors else ~flag for p in parts])

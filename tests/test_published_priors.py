@@ -18,6 +18,7 @@ from lightgen.condition import Condition
 from lightgen.denoiser import Recomputing
 from lightgen.functional.lookup import Lookup
 from lightgen.functional.random import Noise, Stream
+from lightgen.functional.text import to_bytes
 from lightgen.guidance import ConstantGuidance
 from lightgen.importers.base import importers, kind_of
 from lightgen.importers.reading import read_tensors
@@ -26,6 +27,7 @@ from lightgen.layout import Layout
 from lightgen.networks.styled import StyledAttention
 from lightgen.quantizers import Codebook, ProductVQ
 from lightgen.registry import changed
+from lightgen.text_encoders import CLIPText
 from lightgen.tokenizers import VQGAN
 from lightgen.types import NoiseFamily, to_uint8
 
@@ -74,6 +76,7 @@ def imported(tmp_path_factory, tokenizers):
 
 def command(reference, folder, tokenizers):
     given = ["import", "--kind", reference.kind, "--weights", str(reference.save(folder)), *reference.options]
+    given += reference.beside(folder)
     if reference.brings_tokenizer:
         return given
     return [*given, "--tokenizer", str(tokenizers(reference.vocab_size, reference.grid, reference.num_codes))]
@@ -90,8 +93,21 @@ def questions(reference):
     return ids if reference.causal else torch.where(hidden, reference.vocab_size, ids), label
 
 
+def asked(reference, label):
+    """Classes, or the texts of these numbers, as a condition."""
+    if reference.captions:
+        texts = [(*reference.captions, "")[number] for number in label.tolist()]
+        return Condition({"caption": torch.from_numpy(to_bytes(texts))})
+    return Condition({"label": label} if reference.num_classes else {})
+
+
+def in_words(reference):
+    """What may be asked of a prior that knows no picture without a condition, or is only interesting with one."""
+    return {"text": reference.captions[0]} if reference.captions else {}
+
+
 def told(network, reference, label):
-    return network.context(Condition({"label": label} if reference.num_classes else {}), len(label))
+    return network.context(asked(reference, label), len(label))
 
 
 @pytest.mark.parametrize("name", PEERS)
@@ -119,8 +135,7 @@ def test_a_whole_run_of_the_likeliest_codes(name, imported):
     recipe = prior.recipe.replace(warps=lightgen.Warps(temperature=0))
     recipe = recipe.changed(steps=steps, guidance=ConstantGuidance(scale) if scale > 1 else None)
     recipe = recipe if reference.causal else recipe.replace(sampler=changed(recipe.sampler, randomize=False))
-    condition = Condition({"label": label} if reference.num_classes else {})
-    assert torch.equal(prior.sample_ids(Noise.of(0, 5), recipe, condition).ids, expected)
+    assert torch.equal(prior.sample_ids(Noise.of(0, 5), recipe, asked(reference, label)).ids, expected)
     assert len(expected.unique()) > 5
 
 
@@ -171,13 +186,15 @@ def test_cache_equals_no_cache(name, imported):
 @pytest.mark.parametrize("name", PEERS)
 def test_every_sampler_that_fits_and_inpainting(name, imported, tmp_path, capsys):
     reference, path = peer(name), imported(name)
+    words = in_words(reference)
+    options = [option for name, value in words.items() for option in (f"--{name}", value)]
     for sampler in SAMPLERS[lightgen.load(path).process.family]:
         assert main(["sample", "--ckpt_path", str(path), "--num_images", "2", "--sampler", sampler, "--out",
-                     str(tmp_path / sampler)]) == 0  # fmt: skip
+                     str(tmp_path / sampler), *options]) == 0  # fmt: skip
     prior = lightgen.load(path)
     picture, hole = prior.sample(1)[0], torch.zeros(*prior.tokenizer.image_size, dtype=torch.bool)
     hole[: len(hole) // 2] = True
-    painted = prior.inpaint(picture, hole, composite=True)
+    painted = prior.inpaint(picture, hole, composite=True, **words)
     assert torch.equal(painted[0][:, ~hole], picture[:, ~hole])
     other = "MaskGIT" if reference.causal else "Autoregressive"
     assert "noise" in mistake(
@@ -189,7 +206,7 @@ def test_every_sampler_that_fits_and_inpainting(name, imported, tmp_path, capsys
 def test_guidance_goes_by_whether_there_is_no_class(name, imported):
     reference, prior = peer(name), lightgen.load(imported(name))
     if reference.num_classes and reference.has_null:
-        assert prior.sample(1, guidance=2.0, label=0).shape[0] == 1
+        assert prior.sample(1, guidance=2.0, **(in_words(reference) or {"label": 0})).shape[0] == 1
         return
     with pytest.raises(ValueError, match="guidance needs a prior"):
         prior.sample(1, guidance=2.0)
@@ -211,8 +228,8 @@ def test_a_whole_run_by_the_recipe_that_comes_along(name, imported):
         return (noise.uniform(step, stream, reference.num_tokens) for stream in (Stream.TOKEN, Stream.CHOICE))
 
     expected = reference.generate(label, uniforms)
-    assert torch.equal(prior.sample_ids(noise, condition=Condition({"label": label})).ids, expected)
-    assert len(expected.unique(dim=0)) == 6
+    assert torch.equal(prior.sample_ids(noise, condition=asked(reference, label)).ids, expected)
+    assert len(expected.unique(dim=0)) > 4
 
 
 @pytest.mark.parametrize("name", PEERS)
@@ -247,7 +264,7 @@ def test_a_file_of_another_kind_names_its_own(name, tmp_path, capsys):
 def test_the_tokenizer_must_fit(name, tmp_path, tokenizers, capsys):
     reference = peer(name)
     args = ["import", "--kind", reference.kind, "--weights", str(reference.save(tmp_path)), *reference.options]
-    args += ["--out", str(tmp_path / "o.ckpt")]
+    args += [*reference.beside(tmp_path), "--out", str(tmp_path / "o.ckpt")]
     assert "give it with --tokenizer" in mistake(capsys, args)
     wrong = tokenizers(reference.vocab_size + 1, reference.grid, reference.num_codes)
     assert f"is of {reference.vocab_size} codes, and the tokenizer of {reference.vocab_size + 1}" in mistake(
@@ -460,16 +477,19 @@ PUBLISHED = [(name, model) for name, kind in PEERS.items() for model in kind.pub
 
 
 @pytest.mark.parametrize(("name", "model"), PUBLISHED)
-def test_published_sizes_have_the_published_number_of_parameters(name, model):
+def test_published_sizes_have_the_published_number_of_parameters(name, model, tmp_path, monkeypatch):
     """On the meta device, with all that no shape tells taken from the table of published models."""
+    monkeypatch.setattr(CLIPText, "nothing", lambda self: torch.zeros(self.max_length, self.dim))
     kind = PEERS[name]
     sizes, millions = kind.published[model]
     original = kind.of_sizes(**sizes)
-    plan = importers()[kind.kind]().plan(original.tensors, Path(kind.file))
+    options = original.beside(tmp_path)
+    given = {option[2:]: value for option, value in zip(options[::2], options[1::2], strict=True)}
+    plan = importers()[kind.kind](**given).plan(original.tensors, tmp_path / kind.file)
     assert plan.num_tokens in (None, original.num_tokens) and plan.vocab_size == original.vocab_size
     with torch.device("meta"):
         network = plan.make(Layout(original.grid, plan.vocab_size, original.num_codes))
-        fill(network, original.tensors, plan.names, plan.unused)
+    fill(network, original.tensors, plan.names, plan.unused)
     counted = [tensor for tensor in original.tensors.values() if tensor.is_floating_point()]
     count = sum({id(tensor): tensor.numel() for tensor in counted}.values())
     assert count / 1e6 == pytest.approx(millions, rel=1e-3, abs=0.05)

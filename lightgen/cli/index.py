@@ -16,7 +16,7 @@ from lightgen.cli.reconstruct import made_data
 from lightgen.data.base import ImageData
 from lightgen.data.encode import encode
 from lightgen.data.index import NUM_NEIGHBOURS, Indexing
-from lightgen.data.token_cache import read_header
+from lightgen.data.token_header import read_header
 from lightgen.metrics.features import EfficientNetLite0, FeatureNetwork
 
 

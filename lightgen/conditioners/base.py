@@ -55,6 +55,11 @@ class Conditioner(nn.Module, Component):
             ValueError: if there is nothing to say of such cells.
         """
 
+    @property
+    def num_tokens(self) -> int:
+        """How many tokens it gives, where it is `attended`."""
+        return 0
+
     @abstractmethod
     def attach(self, dim: int) -> None:
         """Make the parameters for a network of width D; the network calls it once."""

@@ -46,6 +46,10 @@ class Mixed(Conditioner):
     def attended(self) -> bool:  # type: ignore[override]
         return any(part.attended for part in self._each())
 
+    @property
+    def num_tokens(self) -> int:
+        return sum(part.num_tokens for part in self._each())
+
     def place(self, layout: Layout) -> None:
         for part in self._each():
             part.place(layout)

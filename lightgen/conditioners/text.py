@@ -42,6 +42,10 @@ class Text(Conditioner):
     def names(self) -> tuple[str, ...]:
         return (CAPTION, PAINTED)
 
+    @property
+    def num_tokens(self) -> int:
+        return self.encoder.max_length
+
     def attach(self, dim: int) -> None:
         width = self.encoder.dim
         self.norm = nn.LayerNorm(width)

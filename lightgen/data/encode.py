@@ -30,17 +30,8 @@ from lightgen.data.loader import leave_signals_to_the_main_process, whole
 from lightgen.data.old_caches import stem_of
 from lightgen.data.pictures import Pictures
 from lightgen.data.text_features import describe_texts, distinct, encode_texts, packed
-from lightgen.data.token_cache import (
-    CAPTIONS,
-    INDEX,
-    LATER,
-    TEXT,
-    Header,
-    TokenCache,
-    checksum,
-    header_json,
-    read_header,
-)
+from lightgen.data.token_cache import TokenCache, checksum
+from lightgen.data.token_header import CAPTIONS, INDEX, LATER, TEXT, Header, header_json, read_header
 from lightgen.functional.boxes import BOXES
 from lightgen.functional.files import atomic, save_json
 from lightgen.text_encoders.base import TextEncoder

@@ -11,6 +11,7 @@ from lightgen.conditioners.low_resolution import COARSE
 from lightgen.data.collection import draw_caption
 from lightgen.data.pictures import Pictures
 from lightgen.data.token_dataset import TokenDataset, plain
+from lightgen.functional.boxes import BOXES
 from lightgen.functional.random import Noise, Stream
 from lightgen.functional.text import CAPTION
 from lightgen.prior import Prior
@@ -29,7 +30,8 @@ def held_out(
     the prior knows neither, or the data have neither: then each picture draws a class for itself.
 
     Args:
-        prior: what it knows is kept, values of categories by its own numbers; those that it has not are hidden.
+        prior: what it knows is kept, values of categories by its own numbers; those that it has not are hidden, as are
+            all boxes where their classes are others.
         source: of the pictures, which are not looked at.
         told: see `ImageData.conditions`.
         seed: of their order, and of which of several captions is taken.
@@ -50,7 +52,11 @@ def held_out(
     found = Condition(batch["condition"], batch.get("hidden", {})).keep(names)
     for name, theirs in prior.categories.items():
         ours = told.get(name, ())
-        if name in found.tensors and ours and list(ours) != list(theirs):
+        if name not in found.tensors or not ours or list(ours) == list(theirs):
+            continue
+        if name == BOXES:
+            found = found.hide(name)
+        else:
             number = torch.tensor([theirs.index(one) if one in theirs else -1 for one in ours])[found.tensors[name]]
             hidden = found.hidden.get(name, torch.tensor(False)) | (number < 0)
             found = found.replace(**{name: number.clamp_min(0)}).hide(name, rows=hidden)

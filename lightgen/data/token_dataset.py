@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,11 +13,9 @@ from torch.utils.data import Dataset
 from lightgen.conditioners.low_resolution import COARSE
 from lightgen.data.base import Split
 from lightgen.data.collection import Array, described
+from lightgen.data.token_header import Header
 from lightgen.labels import LABEL
 from lightgen.types import Batch
-
-if TYPE_CHECKING:
-    from lightgen.data.token_cache import Header
 
 Views = tuple[Tensor, Tensor, Tensor]
 """(B,) int64 each: numbers of pictures in their split, which crop of each, and 1 for its mirror image."""

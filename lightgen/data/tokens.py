@@ -22,8 +22,9 @@ from lightgen.data.loader import TrainLoader, shares, whole
 from lightgen.data.order import TrainOrder
 from lightgen.data.reference import References
 from lightgen.data.text_features import TextFeatures, frozen_encoder, name_of
-from lightgen.data.token_cache import Header, TokenCache, read_header
+from lightgen.data.token_cache import TokenCache
 from lightgen.data.token_dataset import TokenDataset, Views, plain
+from lightgen.data.token_header import Header, read_header
 from lightgen.functional.likeness import NEIGHBOURS, PICTURE
 from lightgen.functional.random import Noise, Stream
 from lightgen.labels import LABEL

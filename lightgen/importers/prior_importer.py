@@ -24,6 +24,7 @@ from lightgen.pretrained import located
 from lightgen.prior import Prior
 from lightgen.processes.base import Process
 from lightgen.recipe import Recipe
+from lightgen.text_encoders.base import TextEncoder
 from lightgen.tokenizers.base import Tokenizer
 
 
@@ -157,6 +158,22 @@ def require_agreement(tokenizer: Tokenizer, plan: Plan) -> Layout:
         raise ValueError(f"the prior is of {plan.num_tokens} tokens a picture, and the tokenizer of "
                          f"{layout.num_tokens} ({'x'.join(map(str, layout.cells))})")  # fmt: skip
     return layout
+
+
+def lasting(name: str) -> str:
+    """A folder by its whole path, so that a checkpoint finds it from anywhere; any other name as it is."""
+    return str(Path(name).resolve()) if Path(name).is_dir() else name
+
+
+def require_width(encoder: TextEncoder, width: int) -> None:
+    """Refuse a text encoder whose features are of another width than a prior reads.
+
+    Raises:
+        ValueError: in one line.
+    """
+    if encoder.dim != width:
+        raise ValueError(f"the prior reads texts as features of {width} numbers, and the text encoder gives "
+                         f"{encoder.dim}: give another with --text_encoder")  # fmt: skip
 
 
 def size(tensors: Mapping[str, Tensor], key: str, axis: int) -> int:

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 
 from lightgen.importers.keys import listed
 
+EXTRA = "_extra_state"
+"""How the keys end of what is in no file: which text encoder it is."""
+
 BLOCK = re.compile(r"^(\w*blocks)\.(\d+)\.")
 
 
@@ -64,12 +67,13 @@ def fill(network: nn.Module, tensors: Mapping[str, Tensor], names: Names, unused
     Raises:
         ValueError: in one line that names the tensors that are missing, left over, or of another shape.
     """
-    shapes = {own: tuple(tensor.shape) for own, tensor in network.state_dict().items()}
+    whole = network.state_dict()
+    shapes = {own: tuple(tensor.shape) for own, tensor in whole.items() if not own.endswith(EXTRA)}
     taken = sources(shapes, names)
     wanted = dict.fromkeys(key for source in taken.values() for key in source.keys)
     missing = [key for key in wanted if key not in tensors]
     surplus = [key for key in tensors if key not in wanted and not any(fnmatchcase(key, pattern) for pattern in unused)]
-    state: dict[str, Tensor] = {}
+    state: dict[str, Tensor] = {own: tensor for own, tensor in whole.items() if own not in shapes}
     wrong: list[str] = []
     for own, source in taken.items():
         if all(key in tensors for key in source.keys):
@@ -113,6 +117,8 @@ def renamed(network: nn.Module, names: Names) -> dict[str, Tensor]:
     """The inverse, for tensors that are only called otherwise, or stand one under another."""
     found: dict[str, Tensor] = {}
     for own, tensor in network.state_dict().items():
+        if own.endswith(EXTRA):
+            continue
         source = _source(own, names)
         if source.make is _joined:
             found |= zip(source.keys, (part.clone() for part in tensor.chunk(len(source.keys))), strict=True)

@@ -32,18 +32,22 @@ class Prefixed(TokenNetwork):
         dim: D.
 
     Raises:
-        ValueError: if several codes stand at a cell, or the condition is something to attend to.
+        ValueError: if several codes stand at a cell, or the condition has tokens that it does not read.
     """
 
     causal: ClassVar[bool] = True
-    num_prefix: ClassVar[int] = 1
+    reads_tokens: ClassVar[bool] = False
+    """Whether the tokens of a condition stand before those of the picture."""
+    num_prefix: int = 1
     """P."""
     blocks: nn.ModuleList
     causal_order: Tensor
     """(N,) the positions, row by row."""
 
     def __init__(self, interface: Interface, dim: int) -> None:
-        require_plain(self, interface)
+        require_single(self, interface)
+        if not (self.reads_tokens and interface.conditioner is not None and interface.conditioner.num_tokens):
+            require_unattended(self, interface)
         super().__init__(interface, dim)
         fixed(self, "causal_order", lambda: torch.arange(self.layout.num_tokens))
 
@@ -127,9 +131,18 @@ def require_plain(network: Network, interface: Interface) -> None:
     Raises:
         ValueError: in one line.
     """
+    require_single(network, interface)
+    require_unattended(network, interface)
+
+
+def require_single(network: Network, interface: Interface) -> None:
+    """Refuse several codes at a cell.
+
+    Raises:
+        ValueError: in one line.
+    """
     if interface.layout.num_codes > 1:
         raise ValueError(f"{type(network).__name__} takes one code at a cell, not {interface.layout.num_codes}")
-    require_unattended(network, interface)
 
 
 def require_unattended(network: Network, interface: Interface) -> None:
@@ -141,4 +154,4 @@ def require_unattended(network: Network, interface: Interface) -> None:
     name, conditioner = type(network).__name__, interface.conditioner
     if conditioner is not None and conditioner.attended:
         raise ValueError(f"{name} has no attention to the tokens that {type(conditioner).__name__} gives; "
-                         "Transformer, CausalTransformer and Hourglass have")  # fmt: skip
+                         "Transformer, CausalTransformer, Hourglass, Llama and UViT2D have")  # fmt: skip

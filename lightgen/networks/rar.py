@@ -36,7 +36,7 @@ class RAR(Prefixed):
     """
 
     source: ClassVar[str] = "Yu et al., 2024, arXiv 2411.00776"
-    num_prefix: ClassVar[int] = 2
+    num_prefix: int = 2
 
     def __init__(
         self, interface: Interface, dim: int = 256, depth: int = 8, heads: int = 4, hidden: int | None = None

@@ -140,7 +140,13 @@ class StyledAttention(nn.Module):
         self.query_norm = nn.LayerNorm(style.dim_head, style.eps) if per_head else None
         self.key_norm = nn.LayerNorm(style.dim_head, style.eps) if per_head else None
 
-    def forward(self, x: Tensor, rotation: Tensor | None = None, memory: KeyValues | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        rotation: Tensor | None = None,
+        memory: KeyValues | None = None,
+        bias: Tensor | None = None,
+    ) -> Tensor:
         """What each position makes of the others.
 
         Args:
@@ -148,6 +154,7 @@ class StyledAttention(nn.Module):
             rotation: (n, 1, d / 2) complex, which queries and keys are multiplied by, two channels at a time.
             memory: of the places before these n, which are added to it; one place at a time, but for the first ones.
                 It knows where they stand.
+            bias: (B, 1, n, places) added to the attention, in place of hiding later positions; -inf hides.
         """
         qkv = self.to_qkv(x).unflatten(-1, (3, self.inner))
         both, v = qkv[:, :, :2], qkv[:, :, 2].unflatten(-1, (self.style.heads, -1))
@@ -162,7 +169,10 @@ class StyledAttention(nn.Module):
         seen = None
         if memory is not None:
             k, v, seen = memory.extend(k, v)
-        attended = scaled_dot_product_attention(q, k, v, seen, is_causal=self.style.causal and q.shape[2] > 1)
+        if bias is not None:
+            seen = bias[..., : k.shape[2]].to(q.dtype)
+        causal = self.style.causal and bias is None and q.shape[2] > 1
+        attended = scaled_dot_product_attention(q, k, v, seen, is_causal=causal)
         out: Tensor = self.to_out(attended.transpose(1, 2).flatten(2))
         return out
 
@@ -204,24 +214,29 @@ class StyledBlock(nn.Module):
         self.modulation = Modulation(style.dim) if style.modulated else None
 
     def forward(
-        self, x: Tensor, told: Tensor | None = None, rotation: Tensor | None = None, memory: KeyValues | None = None
+        self,
+        x: Tensor,
+        told: Tensor | None = None,
+        rotation: Tensor | None = None,
+        memory: KeyValues | None = None,
+        bias: Tensor | None = None,
     ) -> Tensor:
         """(B, n, D) to (B, n, D).
 
         Args:
             x: (B, n, D).
             told: (B or 1, n or 1, D) what a modulated block is modulated by.
-            rotation, memory: see `StyledAttention`.
+            rotation, memory, bias: see `StyledAttention`.
         """
         if self.post:
-            x = self.norm_1(x + self.attention(x, rotation, memory))
+            x = self.norm_1(x + self.attention(x, rotation, memory, bias))
             after: Tensor = self.norm_2(x + self.feed_forward(x))
             return after
         if self.modulation is None:
-            x = x + self.attention(self.norm_1(x), rotation, memory)
+            x = x + self.attention(self.norm_1(x), rotation, memory, bias)
             return x + self.feed_forward(self.norm_2(x))
         shift, scale, gate, shift_2, scale_2, gate_2 = self.modulation(told).chunk(6, -1)
-        y = self.attention(modulated(self.norm_1(x), shift, scale), rotation, memory)
+        y = self.attention(modulated(self.norm_1(x), shift, scale), rotation, memory, bias)
         x = torch.addcmul(x, gate, y)
         return torch.addcmul(x, gate_2, self.feed_forward(modulated(self.norm_2(x), shift_2, scale_2)))
 

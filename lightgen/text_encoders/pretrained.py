@@ -45,7 +45,7 @@ class PretrainedText(TextEncoder):
         if find_spec("transformers") is None:
             raise ValueError(f"text models need the package transformers: {INSTALL}")
         self.folder = offline_folder() if name is None else found_folder(name)
-        config = _config(self.folder)
+        config = config_of(self.folder)
         self._dim: int = config["dim"]
         if config["longest"] is not None and max_length > config["longest"]:
             raise ValueError(f"max_length must be at most {config['longest']}, what {self.folder} reads, "
@@ -74,7 +74,7 @@ class PretrainedText(TextEncoder):
 
     def _states(self, texts: list[str], device: torch.device) -> Tensor:
         """(B, L, C) of texts that are not empty, with zeros behind."""
-        model, tokenizer = _model(self.folder, device)
+        model, tokenizer = read_model(self.folder, device)
         whole = tokenizer(texts, verbose=False)["input_ids"]
         self.report_cut(sum(len(tokens) > self.max_length for tokens in whole))
         tokens = tokenizer(texts, padding=True, truncation=True, max_length=self.max_length, return_tensors="pt")
@@ -142,7 +142,12 @@ def _fetched(name: str) -> Path:
 
 
 @cache
-def _config(folder: Path) -> dict[str, Any]:
+def config_of(folder: Path) -> dict[str, Any]:
+    """What a config says: `dim`, the `longest` text or None, and the width of CLIP's `projection` or None.
+
+    Raises:
+        ValueError: if it is not that of a text model.
+    """
     try:
         whole = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         config = {**whole, **(whole.get("text_config") or {})}
@@ -153,7 +158,8 @@ def _config(folder: Path) -> dict[str, Any]:
 
             made = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False).get_text_config()
             config, dim = made.to_dict(), made.hidden_size
-        return {"dim": int(dim), "longest": config.get("max_position_embeddings")}
+        projection = whole.get("projection_dim", config.get("projection_dim"))
+        return {"dim": int(dim), "longest": config.get("max_position_embeddings"), "projection": projection}
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"{folder / 'config.json'} is not that of a text model of transformers: "
                          f"{' '.join(str(error).split())[:150]}") from None  # fmt: skip
@@ -169,13 +175,19 @@ def _hash(folder: Path) -> bytes:
 
 
 @cache
-def _model(folder: Path, device: torch.device) -> tuple[nn.Module, Any]:
+def read_model(folder: Path, device: torch.device, kind: str = "AutoModelForTextEncoding") -> tuple[nn.Module, Any]:
     """A model and its tokenizer, read once for all encoders of this process; nothing is fetched or executed.
+
+    Args:
+        folder: of the model; its tokenizer is there, or in a folder `tokenizer` beside it.
+        device: where to.
+        kind: the class of transformers that reads it.
 
     Raises:
         ValueError: in one line, if they cannot be read.
     """
-    from transformers import AutoConfig, AutoModelForTextEncoding, AutoTokenizer
+    import transformers
+    from transformers import AutoConfig, AutoTokenizer
     from transformers.utils import logging
 
     local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
@@ -185,10 +197,15 @@ def _model(folder: Path, device: torch.device) -> tuple[nn.Module, Any]:
     logging.disable_progress_bar()
     try:
         config = AutoConfig.from_pretrained(folder, **local).get_text_config()
-        model, report = AutoModelForTextEncoding.from_pretrained(
+        if (projection := config_of(folder)["projection"]) is not None:
+            # Of a CLIP as a whole, which its text model may say otherwise.
+            config.projection_dim = projection
+        model, report = getattr(transformers, kind).from_pretrained(
             folder, config=config, use_safetensors=True, output_loading_info=True, dtype=torch.float32, **local
         )
-        tokenizer = AutoTokenizer.from_pretrained(folder, **local)
+        beside = folder.parent / "tokenizer"
+        own = any(folder.glob("tokenizer*")) or not beside.is_dir()
+        tokenizer = AutoTokenizer.from_pretrained(folder if own else beside, **local)
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"the folder {folder} holds no text model that transformers can read: {reason}") from None

@@ -26,6 +26,8 @@ class Peer:
     num_classes: ClassVar[int] = 0
     has_null: ClassVar[bool] = True
     """Whether label `num_classes` is no class."""
+    captions: ClassVar[tuple[str, ...]] = ()
+    """What it is asked for in place of classes: label i is the i-th."""
     causal: ClassVar[bool] = False
     num_steps: int = 0
     """How many times it tells apart, if it reads the time: then `logits` takes the number (B,) of the step too."""
@@ -96,6 +98,10 @@ class Peer:
         torch.save(self.contents(), path)
         return path
 
+    def beside(self, folder: Path) -> list[str]:
+        """Options of `lightgen import` that name files which belong to it, and are written."""
+        return []
+
     def tensor(self, name: str, *shape: int, mean: float = 0.0, spread: float = 1.0) -> Tensor:
         if name not in self.tensors:
             self.tensors[name] = mean + spread * torch.randn(shape, generator=self.generator)
@@ -116,12 +122,14 @@ class Peer:
         return x if name is None else x * self.tensor(f"{name}.weight", x.shape[-1], mean=1.0, spread=0.3)
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, heads: int, causal: bool = False) -> Tensor:
-    """(B, N, inner) each to (B, N, inner), head by head."""
+def attend(q: Tensor, k: Tensor, v: Tensor, heads: int, causal: bool = False, seen: Tensor | None = None) -> Tensor:
+    """(B, N, inner) each to (B, N, inner), head by head; `seen` is (B, N, N) True where a query sees a key."""
     q, k, v = (part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in (q, k, v))
     scores = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5
     if causal:
         scores = scores.masked_fill(torch.ones_like(scores[0, 0]).triu(1).bool(), -torch.inf)
+    if seen is not None:
+        scores = scores.masked_fill(~seen[:, None], -torch.inf)
     return (scores.softmax(-1) @ v).transpose(1, 2).flatten(2)
 
 
