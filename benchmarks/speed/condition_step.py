@@ -2,8 +2,8 @@
 
 Priors of about 3 M parameters on 8x8 tokens, V = 1024, at batch 8 and 64; the step of a causal network is that of one
 token in the middle. A condition is read, and its keys and values are made, once a batch; the last column has that for
-all four as a share of 16 steps, or of the 64 of a causal network. In one run, medians of alternating rounds, of the time
-that the one thread computes, to which other programs on the machine add little:
+all four as a share of 16 steps, or of the 64 of a causal network. In one run, medians of alternating rounds, of the
+time that the one thread computes, to which other programs on the machine add little:
 
     python benchmarks/speed/condition_step.py
 """
