@@ -68,7 +68,7 @@ class PretrainedText(TextEncoder):
         return features
 
     def pieces(self, text: str, whole: bool = True) -> list[int]:
-        _, tokenizer = _model(self.folder, torch.device("cpu"))
+        _, tokenizer = read_model(self.folder, torch.device("cpu"))
         found: list[int] = tokenizer(text, add_special_tokens=whole, verbose=False)["input_ids"]
         return found
 
