@@ -104,7 +104,7 @@ SAMPLE = ["sample", "--ckpt_path", "zoo:emoji64-sundae", "--out", "nowhere"]
         (["encode"], "--tokenizer is needed: checkpoint of a tokenizer or of a prior"),
         (["sample", "--out", "x"], "--ckpt_path is needed: a prior's checkpoint"),
         (["export"], "--ckpt_path is needed"),
-        (["import", "--kind", "x"], "--kind must be one of diffusers, "),
+        (["import", "--kind", "x"], "--kind must be one of amused, "),
     ],
 )  # fmt: skip
 def test_what_was_meant(capsys, args, meant, monkeypatch, tmp_path):
