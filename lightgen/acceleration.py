@@ -36,6 +36,11 @@ class Acceleration:
     records: bool = False
     """Whether steps are recorded."""
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether every step is as it is written, which is nothing to speak of."""
+        return self.mode == "off" and self.dtype == "float32"
+
     def __str__(self) -> str:
         return f"accelerate {self.mode}, {self.dtype} weights: {self.why}"
 

@@ -12,19 +12,21 @@ from typing import Any
 import yaml
 
 from lightgen.acceleration import AS_ASKED
+from lightgen.asking import LAYOUT
 from lightgen.checkpoint import fingerprint, load
+from lightgen.functional.boxes import in_short, to_boxes
 from lightgen.functional.embedded import embedded
 from lightgen.labels import class_name
+from lightgen.placing import in_few_words
 from lightgen.pretrained import located
 from lightgen.registry import as_config, describe, find
 from lightgen.settings import (
-    AXES,
-    CHOICE,
     COUNTS,
+    EDIT,
     GRID,
-    HOLE,
     INPAINT,
     NEVER_ASKED,
+    OPTIONS,
     PARTS,
     PRECISION,
     SAMPLE,
@@ -37,7 +39,7 @@ SCALAR = str | int | float | None
 
 
 def read(path: Path) -> Settings:
-    """The settings in a PNG that `lightgen sample` or `inpaint`, or a prior in Python, wrote; whoever says so.
+    """The settings in a PNG that `lightgen sample`, `inpaint` or `edit`, or a prior in Python, wrote; whoever says so.
 
     Raises:
         OSError: if it cannot be read.
@@ -53,16 +55,14 @@ def _make_sense(found: Settings) -> bool:
     counts = [found.get(name) for name in ("num_images", "batch_size")]
     index = found.get("index", 0)
     return (
-        found.get("command") in (SAMPLE, INPAINT, GRID)
+        found.get("command") in (SAMPLE, INPAINT, EDIT, GRID)
         and isinstance(found.get("ckpt_path"), str | None)
         and isinstance(found.get("seed"), int)
         and all(isinstance(count, int) and count > 0 for count in counts)
         and isinstance(index, int)
         and 0 <= index < found["num_images"]
         and all(name.isidentifier() and name not in NEVER_ASKED for name in asked(found))
-        and all(
-            isinstance(value, SCALAR) for value in (*asked(found).values(), *map(found.get, (*HOLE, *AXES, *CHOICE)))
-        )
+        and all(isinstance(value, SCALAR) for value in (*asked(found).values(), *map(found.get, OPTIONS)))
         and all(map(_can_be_shown, _texts(found)))
         and _is_whole(found)
     )
@@ -85,9 +85,11 @@ def _is_whole(found: Settings) -> bool:
     try:
         recipe_of(found)
         words = options(found)
-    except (AttributeError, KeyError, TypeError, ValueError):
+        # Never a path: a stranger has no say in what is read here.
+        boxes = in_short(to_boxes(json.loads(found.get(LAYOUT) or "[]")))
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
         return False
-    return all(isinstance(word, str) for word in words)
+    return _can_be_shown(boxes) and all(isinstance(word, str) for word in words)
 
 
 def command(settings: Settings, out: str = "again") -> str:
@@ -99,9 +101,12 @@ def command(settings: Settings, out: str = "again") -> str:
 
 
 def options(settings: Settings) -> list[str]:
-    """The options of `lightgen sample` or `inpaint`, without `--out`; what a class does by default is left out."""
+    """Options of `lightgen sample`, `inpaint` or `edit`, but `--out`; what a class does by default is left out."""
     words = [] if settings["ckpt_path"] is None else ["--ckpt_path", settings["ckpt_path"]]
-    for name, value in (*asked(settings).items(), *((name, settings.get(name)) for name in (*HOLE, *AXES, *CHOICE))):
+    for name, value in (
+        *asked(settings).items(),
+        *((name, settings.get(name)) for name in OPTIONS),
+    ):
         words += _option(name, value)
     if (canvas := settings.get("canvas")) is not None:
         words += ["--canvas", f"{canvas['rows']}x{canvas['columns']}"]
@@ -153,10 +158,12 @@ def said(settings: Settings, classes: Sequence[str] | None = None) -> str:
     told = asked(settings)
     if isinstance(label := told.get("label"), int):
         told["label"] = class_name(label, classes)
+    if LAYOUT in told:
+        told[LAYOUT] = in_few_words(told[LAYOUT])
     parts = [
         f"{settings['num_images']} pictures of seed" if index is None else f"picture {index} of seed",
         *map(str, told.values()),
-        f"{settings['image']} painted in part" if settings.get("image") else "",
+        _changed(settings),
         f"over {settings['x']} and {settings['y']}" if settings.get("x") else "",
         f"by {sampler!r}",
         f"from {settings['ckpt_path'] or 'a prior that was never saved'}",
@@ -164,6 +171,13 @@ def said(settings: Settings, classes: Sequence[str] | None = None) -> str:
     ]
     parts[0] += f" {settings['seed']}"
     return ", ".join(filter(None, parts))
+
+
+def _changed(settings: Settings) -> str:
+    """Which picture it was, and what was done to it."""
+    if not (image := settings.get("image")):
+        return ""
+    return f"{image} " + (f"edited by {settings['strength']}" if settings["command"] == EDIT else "painted in part")
 
 
 def held(settings: Settings) -> Any:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lightgen.acceleration import Acceleration, Dtype, Mode, chosen, cuda_graph, narrow
-from lightgen.asking import require_told
+from lightgen.asking import require_one_window, require_told
 from lightgen.condition import Condition
 from lightgen.conditioners.base import Conditioner
 from lightgen.denoiser import Denoiser, NetworkLike
@@ -210,6 +210,7 @@ class Assembly(nn.Module):
         """What a sampler calls, for the pictures of `noise`. For the arguments see `sample_ids`."""
         recipe, layout = self.chosen(recipe), self.layout(canvas)
         networks: dict[str, NetworkLike] = {"denoiser": self.network, **self.others}
+        require_one_window(condition or Condition(), canvas)
         if canvas is not None:
             networks = {role: on_canvas(network, layout) for role, network in networks.items()}  # type: ignore[arg-type]
         process: Any = self.process

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_max_pool2d
 
-from lightgen.asking import TEXT, Labels, Texts, condition_of, how_many, whole, words
+from lightgen.asking import TEXT, Labels, Texts, condition_of, how_many, require_away, whole, words
 from lightgen.checkpoint import fingerprint
 from lightgen.condition import Condition
 from lightgen.conditioners.base import Conditioner
@@ -22,8 +22,12 @@ from lightgen.inpainting import KnownRegion, known_cells, known_pixels, known_re
 from lightgen.labels import LABEL, Categories
 from lightgen.prior import Prior
 from lightgen.recipe import Recipe
+from lightgen.reranking import BestOf, chosen_by
 from lightgen.samplers.iteration import Iteration
 from lightgen.types import NEUTRAL
+
+if TYPE_CHECKING:
+    from lightgen.scorers.base import Scorer
 
 
 class Cascade(nn.Module):
@@ -95,6 +99,22 @@ class Cascade(nn.Module):
             found = found.update(asked)
         return found
 
+    def negative(self, text: Texts, num_images: int = 1) -> Condition:
+        """What guidance goes away from, in place of nothing, in every prior that knows texts.
+
+        Args:
+            text: for all pictures, or one for each; None is nothing.
+            num_images: B.
+
+        Raises:
+            ValueError: if no prior knows texts, or none of those has guidance that would go away from it.
+        """
+        if text is None:
+            return Condition()
+        said = self.condition(num_images=num_images, text=text)
+        require_away(*(recipe.guidance for prior, recipe in self.stages if TEXT in words(prior.network.conditioner)))
+        return said
+
     def completed(self, condition: Condition | None, noise: Noise) -> Condition:
         """What B pictures are asked for, with what the first prior draws where a condition leaves it open."""
         asked, first = (condition or Condition()).to(self.device), self.stages[0][0]
@@ -108,19 +128,25 @@ class Cascade(nn.Module):
         batch_size: int = 64,
         *,
         text: Texts = None,
+        negative_text: Texts = None,
+        best_of: int = 1,
+        judge: Scorer | str | None = None,
         **others: Labels,
     ) -> Tensor:
         """uint8 images (num_images, C, H, W) of the last prior. Picture i of a seed is the same in any batch.
 
         Args:
             num_images, seed, label, batch_size, text, others: see `Prior.sample`.
+            negative_text: likewise, for every prior that knows texts and has guidance.
+            best_of, judge: likewise; the last prior's pictures are judged, and each draw is one of all priors.
 
         Raises:
             ValueError: if a value is of another type or out of range.
         """
-        num_images = how_many(num_images, label, text, *others.values())
-        asked = self.condition(label, num_images, text=text, **others)
-        return torch.cat(list(self._pictures(num_images, seed, asked, batch_size, None)))
+        num_images = how_many(num_images, label, text, negative_text, *others.values())
+        asked, away = self.condition(label, num_images, text=text, **others), self.negative(negative_text, num_images)
+        best = chosen_by(best_of, judge)
+        return torch.cat(list(self._pictures(num_images, seed, asked, away, batch_size, best=best)))
 
     def inpaint(
         self,
@@ -134,6 +160,7 @@ class Cascade(nn.Module):
         margin: int = 1,
         composite: bool = False,
         text: Texts = None,
+        negative_text: Texts = None,
         **others: Labels,
     ) -> Tensor:
         """uint8 images (num_images, C, H, W): a picture with its masked part painted, at every level.
@@ -143,6 +170,7 @@ class Cascade(nn.Module):
         Args:
             image: uint8 (C, H, W) of the last prior's size, or Pillow's, which is resized and cropped as in training.
             mask, num_images, seed, label, batch_size, margin, composite, text, others: see `Prior.inpaint`.
+            negative_text: see `sample`.
 
         Raises:
             ValueError: as `Prior.inpaint`.
@@ -151,15 +179,19 @@ class Cascade(nn.Module):
         picture, pixels = known_pixels(image, mask, last.image_size, last.channels)
         finest = known_region(self.stages[-1][0], picture, pixels, margin)
         known = [*(_known(prior, picture, pixels, margin) for prior, _ in self.stages[:-1]), finest]
-        num_images = how_many(num_images, label, text, *others.values())
-        asked = self.condition(label, num_images, text=text, **others)
+        num_images = how_many(num_images, label, text, negative_text, *others.values())
+        asked, away = self.condition(label, num_images, text=text, **others), self.negative(negative_text, num_images)
         if not asked:
             asked = self.stages[0][0].unconditional(num_images)
-        made = self._pictures(num_images, seed, asked, batch_size, known)
+        made = self._pictures(num_images, seed, asked, away, batch_size, known)
         return torch.cat([finest.composite(images) if composite else images for images in made])
 
     def iterate(
-        self, noise: Noise, condition: Condition | None = None, known: Sequence[KnownRegion | None] | None = None
+        self,
+        noise: Noise,
+        condition: Condition | None = None,
+        known: Sequence[KnownRegion | None] | None = None,
+        negative: Condition | None = None,
     ) -> Iterator[Iteration]:
         """Prior by prior, a batch on its way through its sampler: run it before the next one is asked for.
 
@@ -167,26 +199,41 @@ class Cascade(nn.Module):
             noise: which pictures of which seed; on the priors' device.
             condition: what the B pictures are asked for; what it leaves open is drawn.
             known: what of every picture is known, at each level; None is nothing.
+            negative: what guidance goes away from, in place of nothing, where a prior knows it.
         """
-        asked = condition or Condition()
+        asked, away = condition or Condition(), negative or Condition()
         for number, (prior, recipe) in enumerate(self.stages):
             own = noise if number == 0 else noise.fold(number)
             told = prior.completed(asked.keep(_names(prior)), own)
             region = None if known is None else known[number]
-            given = (None, None) if region is None else region.rows(len(noise.index), prior.device)
-            iteration = prior.iterate(own, recipe, told, *given)
+            ids, mask = (None, None) if region is None else region.rows(len(noise.index), prior.device)
+            iteration = prior.iterate(own, recipe, told, ids, mask, negative=away.keep(_names(prior)))
             yield iteration
             asked = asked.update(told).replace(**{COARSE: iteration.ids})
 
     def _pictures(
-        self, num_images: int, seed: int, asked: Condition, batch_size: int, known: Sequence[KnownRegion | None] | None
+        self,
+        num_images: int,
+        seed: int,
+        condition: Condition,
+        negative: Condition,
+        batch_size: int,
+        known: Sequence[KnownRegion | None] | None = None,
+        best: BestOf | None = None,
     ) -> Iterator[Tensor]:
         if not isinstance(seed, int):
             raise ValueError(f"seed must be a whole number, not {seed!r}")
         for rows in torch.arange(num_images).split(whole("batch_size", batch_size)):
-            for iteration in self.iterate(Noise(seed, rows.to(self.device)), asked.select(rows), known):
+            noise = Noise(seed, rows.to(self.device))
+            told, away = condition.select(rows), negative.select(rows)
+            if best is not None:
+                noise = Noise(seed, best.draws(noise.index))
+                told = best.asked(self.completed(told, noise.select(slice(None, None, best.num))))
+                away = best.asked(away)
+            for iteration in self.iterate(noise, told, known, away):
                 ids_BN = iteration.run().ids
-            yield self.stages[-1][0].decode(ids_BN)
+            images = self.stages[-1][0].decode(ids_BN)
+            yield images if best is None else images[best.best(images, told, self.categories)]
 
 
 def joined_categories(priors: Sequence[Prior]) -> Categories:

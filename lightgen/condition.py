@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.nn.functional import adaptive_avg_pool2d, pad
+
+from lightgen.types import Grid
 
 KNOWN = "known"
 """The name of (B, h w) bool, True where a cell is known: nobody asks for it, the sampler tells it."""
@@ -18,7 +20,7 @@ KNOWN = "known"
 class Condition:
     """Named tensors with B rows, e.g. `{"label": (B,)}` or `{"text": (B, L, C), "text_mask": (B, L)}`.
 
-    A name that is not there is told of no row. Of one that is there, single rows can be hidden.
+    A name that is not there is told of no row. Of one that is there, single rows can be hidden, or told with a weight.
 
     >>> asked = Condition({"label": torch.tensor([3, 5])})
     >>> Condition.cat([asked, asked.hide()]).hidden["label"].tolist()
@@ -27,10 +29,13 @@ class Condition:
     Args:
         tensors: by name.
         hidden: (B,) True where a row is not told; a name that is not there is told to all rows.
+        weights: (B,) at least 0, where 0 is not told and 1 is what a name has that is not there. `Text`, `Picture` and
+            `ClassLabel` read them.
     """
 
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
     hidden: Mapping[str, Tensor] = field(default_factory=dict)
+    weights: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.tensors)
@@ -41,17 +46,16 @@ class Condition:
 
     def replace(self, **tensors: Tensor) -> Condition:
         """With other tensors under some names, told to all rows."""
-        kept = {name: hidden for name, hidden in self.hidden.items() if name not in tensors}
-        return Condition({**self.tensors, **tensors}, kept)
+        return self.update(Condition(tensors))
 
     def update(self, other: Condition) -> Condition:
         """With what another condition says, hidden rows included, in place of the same names here."""
-        kept = {name: hidden for name, hidden in self.hidden.items() if name not in other.tensors}
-        return Condition({**self.tensors, **other.tensors}, {**kept, **other.hidden})
+        kept = self.keep([name for name in self.tensors if name not in other.tensors])
+        return Condition(*({**mine, **theirs} for mine, theirs in zip(kept._parts, other._parts, strict=True)))
 
     def keep(self, names: Sequence[str]) -> Condition:
         """Only some names."""
-        return Condition(*({n: part[n] for n in part if n in names} for part in (self.tensors, self.hidden)))
+        return Condition(*({n: part[n] for n in part if n in names} for part in self._parts))
 
     def hide(self, *names: str, rows: Tensor | None = None) -> Condition:
         """Without some names, or all where none is given; in some rows ((B,) True where hidden), or in all."""
@@ -59,7 +63,7 @@ class Condition:
         if rows is None:
             return self.keep([name for name in self.tensors if name not in chosen])
         hidden = {name: rows | self.hidden.get(name, False) for name in chosen if name in self.tensors}
-        return Condition(self.tensors, {**self.hidden, **hidden})
+        return Condition(self.tensors, {**self.hidden, **hidden}, self.weights)
 
     def select(self, rows: Tensor) -> Condition:
         """Some rows (an index or a boolean mask)."""
@@ -93,11 +97,13 @@ class Condition:
             n: torch.cat([p.hidden.get(n, flag) if n in p.tensors else ~flag for p in parts])
             for n, flag in flags.items()
         }  # fmt: skip
-        return Condition(tensors, hidden)
+        weighed = {name for part in parts for name in part.weights}
+        ones = {name: torch.ones_like(flags[name], dtype=torch.get_default_dtype()) for name in weighed}
+        return Condition(tensors, hidden, {n: torch.cat([p.weights.get(n, ones[n]) for p in parts]) for n in weighed})
 
     @property
-    def _parts(self) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
-        return self.tensors, self.hidden
+    def _parts(self) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor], Mapping[str, Tensor]]:
+        return self.tensors, self.hidden, self.weights
 
 
 def _joined(tensors: list[Tensor]) -> Tensor:
@@ -119,8 +125,12 @@ class Context(NamedTuple):
     """(B, L) added to the attention to each token, e.g. the logarithm of a weight; -inf is absent."""
     cells: Tensor | None = None
     """(B, h w, D) added cell by cell."""
+    regions: Tensor | None = None
+    """(B, h w, L) in [0, 1]: how far a cell is to attend to a token more than it would, where that is painted."""
     memory: tuple[Tensor, ...] = ()
     """(B, 2, heads, L + 1, d) of each layer that attends: the keys and values of the tokens."""
+    strength: Tensor | None = None
+    """(B,) of the regions in one evaluation; None does without them."""
 
     def select(self, rows: Tensor) -> Context:
         """Of some rows (an index or a boolean mask)."""
@@ -133,8 +143,33 @@ class Context(NamedTuple):
     @property
     def parts(self) -> tuple[Tensor, ...]:
         """The tensors that are there."""
-        return tuple(part for part in (*self[:4], *self.memory) if part is not None)
+        return tuple(part for part in (*self[:5], *self.memory) if part is not None)
+
+    def pooled(self, grid: Grid, coarse: Grid) -> Context:
+        """For a coarser grid of cells, each of which has the mean of the regions of those in it."""
+        if self.regions is None:
+            return self
+        painted = self.regions.transpose(1, 2).unflatten(2, grid)
+        return self._replace(regions=adaptive_avg_pool2d(painted, coarse).flatten(2).transpose(1, 2))
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Context:
-        vector, tokens, bias, cells = (None if part is None else change(part) for part in self[:4])
-        return Context(vector, tokens, bias, cells, tuple(change(layer) for layer in self.memory))
+        vector, tokens, bias, cells, regions = (None if part is None else change(part) for part in self[:5])
+        strength = None if self.strength is None else change(self.strength)
+        return Context(vector, tokens, bias, cells, regions, tuple(change(layer) for layer in self.memory), strength)
+
+
+def weighed(context: Context, weight: Tensor | None) -> Context:
+    """What a network sees of something that has a weight.
+
+    Its vector is so many times as long, and its tokens are attended to as if each stood there so many times; 0 is as if
+    there were nothing.
+
+    Args:
+        context: of B rows, with a vector, tokens and their bias.
+        weight: (B,) at least 0; None is 1.
+    """
+    if weight is None:
+        return context
+    assert context.vector is not None and context.bias is not None
+    factor = weight.to(context.vector.dtype)[:, None]
+    return context._replace(vector=context.vector * factor[..., None], bias=context.bias + factor.log())

@@ -19,11 +19,12 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from lightgen.again import command
-from lightgen.asking import NEGATIVE_TEXT, words
+from lightgen.asking import LAYOUT, NEGATIVE_TEXT, words
 from lightgen.figures import enlarged, grid
 from lightgen.functional.embedded import chunk
 from lightgen.functional.pictures import to_pil
 from lightgen.made import Pictures
+from lightgen.placing import in_few_words
 from lightgen.prior import CHANGES, Prior
 from lightgen.recipe import Recipe
 from lightgen.registry import changed
@@ -187,6 +188,8 @@ class Sheet:
         crossing = self.crossing
         varied = {crossing.x.name, crossing.y.name}
         own = {"seed": crossing.seed, **dict(crossing.told)}
+        if own.get(LAYOUT) is not None:
+            own[LAYOUT] = in_few_words(own[LAYOUT])
         told = [f"{name} {value}" for name, value in own.items() if name not in varied and value is not None]
         return ", ".join([str(crossing.prior.ckpt_path or "a prior"), *told])
 

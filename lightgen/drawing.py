@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lightgen.asking import TEXT, Labels, Texts, condition_of, require_away, require_told, whole
+from lightgen.asking import LAYOUT, LIKE, TEXT, Labels, Texts, condition_of, require_away, require_told, whole
 from lightgen.assembly import Assembly, Beginning
+from lightgen.checkpoint import digest
 from lightgen.condition import Condition
 from lightgen.editing import Edit
+from lightgen.functional.likeness import PICTURE
 from lightgen.functional.random import Noise
 from lightgen.inpainting import KnownRegion
 from lightgen.labels import LABEL, class_numbers, each
+from lightgen.placing import Layouts, contents
 from lightgen.recipe import Recipe
+from lightgen.references import Like, references
 from lightgen.reranking import BestOf
 from lightgen.settings import SAMPLE, Settings, decided, own_acceleration, stamp
 from lightgen.types import Canvas, OnStep
@@ -30,6 +35,8 @@ class Drawing(Assembly):
         num_images: int = 1,
         *,
         text: Texts = None,
+        layout: Layouts = None,
+        like: Like = None,
         **others: Labels,
     ) -> Condition:
         """What pictures are asked for, all the same or each its own; None leaves it open.
@@ -38,13 +45,24 @@ class Drawing(Assembly):
             label: a number or a name of `classes`, or one for each picture.
             num_images: B.
             text: what is to be seen, or one text for each picture.
+            layout: boxes and what is in them, or a list with such a list for each picture: see `Prior.sample`.
+            like: a picture that they shall be like, or one for each: uint8 (C, H, W) of the prior's size, or Pillow's,
+                which is resized and cropped as in training.
             others: of each other category by its name, e.g. `style="noto"`, a number or one of its `categories`.
 
+        Each but the layout may be a tuple of it and a weight, a float: 0 is as if it were not there, 1 is the same
+        without a weight.
+
         Raises:
-            ValueError: if the prior was trained without it, or there is no such value.
+            ValueError: if the prior was trained without it, there is no such value, or a weight is below 0.
         """
-        asked = {LABEL: label, TEXT: text, **others}
-        return condition_of(asked, num_images, self.network.conditioner, self.categories)
+        if like is not None:
+            require_told(LIKE, like, self.network.conditioner)
+        asked = {LABEL: label, TEXT: text, LAYOUT: layout, **others}
+        cells = self.layout()
+        grid = None if self.network.causal or not cells.is_grid else cells.grid
+        found = condition_of(asked, num_images, self.network.conditioner, self.categories, grid)
+        return found.update(references(self, like, num_images))
 
     def unconditional(self, num_images: int) -> Condition:
         """That nothing is asked for, where the prior was trained so; the rest is left open."""
@@ -99,6 +117,11 @@ class Drawing(Assembly):
         else:
             told["judge"] = judge if isinstance(judge, str) else getattr(judge, "ckpt_path", None)
         told = {name: value for name, value in told.items() if name == LABEL or value is not None}
+        if LIKE in told:
+            # A picture in memory has no name that a command line could say.
+            told[LIKE] = [digest(ids) for ids in references(self, told[LIKE], num_images).tensors[PICTURE]]
+        if LAYOUT in told:
+            told[LAYOUT] = [json.dumps(boxes) for boxes in contents(told[LAYOUT], num_images)]
         common = decided(self, recipe, seed, canvas, **told)
         made = stamp(SAMPLE, self.ckpt_path, num_images, batch_size, own_acceleration(self), common)
         values = {name: each(value, num_images, name, "value") for name, value in told.items()}

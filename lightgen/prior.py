@@ -19,8 +19,10 @@ from lightgen.guidance.base import Guidance
 from lightgen.inpainting import known_pixels, known_region
 from lightgen.labels import LABEL
 from lightgen.made import Pictures
+from lightgen.placing import Layouts
 from lightgen.progress import progress_bar
 from lightgen.recipe import Recipe
+from lightgen.references import Like, several
 from lightgen.registry import Component
 from lightgen.reranking import chosen_by
 from lightgen.samplers.base import Sampler
@@ -83,8 +85,8 @@ class Prior(Drawing, Component):
         given.apply_defaults()
         rest = dict(given.arguments)
         rest |= rest.pop("others")
-        told = (rest[name] for name in ("label", "text", "negative_text", *given.arguments["others"]))
-        num_images = rest["num_images"] = how_many(num_images, *told)
+        told = (rest[name] for name in ("label", "text", "negative_text", "layout", *given.arguments["others"]))
+        num_images = rest["num_images"] = how_many(num_images, several(rest["like"]), *told)
         recipe = self.chosen(rest.pop("recipe"), **{name: rest.pop(name) for name in CHANGES})
         looking_on = rest.pop("on_step")
         steps = recipe.sampler.num_steps(self.layout(rest["canvas"]).num_tokens)
@@ -122,6 +124,8 @@ class Prior(Drawing, Component):
         *,
         text: Texts = None,
         negative_text: Texts = None,
+        layout: Layouts = None,
+        like: Like = None,
         sampler: Sampler | str | None = None,
         steps: int | None = None,
         temperature: float | None = None,
@@ -146,6 +150,10 @@ class Prior(Drawing, Component):
             canvas: rows and columns, in windows of the size in training, for larger pictures.
             text: what is to be seen, or a list with one text for each picture.
             negative_text: what guidance goes away from, in place of nothing; likewise.
+            layout: what is where: `[{"label": "cat", "box": [left, top, right, bottom]}, ...]` in shares of the
+                picture, or `text` in place of `label`; a file of that; or a list with one such for each picture. A
+                prior without the conditioner `Boxes` takes the texts for words of `text`, and paints with them.
+            like: a picture that they shall be like, or a list; see `condition`, also for weights: `like=(image, 0.5)`.
             sampler, steps, temperature, guidance: what to change of the recipe: see `Recipe.changed`.
             best_of: draws of each picture, of which one is kept: see `lightgen.reranking`.
             judge: the scorer that chooses it, or the path of its checkpoint.
@@ -161,9 +169,9 @@ class Prior(Drawing, Component):
         >>> lightgen.to_pil(images)[0].size
         (64, 64)
         """
-        num_images = how_many(num_images, label, text, negative_text, *others.values())
+        num_images = how_many(num_images, label, text, negative_text, layout, several(like), *others.values())
         recipe = self.chosen(recipe, sampler=sampler, steps=steps, temperature=temperature, guidance=guidance)
-        condition = self.condition(label, num_images, text=text, **others)
+        condition = self.condition(label, num_images, text=text, layout=layout, like=like, **others)
         away, best = self.negative(negative_text, num_images, recipe), chosen_by(best_of, judge)
         run = (num_images, recipe, seed, condition, away, batch_size, canvas, None, on_step, best)
         return torch.cat(list(self._pictures(*run)))
@@ -184,6 +192,8 @@ class Prior(Drawing, Component):
         composite: bool = False,
         text: Texts = None,
         negative_text: Texts = None,
+        layout: Layouts = None,
+        like: Like = None,
         sampler: Sampler | str | None = None,
         steps: int | None = None,
         temperature: float | None = None,
@@ -198,8 +208,8 @@ class Prior(Drawing, Component):
             mask: as large: bool (H, W), True where to paint, or Pillow's, white or transparent there. It may be left
                 out only with a canvas.
             num_images: how many results; None makes one, or one for each text or label of a list.
-            recipe: None means the prior's own, without its guidance unless a text is given.
-            seed, batch_size, canvas, text, negative_text, others, on_step: see `sample`.
+            recipe: None means the prior's own, without its guidance unless a text or a layout is given.
+            seed, batch_size, canvas, text, negative_text, layout, like, others, on_step: see `sample`.
             label: see `sample`; None asks for no class.
             at: where on the canvas the picture's first row and column lie, in windows; None is the middle.
             margin: token cells around painted ones that are redrawn too, because the encoder looks over their borders.
@@ -215,16 +225,17 @@ class Prior(Drawing, Component):
         >>> prior.inpaint(image, mask, num_images=3, steps=4, composite=True).shape
         torch.Size([3, 3, 64, 64])
         """
-        num_images = how_many(num_images, label, text, negative_text, *others.values())
+        num_images = how_many(num_images, label, text, negative_text, layout, several(like), *others.values())
         if mask is None and canvas is None:
             raise ValueError("without a canvas, a mask is needed")
         picture, pixels = known_pixels(image, mask, self.tokenizer.image_size, self.tokenizer.channels)
         known = known_region(self, picture, pixels, margin, canvas, at)
         recipe = self.chosen(
-            self.unguided if (recipe, guidance, text, negative_text) == (None,) * 4 else recipe,
+            self.unguided if (recipe, guidance, text, negative_text, layout) == (None,) * 5 else recipe,
             sampler=sampler, steps=steps, temperature=temperature, guidance=guidance,
         )  # fmt: skip
-        condition = self.condition(label, num_images, text=text, **others) or self.unconditional(num_images)
+        asked = self.condition(label, num_images, text=text, layout=layout, like=like, **others)
+        condition = asked or self.unconditional(num_images)
         away = self.negative(negative_text, num_images, recipe)
         pictures = self._pictures(num_images, recipe, seed, condition, away, batch_size, canvas, known, on_step)
         return torch.cat([known.composite(images) if composite else images for images in pictures])
@@ -241,6 +252,8 @@ class Prior(Drawing, Component):
         *,
         text: Texts = None,
         negative_text: Texts = None,
+        layout: Layouts = None,
+        like: Like = None,
         sampler: Sampler | str | None = None,
         steps: int | None = None,
         temperature: float | None = None,
@@ -260,7 +273,7 @@ class Prior(Drawing, Component):
             strength: the share, in [0, 1].
             num_images: how many results; None makes one of each picture, or one for each text or label of a list.
             recipe: None means the prior's own, without its guidance unless something is asked for.
-            seed, batch_size, text, negative_text, others, on_step: see `sample`.
+            seed, batch_size, text, negative_text, layout, like, others, on_step: see `sample`.
             label: see `sample`; None asks for no class.
             sampler, steps, temperature, guidance: what to change of the recipe: see `Recipe.changed`.
 
@@ -273,13 +286,16 @@ class Prior(Drawing, Component):
         torch.Size([2, 3, 64, 64])
         """
         pictures = whole_pictures(images, self.tokenizer.image_size, self.tokenizer.channels)
-        asked = (label, text, negative_text, *others.values())
-        num_images = max(len(pictures), how_many(None, *asked)) if num_images is None else how_many(num_images)
+        asked = (label, text, negative_text, layout, *others.values())
+        num_images = (
+            max(len(pictures), how_many(None, several(like), *asked)) if num_images is None else how_many(num_images)
+        )
         recipe = self.chosen(
-            self.unguided if recipe is None and guidance is None and all(one is None for one in asked) else recipe,
+            self.unguided if all(one is None for one in (recipe, guidance, like, *asked)) else recipe,
             sampler=sampler, steps=steps, temperature=temperature, guidance=guidance,
         )  # fmt: skip
-        condition = self.condition(label, num_images, text=text, **others) or self.unconditional(num_images)
+        told = self.condition(label, num_images, text=text, layout=layout, like=like, **others)
+        condition = told or self.unconditional(num_images)
         away = self.negative(negative_text, num_images, recipe)
         edit = Edit(self.encode(pictures.to(self.device)), strength)
         run = (num_images, recipe, seed, condition, away, batch_size, None, edit, on_step)

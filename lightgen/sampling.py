@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,7 +62,7 @@ class Sampling:
         negative: what guidance goes away from, dealt out likewise; None is nothing.
         best_of: how to choose among several draws of each; None makes one.
         cascade: the priors that begin with `prior`, where there are several; each has its own recipe, and nothing of
-            canvas, given, negative and best_of is for them.
+            canvas and given is for them.
     """
 
     prior: Prior
@@ -95,37 +95,34 @@ class Sampling:
                 prior.adopt(self.acceleration)
 
     def __call__(self, index: Tensor) -> SampledPictures:
-        if self.cascade is not None:
-            return self._in_a_row(index, self.cascade)
-        device, given = self.prior.device, self.given
-        canvas = self.canvas if given is None else given.canvas
+        maker = self.cascade or self.prior
+        canvas = self.canvas if self.given is None else self.given.canvas
         draws = index if self.best_of is None else self.best_of.draws(index)
-        noise = Noise(self.seed, draws)
-        begun = Beginning() if given is None else given.begin(self.prior, noise)
-        told, away = ((one or Condition()).dealt(index).to(device) for one in (self.condition, self.negative))
+        told, away = ((one or Condition()).dealt(index).to(maker.device) for one in (self.condition, self.negative))
         # All draws of a picture are asked for the same, which the first of them decides.
-        asked = told = self.prior.completed(told, Noise(self.seed, draws[:: len(draws) // len(index)]))
+        asked = told = maker.completed(told, Noise(self.seed, draws[:: len(draws) // len(index)]))
         if self.best_of is not None:
             told, away = self.best_of.asked(told), self.best_of.asked(away)
-        how = (noise, self.recipe, told, begun.ids, begun.known, canvas, away)
-        iteration = self.prior.iterate(*how, start=begun.start)
-        sample = iteration.run(self._on_step(index, iteration))
-        images = self.prior.decode(sample.ids, canvas)
-        if isinstance(given, KnownRegion) and self.composite:
-            images = given.composite(images)
-        evaluations, seconds = sample.trace.evaluations, sample.trace.seconds
+        iterations = self._iterations(Noise(self.seed, draws), told, away, canvas)
+        samples = [iteration.run(self._on_step(index, iteration)) for iteration in iterations]
+        images = self.priors[-1].decode(samples[-1].ids, canvas)
+        if isinstance(self.given, KnownRegion) and self.composite:
+            images = self.given.composite(images)
+        evaluations = torch.stack([sample.trace.evaluations for sample in samples]).sum(0)
         if self.best_of is not None:
-            kept = self.best_of.best(images, told, self.prior.categories)
+            kept = self.best_of.best(images, told, maker.categories)
             images, draws, evaluations = images[kept], draws[kept], evaluations.view(len(index), -1).sum(1)
+        seconds = sum(sample.trace.seconds for sample in samples)
         return SampledPictures(index, images, evaluations, seconds, asked, draws)
 
-    def _in_a_row(self, index: Tensor, cascade: Cascade) -> SampledPictures:
-        noise = Noise(self.seed, index)
-        asked = cascade.completed((self.condition or Condition()).dealt(index), noise)
-        samples = [one.run(self._on_step(index, one)) for one in cascade.iterate(noise, asked)]
-        images = self.priors[-1].decode(samples[-1].ids)
-        evaluations = torch.stack([sample.trace.evaluations for sample in samples]).sum(0)
-        return SampledPictures(index, images, evaluations, sum(one.trace.seconds for one in samples), asked, index)
+    def _iterations(self, noise: Noise, told: Condition, away: Condition, canvas: Canvas | None) -> Iterator[Iteration]:
+        """Of each prior in its turn."""
+        if self.cascade is not None:
+            yield from self.cascade.iterate(noise, told, negative=away)
+            return
+        begun = Beginning() if self.given is None else self.given.begin(self.prior, noise)
+        how = (noise, self.recipe, told, begun.ids, begun.known, canvas, away)
+        yield self.prior.iterate(*how, start=begun.start)
 
     def _on_step(self, index: Tensor, iteration: Iteration) -> OnStep | None:
         return self.on_batch(index, iteration) if self.on_batch else None

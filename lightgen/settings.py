@@ -1,6 +1,6 @@
 """What made a picture, as plain data: the same in `samples.json`, in every PNG, in Python and on the page.
 
-Flat, by the names of the options of `lightgen sample` and `lightgen inpaint`, with components as `registry.describe`
+Flat, by the names of the options of `lightgen sample`, `inpaint` and `edit`, with components as `registry.describe`
 gives them, and beside them `command`, `weights` (the fingerprint of the prior) and `index` (which picture it is).
 """
 
@@ -25,18 +25,21 @@ from lightgen.windows import on_canvas
 
 Settings = dict[str, Any]
 SAMPLE, INPAINT, EDIT, GRID = "sample", "inpaint", "edit", "grid"
-HOLE = ("image", "mask", "margin", "place", "composite")
-"""What `lightgen inpaint` takes besides."""
+GIVEN = ("image", "mask", "margin", "place", "composite", "strength")
+"""What `lightgen inpaint` and `lightgen edit` take besides."""
 AXES = ("x", "y")
 """Of `lightgen grid`."""
 CHOICE = ("best_of", "judge")
 """Of one among several draws."""
+LIKENESS = ("like", "neighbours")
+"""What pictures shall be like: a file, and a token cache."""
+OPTIONS = (*GIVEN, *AXES, *CHOICE, *LIKENESS)
 COUNTS = ("seed", "num_images", "batch_size")
 PRECISION = "32-true"
 PARTS = ("sampler", "warps", "guidance")
 """Of a recipe, by their kinds."""
-SCHEMA = {"command", "ckpt_path", *COUNTS, "weights", "canvas", *PARTS, "precision", "dtype", *HOLE, *AXES, *CHOICE,
-          "picture", "accelerate", "lightgen", "torch", "index"}  # fmt: skip
+SCHEMA = {"command", "ckpt_path", *COUNTS, "weights", "canvas", *PARTS, "precision", "dtype", *OPTIONS, "picture",
+          "pictures", "accelerate", "lightgen", "torch", "index"}  # fmt: skip
 """All but what pictures are asked for, which is whatever the prior knows: `label`, `text`, `style`."""
 NEVER_ASKED = {"animate", "config", "from", "help", "out", "overwrite", "print_config", "prompts", "then", "trainer"}
 """Options that decide no picture, so that a file of a stranger has no say in them."""

@@ -9,7 +9,7 @@ from lightgen.condition import Condition, Context
 from lightgen.conditioners import ClassLabel
 from lightgen.denoiser import Denoiser
 from lightgen.layout import Layout
-from lightgen.networks.base import Interface
+from lightgen.networks.base import Interface, Network
 
 
 def interface(num_ids, vocab_size, grid, num_classes=0, num_codes=1, reads_time=False) -> Interface:
@@ -17,6 +17,15 @@ def interface(num_ids, vocab_size, grid, num_classes=0, num_codes=1, reads_time=
     conditioner = ClassLabel(num_classes) if num_classes else None
     layout = Layout(grid, num_ids if vocab_size == 1 else vocab_size, num_codes)
     return Interface(layout, num_ids, vocab_size, reads_time, conditioner)
+
+
+def far_from_neutral(network, layout, conditioner, seed=0, **sizes) -> Network:
+    """A network of that class in eval mode, whose parameters are not those that answer nothing at first."""
+    torch.manual_seed(seed)
+    made = network(Interface(layout, layout.vocab_size + 1, conditioner=conditioner), **sizes).eval()
+    for parameter in made.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    return made
 
 
 def denoiser(network, vocab_size, grid, label=None, **more) -> Denoiser:

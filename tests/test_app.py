@@ -1,6 +1,7 @@
 """What the page does, without a browser: forms from components, runs that stop and go on, pictures, paint."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,10 +13,11 @@ from lightgen.again import read
 from lightgen.app.options import abouts, given, options
 from lightgen.app.run import Run, glowing
 from lightgen.app.shelf import Shelf
-from lightgen.app.wish import Wish, first_wish, questions, samplers, wish_of
+from lightgen.app.wish import Wish, first_wish, questions, samplers, unsaid, wish_of
 from lightgen.figures import read_png
 from lightgen.inpainting import known_region
 from lightgen.registry import components
+from lightgen.warps import Warps
 
 ZOO = "zoo:emoji64-absorbing"
 
@@ -75,7 +77,9 @@ def test_a_form_takes_no_nonsense(values, message):
     ("change", "message"),
     [({"num_images": 17}, "num_images must be a whole number from 1 to 16"), ({"steps": 0}, "steps must be"),
      ({"seed": "a"}, "seed must be a whole number"), ({"sampler": "SUNDAE"}, "does not fit a prior trained with"),
-     ({"told": {"text": "a cat"}}, "trained without text"), ({"told": {"label": "Flagg"}}, "did you mean 'Flags'"),
+     ({"told": {"text": "a cat"}}, "trained without text"),
+     ({"told": {"layout": "/etc/passwd"}}, "trained without layout"),
+     ({"told": {"label": "Flagg"}}, "did you mean 'Flags'"),
      ({"temperature": -1.0}, "temperature must be at least 0")],
 )  # fmt: skip
 def test_a_wish_that_cannot_be_met_is_one_line(prior, change, message):
@@ -105,7 +109,7 @@ def test_a_run_is_what_sample_gives_and_can_be_stopped_and_gone_on_with(prior, t
     assert seen == [2.0, 4.0, 6.0, 8.0] and run.finished and len(run.frames) == 5
     expected = prior.sample(2, sampler="MaskGIT", steps=4, temperature=0.5, guidance=2.0, seed=3, label="Flags")
     for number, (path, caption) in enumerate(run.save(tmp_path)):
-        assert torch.equal(read_png(path), expected[number]) and caption == f"MaskGIT, seed 3, picture {number}"
+        assert torch.equal(read_png(path), expected[number]) and caption == f"Flags: MaskGIT, seed 3, picture {number}"
         assert read(path) == run.settings[number]
     made = prior(2, sampler="MaskGIT", steps=4, temperature=0.5, guidance=2.0, seed=3, label="Flags")
     assert run.settings == made.settings
@@ -130,6 +134,70 @@ def test_settings_become_a_form_again(prior):
     assert repr(again.recipe(prior)) == repr(asked.recipe(prior))
     assert (again.seed, again.num_images, again.told) == (3, 2, {"label": "Flags"})
     assert Run(prior, again).settings[1] == settings
+
+
+@pytest.fixture
+def asking(text_prior_checkpoint, scorer_checkpoint):
+    """A page whose prior knows text, and what is asked of it."""
+    path, judge = str(text_prior_checkpoint), str(scorer_checkpoint)
+    told = {"text": "a red heart", "negative_text": "blue", "style": "noto", "label": None}
+    shelf, asked = Shelf([path], judge=judge), wish(prior=path, told=told, options={})
+    return shelf, shelf.prior(path), asked
+
+
+def test_a_prior_is_asked_in_words(asking):
+    _, prior, asked = asking
+    assert list(questions(prior)) == ["text", "negative_text", "label", "style"]
+    assert list(questions(prior).values()) == [[], [], ["Flags", "Food"], ["flat", "noto"]]
+    run = Run(prior, asked)
+    assert [*run.steps()] and run.caption == "a red heart, noto"
+    how = {"sampler": "MaskGIT", "steps": 4, "temperature": 0.5, "guidance": 2.0, "seed": 3, "text": "a red heart"}
+    made = prior(2, **how, negative_text="blue", style="noto")
+    assert torch.equal(prior.decode(run.frames[-1].ids), made.tensor)
+    for other in ({}, {"negative_text": "green"}, {"negative_text": "blue", "text": "a cat"}):
+        assert not torch.equal(prior.sample(2, **{**how, "style": "noto", **other}), made.tensor)
+    settings = Run(prior, asked).settings[1]
+    assert (settings["text"], settings["negative_text"]) == ("a red heart", "blue")
+    again = wish_of(json.loads(json.dumps(settings)), prior)
+    assert again.told == {"text": "a red heart", "negative_text": "blue", "style": "noto"}
+    assert unsaid(settings, again, prior) == []
+    for change, message in (
+        ({"told": {"negative_text": "blue"}, "guidance": 1.0}, "negative_text is what guidance goes away from"),
+        ({"told": {"style": "nato"}}, "did you mean 'noto'"), ({"told": {"tekst": "a"}}, "trained without tekst"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            Run(prior, replace(asked, **change))
+
+
+def test_what_is_left_empty_is_left_open(asking):
+    _, prior, asked = asking
+    told = {"text": "  ", "negative_text": "", "style": None, "label": None}
+    assert Run(prior, replace(asked, told=told)).settings == Run(prior, replace(asked, told={})).settings
+
+
+def test_the_judge_of_a_page_keeps_the_best_of_several_draws(asking, tmp_path):
+    shelf, prior, asked = asking
+    run = Run(prior, replace(asked, best_of=3), best_of=shelf.best_of(3))
+    assert [frame.evaluations for frame in run.steps()] == [6.0, 12.0, 18.0, 24.0]
+    assert run.described(9).endswith("the best of 3 draws each, done")
+    how = {"sampler": "MaskGIT", "steps": 4, "temperature": 0.5, "guidance": 2.0, "seed": 3, "style": "noto"}
+    made = prior(2, **how, text="a red heart", negative_text="blue", best_of=3, judge=shelf.judge)
+    paths = [path for path, _ in run.save(tmp_path)]
+    assert torch.equal(torch.stack([read_png(path) for path in paths]), made.tensor)
+    assert [read(path) for path in paths] == made.settings and wish_of(made.settings[0], prior).best_of == 3
+    many = {**made.settings[0], "best_of": 9}
+    assert shelf.best_of(1) is None and unsaid(many, wish_of(many, prior), prior) == ["best_of"]
+    with pytest.raises(ValueError, match="no judge that chooses among draws; `lightgen app --judge P`"):
+        Shelf().best_of(2)
+    with pytest.raises(ValueError, match="a judge needs words"):
+        Run(prior, replace(asked, told={"style": "noto"}), best_of=shelf.best_of(2))
+    with pytest.raises(ValueError, match="16 pictures, the best of 5 each, are more than the 64 draws"):
+        replace(asked, num_images=16, best_of=5)
+
+
+def test_what_a_form_cannot_say_is_named(prior):
+    made = prior(1, recipe=prior.recipe.replace(warps=Warps(0.5, top_k=9)), canvas=(1, 2), label="Flags").settings[0]
+    assert unsaid(made, wish_of(made, prior), prior) == ["warps.top_k", "canvas"]
 
 
 def test_a_painted_picture_keeps_what_is_known(prior, tmp_path):

@@ -20,6 +20,8 @@ from lightgen.prior import Prior
 from lightgen.processes import Absorbing
 from lightgen.recipe import Recipe
 from lightgen.samplers import MaskGIT
+from lightgen.scorers import Contrastive, TimmEncoder
+from lightgen.scorers.base import Scorer
 from lightgen.text_encoders import WordPieces
 from lightgen.tokenizers import PixelTokenizer
 
@@ -135,7 +137,7 @@ def test_a_hole_is_filled_at_every_level(cascade, low, monkeypatch):
     assert torch.equal(cascade.inpaint(torch.where(mask, 255 - image, image), mask, 3, margin=0, composite=True), made)
     seen = []
 
-    def watched(noise, recipe, told, ids_BN, known_BN):
+    def watched(noise, recipe, told, ids_BN, known_BN, negative):
         seen.append((ids_BN, known_BN))
         return type(low).iterate(low, noise, recipe, told, ids_BN, known_BN)
 
@@ -206,6 +208,77 @@ def test_on_the_command_line_texts_and_styles_are_of_all_priors(told, tmp_path):
     assert torch.equal(torch.stack(pictures), told.sample(text=["a fox", "a red heart"], style="line", label="dogs"))
 
 
+@pytest.fixture(scope="module")
+def guided(told):
+    """The same priors, of which the finer one is guided."""
+    recipes = [recipe for _, recipe in told.stages]
+    return lightgen.Cascade(list(told.priors), [recipes[0], recipes[1].replace(guidance=ConstantGuidance(3.0))])
+
+
+def test_a_negative_text_reaches_every_guided_prior_that_knows_texts(told, guided):
+    (coarse, _), (fine, recipe) = guided.stages
+    noise, asked = Noise.of(2, 3), {"text": "a fox", "style": 1}
+    ids = coarse.sample_ids(noise, condition=coarse.condition(num_images=3, text="a fox")).ids
+    said = fine.condition(num_images=3, **asked).replace(coarse=ids)
+    away = fine.condition(num_images=3, text="a red heart")
+    made = guided.sample(3, seed=2, negative_text="a red heart", **asked)
+    assert torch.equal(made, fine.decode(fine.sample_ids(noise.fold(1), recipe, said, negative=away).ids))
+    assert not torch.equal(made, guided.sample(3, seed=2, **asked))
+    both = lightgen.Cascade([coarse, fine], [one.replace(guidance=recipe.guidance) for _, one in guided.stages])
+    first = next(both.iterate(noise, both.condition(num_images=3, **asked), negative=away)).run().ids
+    said = coarse.condition(num_images=3, text="a fox")
+    assert torch.equal(first, coarse.sample_ids(noise, both.recipes[0], said, negative=away).ids)
+    assert not torch.equal(first, coarse.sample_ids(noise, both.recipes[0], said).ids)
+    mask = torch.zeros(4, 4, dtype=torch.bool)
+    mask[2:] = True
+    painted = [guided.inpaint(made[0], mask, text="a fox", negative_text=one) for one in (None, "a red heart")]
+    assert not torch.equal(*painted)
+    with pytest.raises(ValueError, match=r"^negative_text is what guidance goes away from, and there is none"):
+        told.sample(negative_text="a fox")
+
+
+class Brightest(Scorer):
+    """Likes bright pictures, whatever they were asked for."""
+
+    dim, scale = 1, torch.ones(())
+
+    def embed_images(self, images):
+        return images.float().mean((1, 2, 3))[:, None]
+
+    def embed_texts(self, texts):
+        return torch.ones(len(texts), 1)
+
+
+def test_the_best_of_several_draws_is_one_of_all_priors(guided):
+    """Draw j of picture i is picture i n + j, coarse ids included."""
+    text = ["a fox", "a red heart"]
+    alone = guided.sample(seed=7, text=[one for one in text for _ in range(3)], style="line")
+    best = Brightest().embed_images(alone).view(2, 3).argmax(1) + torch.tensor([0, 3])
+    made = guided.sample(seed=7, text=text, style="line", best_of=3, judge=Brightest())
+    assert torch.equal(made, alone[best]) and best.tolist() != [0, 3]
+    assert torch.equal(made, guided.sample(seed=7, text=text, style="line", best_of=3, judge=Brightest(), batch_size=1))
+
+
+def test_on_the_command_line_a_row_of_priors_goes_away_from_a_text_and_keeps_the_best(guided, tmp_path, capsys):
+    for (prior, recipe), name in zip(guided.stages, ("coarse", "fine"), strict=True):
+        save(Prior(prior.tokenizer, prior.network, prior.process, recipe), tmp_path / f"{name}.ckpt")
+    words = WordPieces(300, 8, 16, depth=0)
+    words.learn(["a red heart", "a fox"])
+    save(Contrastive(TimmEncoder("test_resnet", 32, "new"), words, dim=8), tmp_path / "judge.ckpt")
+    row = ["--ckpt_path", tmp_path / "coarse.ckpt", "--then", tmp_path / "fine.ckpt", "--num_images", 3]
+    choice = ["--best_of", 2, "--judge", tmp_path / "judge.ckpt"]
+    asked = ["--text", "a fox", "--negative_text", "a red heart", "--style", 1, "--out", tmp_path / "out"]
+    assert main(["sample", *map(str, [*row, *choice, *asked])]) == 0
+    assert "3 pictures of a fox, style 1, the best of 2 each, by MaskGIT" in capsys.readouterr().out
+    record = json.loads((tmp_path / "out" / "samples.json").read_text())
+    assert record["best_of"] == 2 and record["negative_text"] == "a red heart"
+    assert [draw // 2 for draw in record["draws"]] == [0, 1, 2] and record["evaluations"] == [18] * 3
+    made = torch.stack([read_png(path) for path in sorted((tmp_path / "out").glob("00000*.png"))])
+    told = {"text": "a fox", "negative_text": "a red heart", "style": 1}
+    assert torch.equal(made, guided.sample(3, best_of=2, judge=str(tmp_path / "judge.ckpt"), **told))
+    assert torch.equal(made, guided.sample(6, **told)[record["draws"]])
+
+
 def sampled(out, *args):
     assert main(["sample", "--num_images", "3", "--label", "1", "--out", str(out), *map(str, args)]) == 0
     pictures = torch.stack([read_png(out / f"{i:06d}.png") for i in range(3)])
@@ -242,8 +315,8 @@ def test_on_the_command_line_each_prior_has_the_options_behind_it(files, low, hi
             "prior 2 of the cascade was not trained with the ids of a coarser picture, but with label",
         ),
         (["--then", "high.ckpt", "--canvas", "2x2"], "a larger --canvas is for one prior, without --then"),
-        (["--then", "high.ckpt", "--negative_text", "a"], "--negative_text is for one prior, without --then"),
-        (["--then", "high.ckpt", "--best_of", "2"], "--best_of is for one prior, without --then"),
+        (["--then", "high.ckpt", "--negative_text", "a"], "text was given, but these priors were trained without text"),
+        (["--then", "high.ckpt", "--best_of", "2"], "best_of 2 needs a judge"),
         (["--then", "high.ckpt", "--animate"], "--animate shows one prior at work, without --then"),
         (["--then", "high.ckpt", "--label", "9"], "label must be in [0, 2], or 3 for no class, not 9"),
         (["--then", "high.ckpt", "--sampler", "SUNDAE"], "the sampler SUNDAE does not fit a prior trained with"),

@@ -1,5 +1,7 @@
 """Every mistake on the command line is one clear line and exit code 2."""
 
+import errno
+import os
 import pickle
 
 import pytest
@@ -176,6 +178,35 @@ def test_a_file_where_a_folder_is_needed(capsys, tmp_path, tokenizer_checkpoint)
             assert line == f"lightgen: {tmp_path / 'file'} is a file, where a folder is needed"
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("seed_everything: 3", "--data and --model are needed; see lightgen fit --help"),
+        ("modell: 3", "there is no option --modell; did you mean --model?"),
+        ("trainer: {max_step: 3}", "there is no option --trainer.max_step; did you mean --trainer.max_steps?"),
+        ("model: {clas_path: PriorModule}",
+         "--model.clas_path is nothing that a component has: that is a class_path, and init_args"),
+        ("model: {class_path: PriorModule, init_args: {optimiser: 3}}",
+         "--model.optimiser is no option of PriorModule; did you mean 'optimizer'?"),
+    ],
+)  # fmt: skip
+def test_a_key_of_a_config_that_is_none(capsys, tmp_path, text, line):
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
+    assert mistake(capsys, ["fit", "--config", str(tmp_path / "mine.yaml")]) == f"lightgen: {line}"
+
+
+def test_pictures_of_another_size_are_told_theirs(capsys, tmp_path, tokenizer_checkpoint):
+    picture(0, (16, 16)).save(tmp_path / "0.png")
+    data = ["--data", "ImageFolder", "--data.root", str(tmp_path), "--out", str(tmp_path / "out")]
+    for command in (["encode", "--tokenizer"], ["reconstruct", "--ckpt_path"]):
+        line = mistake(capsys, [*command, str(tokenizer_checkpoint), *data])
+        assert line.endswith("for pictures of 16x16, but the data give 256x256; add --data.image_size 16")
+    cached = ["--data", "CachedTokens", "--data.cache", str(tmp_path / "cache"), "--data.data", "ImageFolder"]
+    prior = [*PRIOR, "--model.tokenizer", str(tokenizer_checkpoint), "--model.conditioner", "null"]
+    line = mistake(capsys, [*prior, *cached, "--data.data.root", str(tmp_path)])
+    assert line.endswith("but the data give 256x256; add --data.data.image_size 16")
+
+
 def test_what_does_not_fit_is_said_before_a_network_is_made(capsys, tmp_path, tokenizer_checkpoint, monkeypatch):
     def made(*args, **kwargs):
         raise RuntimeError("a network was made")
@@ -184,8 +215,9 @@ def test_what_does_not_fit_is_said_before_a_network_is_made(capsys, tmp_path, to
     prior = [*PRIOR, "--model.tokenizer", str(tokenizer_checkpoint)]
     line = mistake(capsys, [*prior, "--data.image_size", "32"])
     assert f"the tokenizer in {tokenizer_checkpoint} is for pictures of 16x16, but the data give 32x32" in line
+    assert line.endswith("add --data.image_size 16")
     line = mistake(capsys, [*prior, "--data.channels", "1"])
-    assert "is for pictures of 3 channels, but the data give 1" in line
+    assert line.endswith("is for pictures of 3 channels, but the data give 1; add --data.channels 3")
     line = mistake(capsys, [*prior, "--model.conditioner.num_classes", "4"])
     assert "the data have 3 classes, but num_classes of the conditioner is 4" in line
     folder = [*prior, "--data", "ImageFolder", "--data.image_size", "16", "--data.root", str(tmp_path)]
@@ -361,8 +393,28 @@ def test_guidance_on_a_prior_that_was_not_trained_for_it(capsys, tmp_path, prior
     assert "dropout of its condition above 0" in line
 
 
+def test_a_full_disk_is_said_plainly_and_leaves_no_half_picture(capsys, tmp_path, monkeypatch):
+    written = Image.Image.save
+
+    def full(image, *args, **kwargs):
+        if (tmp_path / "000001.png").exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written(image, *args, **kwargs)
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    args = ["sample", "--ckpt_path", "zoo:emoji64-sundae", "--num_images", "4", "--sampler.steps", "2"]
+    args += ["--batch_size", "2", "--out", str(tmp_path)]
+    assert main(args) == 1
+    assert capsys.readouterr().err == (
+        "lightgen: there is no room left: No space left on device; make some, and give the same command again\n"
+    )
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == ["000000.png", "000001.png"]
+    monkeypatch.undo()
+    assert main(args) == 0 and len([*tmp_path.glob("0*.png")]) == 4
+
+
 def test_unknown_kind(capsys):
-    assert "there are" in mistake(capsys, ["list", "samplerz"])
+    assert mistake(capsys, ["list", "samplerz"]).endswith("did you mean 'sampler'?")
     assert "did you mean --out x?" in mistake(capsys, ["demo", "--outt", "x"])
     assert "there is no option --quick; see lightgen demo --help" in mistake(capsys, ["demo", "--quick"])
     assert "must be one of bash, zsh, not fish" in mistake(capsys, ["--print_shtab", "fish"])

@@ -9,7 +9,8 @@ from lightgen.data import CachedTokens, SyntheticImages
 from lightgen.data import encode as encoding
 from lightgen.data.encode import encode
 from lightgen.data.held_out import held_out
-from lightgen.data.token_cache import TokenCache, plain
+from lightgen.data.token_cache import TokenCache
+from lightgen.data.token_dataset import plain
 from lightgen.networks import Transformer
 from lightgen.prior import Prior
 from lightgen.processes import Absorbing

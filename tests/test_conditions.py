@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from stubs import interface
+from stubs import far_from_neutral, interface
 from torch import nn
 
 from lightgen.clock import Clock
@@ -14,7 +14,6 @@ from lightgen.functional.random import Noise
 from lightgen.guidance import ConstantGuidance
 from lightgen.layout import Layout
 from lightgen.networks import CausalTransformer, Hourglass, Transformer
-from lightgen.networks.base import Interface
 from lightgen.registry import build, describe
 from lightgen.samplers import MaskGIT
 
@@ -65,13 +64,8 @@ class Places(Conditioner):
 
 
 def network(kind, conditioner, **more):
-    torch.manual_seed(0)
     cls, sizes = NETWORKS[kind]
-    made = cls(Interface(Layout(GRID, V), V + 1, conditioner=conditioner), **sizes, **SMALL, **more).eval()
-    for parameter in made.parameters():
-        # Far from what is neutral at first.
-        nn.init.normal_(parameter, std=0.3)
-    return made
+    return far_from_neutral(cls, Layout(GRID, V), conditioner, **sizes, **SMALL, **more)
 
 
 def logits(made, ids, **tensors):

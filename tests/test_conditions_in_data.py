@@ -16,7 +16,8 @@ from lightgen.data import CachedTokens, ImageFolder, SyntheticImages
 from lightgen.data import encode as encoding
 from lightgen.data.base import SPLITS
 from lightgen.data.encode import encode
-from lightgen.data.token_cache import TokenCache, plain
+from lightgen.data.token_cache import TokenCache
+from lightgen.data.token_dataset import plain
 from lightgen.tokenizers import PixelTokenizer
 from lightgen.types import to_unit
 

@@ -28,7 +28,8 @@ def crossing(prior, x, y, **more):
 @pytest.mark.parametrize(
     ("text", "values"),
     [("steps=4,8", (4, 8)), (" a.b = 0.5", (0.5,)), ("label=Flags, 'no, way'", ("Flags", "no, way")),
-     ('text=["a, b", c]', ("a, b", "c")), ("text=flag: Japan,pizza", ("flag: Japan", "pizza")), ("warps.top_k=null,3", (None, 3))],
+     ('text=["a, b", c]', ("a, b", "c")), ("text=flag: Japan,pizza", ("flag: Japan", "pizza")),
+     ("warps.top_k=null,3", (None, 3))],
 )  # fmt: skip
 def test_an_axis_is_read_as_it_is_typed(text, values):
     assert Axis.read(text) == Axis(text.partition("=")[0].strip(), values)

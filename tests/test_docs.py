@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 import tomllib
 from pathlib import Path
 
@@ -80,6 +81,26 @@ def test_figures_of_the_zoo_are_those_of_its_cards():
         kid = "KID(efficientnet-lite0)"
         assert f"{scores[kid]:.3f} ± {scores[f'{kid} standard error']:.3f}" in row and f"{made['seconds']:.0f} |" in row
         assert f"{scores['bits per token']:.2f}" in row if "bits per token" in scores else "no likelihood" in row
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/start.md"])
+def test_python_of_the_first_pages_runs(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    variables: dict = {}
+    for block in re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL):
+        exec(block, variables)
+    assert (tmp_path / "flag.png").exists() and variables["prior"].decode
+
+
+def test_the_sampler_of_the_guide_runs_as_it_is_written(tmp_path):
+    said = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    code = textwrap.dedent(re.search(r" {3}```python\n(.*?) {3}```", said, re.DOTALL)[1])
+    (tmp_path / "fixed_count.py").write_text(code, encoding="utf-8")
+    # In a process of its own, or other tests would find one sampler more.
+    draw = "lightgen.load('zoo:emoji64-sundae').sample(2, sampler='FixedCount', steps=3)"
+    command = [sys.executable, "-c", f"import fixed_count, lightgen; print(tuple({draw}.shape))"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("(2, 3, 64, 64)\n", "")
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

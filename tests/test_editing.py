@@ -1,6 +1,7 @@
 """Whole pictures changed without a mask: every sampler from a part-noised state, and the real command."""
 
 import json
+import shlex
 import shutil
 
 import pytest
@@ -236,6 +237,18 @@ def test_edit_command(files, capsys):
     again = prior.edit(images.repeat_interleave(2, 0), 0.6, 8, label=[1, 2] * 4, seed=4)
     by_number = torch.stack([read_png(next((files / "found").glob(f"{i:06d}*.png"))) for i in range(8)])
     assert torch.equal(by_number, again)
+
+    # Each says how it is made alone, from its own picture.
+    (made,) = (files / "found").glob("000006*.png")
+    assert main(["show", str(made)]) == 0
+    said, command, then = capsys.readouterr().out.splitlines()
+    assert f"picture 6 of seed 4, class 1, {files / 'pictures' / 'b.png'} edited by 0.6, by SUNDAE" in said
+    words = shlex.split(command)
+    assert words[:2] == ["lightgen", "edit"] and words[-2:] == ["--out", "again"] and "again/000006.png" in then
+    assert main([*words[1:-1], str(files / "again")]) == 0
+    assert torch.equal(read_png(files / "again" / "000006.png"), again[6])
+    assert main(["edit", "--from", str(made), "--seed", "5", "--num_images", "1", "--out", str(files / "varied")]) == 0
+    assert json.loads((files / "varied" / "edit.json").read_text())["seed"] == 5
 
     # With nothing asked for, neither class nor guidance; with all destroyed, what sampling gives.
     plain, record = edit(files, "plain", *folder, "--strength", "1")

@@ -16,7 +16,7 @@ LAYERS = [
     {"functional"},
     {"layout", "condition", "clock", "prediction", "labels"},
     {"warps", "guidance", "schedules", "text_encoders", "scorers", "conditioners"},
-    {"denoiser", "asking"},
+    {"denoiser", "placing", "asking"},
     {"quantizers", "networks", "processes"},
     {"tokenizers", "samplers", "losses", "metrics"},
     {
@@ -32,7 +32,7 @@ LAYERS = [
         "recipe",
     },
     {"assembly"},
-    {"inpainting", "editing", "reranking", "settings"},
+    {"inpainting", "editing", "references", "reranking", "settings"},
     {"again", "made", "drawing"},
     {"prior", "cascade", "importers", "sampling", "model_card"},
     {"crossing"},

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 import torch
-from torch import nn
+from stubs import far_from_neutral
 
 from lightgen.condition import Condition
 from lightgen.conditioners import ClassLabel, LowResolution, Mixed
@@ -32,13 +32,8 @@ NETWORKS = {
 
 
 def network(kind, conditioner, **more):
-    torch.manual_seed(0)
     cls, sizes = NETWORKS[kind]
-    made = cls(Interface(Layout(GRID, V), V + 1, conditioner=conditioner), **sizes, **SMALL, **more).eval()
-    for parameter in made.parameters():
-        # Far from what is neutral at first.
-        nn.init.normal_(parameter, std=0.3)
-    return made
+    return far_from_neutral(cls, Layout(GRID, V), conditioner, **sizes, **SMALL, **more)
 
 
 def random_ids(num, length, vocab_size, seed=1):

@@ -42,6 +42,15 @@ def served(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def asked(tmp_path_factory, text_prior_checkpoint, scorer_checkpoint):
+    """The address of a page whose prior knows text, and which has a judge."""
+    shelf = Shelf([str(text_prior_checkpoint)], judge=str(scorer_checkpoint))
+    made = page(shelf, tmp_path_factory.mktemp("asked"))
+    yield opened(made, "127.0.0.1", free("127.0.0.1", 17870))
+    made.close(verbose=False)
+
+
+@pytest.fixture(scope="module")
 def browser():
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
     found = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
@@ -58,11 +67,11 @@ def opening(browser, served):
     """Opens the page anew, for another user each time."""
     contexts = []
 
-    def open_page():
+    def open_page(address=served):
         contexts.append(browser.new_context(viewport={"width": 1280, "height": 960}))
         shown = contexts[-1].new_page()
         shown.set_default_timeout(SLOW)
-        shown.goto(served)
+        shown.goto(address)
         shown.wait_for_selector("#asked-label")
         shown.wait_for_timeout(1000)
         return shown
@@ -77,6 +86,11 @@ def fill(shown, **values):
         field = shown.locator(f"#{name} input[type=number]").first
         field.fill(str(value))
         field.press("Tab")
+
+
+def write(shown, name, text):
+    """All at once, as from the clipboard."""
+    shown.locator(f"#{name} textarea, #{name} input").first.fill(text)
 
 
 def choose(shown, name, value):
@@ -143,6 +157,45 @@ def test_generate_look_back_and_bring_the_settings_back(opening, tmp_path):
     assert [url for url in elsewhere if "127.0.0.1" not in url and not url.startswith(("data:", "blob:"))] == []
 
 
+def test_a_prompt_makes_pictures_and_comes_back_with_them(opening, asked, text_prior_checkpoint, tmp_path):
+    shown = opening(asked)
+    write(shown, "asked-negative_text", "blue")
+    write(shown, "asked-text", "a red heart")
+    choose(shown, "asked-style", "noto")
+    fill(shown, **{"best-of": 3, "num": 2, "guidance": 1})
+    shown.click("#generate-start")
+    shown.get_by_text("negative_text is what guidance goes away from, and there is none").wait_for()
+    fill(shown, guidance=2)
+    shown.click("#generate-start")
+    says(shown, "generate", "step 3 of 3, 18 network evaluations")
+    says(shown, "generate", "the best of 3 draws each, done")
+    shown.wait_for_selector("#generate-files a[download]")
+    shot(shown, "app-text")
+    path = download(shown, "#generate-files", tmp_path, 1)
+    how = {"text": "a red heart", "negative_text": "blue", "style": "noto", "best_of": 3}
+    expected = lightgen.load(text_prior_checkpoint)(2, judge=read(path)["judge"], **how)
+    assert read(path) == expected.settings[1] and torch.equal(read_png(path), expected.tensor[1])
+    other = opening(asked)
+    assert other.locator("#best-of").is_visible()
+    other.get_by_role("tab", name="Gallery").click()
+    other.locator("#dropped input[type=file]").set_input_files(path)
+    other.wait_for_function("document.querySelector('#asked-text textarea, #asked-text input')?.value == 'a red heart'")
+    assert other.locator("#asked-style input").input_value() == "noto"
+    assert "--negative_text blue" in other.locator("#command").inner_text()
+    other.get_by_role("tab", name="Generate").click()
+    other.click("#generate-start")
+    says(other, "generate", "done")
+    other.wait_for_selector("#generate-files a[download]")
+    assert torch.equal(read_png(download(other, "#generate-files", tmp_path / "b", 1)), expected.tensor[1])
+    # A prior without text has no field for one, and a page without a judge no draws.
+    choose(other, "prior", PRIOR)
+    other.wait_for_selector("#asked-text", state="detached")
+    fill(other, steps=2, num=1)
+    other.click("#generate-start")
+    says(other, "generate", "step 2 of 2")
+    assert opening().locator("#best-of").count() == 0
+
+
 def test_paint_over_a_stroke(opening, tmp_path):
     image = lightgen.load("zoo:emoji64-sundae").sample(1, seed=6, label="Food & Drink")[0]
     save_png(image, tmp_path / "cat.png")
@@ -195,6 +248,13 @@ def test_a_wrong_file_is_one_line(opening, tmp_path):
     Image.new("RGB", (4, 4)).save(tmp_path / "plain.png")
     shown.locator("#dropped input[type=file]").set_input_files(tmp_path / "plain.png")
     shown.get_by_text("plain.png carries no settings").wait_for()
+    settings = lightgen.load(PRIOR)(1, steps=1).settings[0]
+    for path, message in ((None, "a prior that was never saved, which no page can offer"),
+                          ("runs/mine.ckpt", "`lightgen app --ckpt_path runs/mine.ckpt` offers it")):  # fmt: skip
+        shown.locator("#dropped button[aria-label=Clear]").first.dispatch_event("click")
+        save_png(torch.zeros(3, 64, 64, dtype=torch.uint8), tmp_path / "other.png", {**settings, "ckpt_path": path})
+        shown.locator("#dropped input[type=file]").first.set_input_files(tmp_path / "other.png")
+        shown.get_by_text(message).wait_for()
 
 
 def test_stop_go_on_two_at_once_and_a_refresh_in_the_middle(opening, monkeypatch):
@@ -249,6 +309,21 @@ def test_the_client_of_gradio(served, tmp_path):
     ):  # fmt: skip
         with pytest.raises(AppError, match=message):
             client.predict(*{**form, **change}.values(), False, api_name="/generate")
+
+
+def test_the_client_asks_in_words(asked, text_prior_checkpoint, tmp_path):
+    client = Client(asked, verbose=False, download_files=str(tmp_path))
+    told = {"text": "a red heart", "negative_text": "blue", "style": "noto"}
+    form = {"prior": str(text_prior_checkpoint), "sampler": "MaskGIT", "steps": 2, "temperature": 1.0, "guidance": 2.0,
+            "seed": 4, "num_images": 1, "told": told, "options": {}}  # fmt: skip
+    _, status, _, files = client.predict(*form.values(), False, 2, api_name="/generate")
+    assert "the best of 2 draws each, done" in status
+    made = read(Path((files["value"] if isinstance(files, dict) else files)[0]))
+    assert {name: made[name] for name in (*told, "best_of")} == {**told, "best_of": 2}
+    wrong = {**form, "told": {"style": "nato"}}
+    for values, num, message in ((wrong, 1, "did you mean 'noto'"), (form, 65, "8")):
+        with pytest.raises(AppError, match=message):
+            client.predict(*values.values(), False, num, api_name="/generate")
 
 
 def test_files_of_the_machine_are_closed(served, tmp_path):

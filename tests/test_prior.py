@@ -91,8 +91,11 @@ def test_sample_command_writes_what_load_samples(prior, prior_checkpoint, tmp_pa
     assert record["seconds"] > 0 and {"torch", "lightgen", "git"} <= record.keys()
     with Image.open(tmp_path / "steps.gif") as animation:
         assert animation.n_frames == 7
-    line = "5 pictures of rectangle by SUNDAE, 6 steps, 6 network evaluations each, "
-    assert line in capsys.readouterr().out
+    assert capsys.readouterr().out.startswith(
+        "5 pictures of rectangle by SUNDAE, 6 steps, 6 network evaluations each, "
+    )
+    assert main([*args, "--dtype", "bfloat16", "--out", str(tmp_path / "narrow")]) == 0
+    assert capsys.readouterr().out.startswith("accelerate off, bfloat16 weights: ")
 
 
 def test_guidance_can_be_chosen_on_the_command_line(prior, prior_checkpoint, tmp_path, capsys):

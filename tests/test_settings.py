@@ -138,7 +138,8 @@ SETTINGS = {
         {"index": -1}, {"sampler": None}, {"sampler": {"kind": "sampler", "name": "os", "arguments": {}}},
         {"sampler": {"kind": "sampler", "name": "SUNDAE", "arguments": {"steps": 0}}}, {"ckpt_path": "a\x1b[2Jb"},
         {"sampler": {"kind": "sampler", "name": "SUNDAE", "arguments": {"no": 1}}}, {"warps": []}, {"guidance": 2},
-        {"out": "other"}, {"overwrite": True}, {"config": "x.yaml"}, {"trainer": 1}, {"a b": 1}, 
+        {"out": "other"}, {"overwrite": True}, {"config": "x.yaml"}, {"trainer": 1}, {"a b": 1},
+        {"layout": "boxes.json"}, {"layout": "[{"}, {"layout": '[{"label": "\\u001b[2J", "box": [0, 0, 1, 1]}]'},
         {"label": "\r"}, {"canvas": "1x2"}, {"accelerate": 3}, {"label": {"a": 1}}, {"precision": []},
     ],
 )  # fmt: skip
@@ -154,7 +155,7 @@ def test_what_a_stranger_wrote_is_refused(tmp_path, capsys, change):
 
 def test_options_that_decide_no_picture_are_not_taken_from_a_stranger():
     options = {name[2:].rstrip("+").split(".")[0] for name in parser()._option_string_actions if name.startswith("--")}
-    assert options - SCHEMA - {"label", "text", "negative_text"} == NEVER_ASKED
+    assert options - SCHEMA - {"label", "text", "negative_text", "layout"} == NEVER_ASKED
 
 
 def test_files_without_settings_are_one_line(made, tmp_path, capsys):

@@ -49,6 +49,24 @@ print(json.dumps(found))
     assert {**one, "seconds": 0, "device": ""} == {**many, "seconds": 0, "device": ""}
 
 
+def test_threads_that_wait_sleep_from_the_first_operation_on():
+    code = """
+import os, sys
+for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+    os.environ.pop(name, None)
+os.environ.update(dict(pair.split("=") for pair in sys.argv[1:]))
+from lightgen.cli import main
+main.importlib.import_module = lambda name: sys.exit(f"{os.environ.get('GOMP_SPINCOUNT')} {'torch' in sys.modules}")
+main.main(["sample"])
+"""
+
+    def said(*environment: str) -> str:
+        return subprocess.run([sys.executable, "-c", code, *environment], capture_output=True, text=True).stderr.strip()
+
+    assert said() == "1000 False"
+    assert said("GOMP_SPINCOUNT=7") == "7 False" and said("OMP_WAIT_POLICY=ACTIVE") == "None False"
+
+
 @pytest.mark.parametrize("variable", ["LOCAL_RANK", "WORLD_SIZE", "SLURM_NTASKS"])
 def test_one_of_several_processes_does_not_take_itself_for_all(monkeypatch, variable):
     for name in one_device.LAUNCHED:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from stubs import far_from_neutral
 
 import lightgen
 from lightgen.checkpoint import fingerprint
@@ -48,12 +49,9 @@ def caption(*texts):
 
 
 def network(kind, conditioner, seed=0, **more):
-    torch.manual_seed(seed)
     cls, sizes = NETWORKS[kind]
-    made = cls(Interface(Layout(GRID, V), V + 1, conditioner=conditioner), **sizes, **SMALL, **more).eval()
+    made = far_from_neutral(cls, Layout(GRID, V), conditioner, seed, **sizes, **SMALL, **more)
     conditioner.learn(CAPTIONS)
-    for parameter in made.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
     return made
 
 
@@ -122,13 +120,13 @@ def test_a_text_that_is_too_long_is_cut_and_counted():
     encoder = WordPieces(num_pieces=256, max_length=4, dim=16, depth=0)
     encoder.learn(CAPTIONS)
     assert encoder.vocabulary.pieces == []
-    with pytest.warns(UserWarning, match="^texts of more than 4 tokens, whose others were left out: 1 ") as told:
+    with pytest.warns(UserWarning, match=r"^texts of more than 4 tokens, cut there .*: 1 so far$") as told:
         features = encoder(caption("word " * 5000, "abc"))
     assert len(told) == 1 and torch.equal(features[0], encoder(caption("wor"))[0])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         encoder(caption("abcd"))
-    with pytest.warns(UserWarning, match="left out: 12 "):
+    with pytest.warns(UserWarning, match=": 12 so far"):
         encoder(caption(*["abcdef"] * 10))
 
 
@@ -181,7 +179,7 @@ def test_padding_changes_no_logit(kind):
 @pytest.mark.parametrize("adaptive", [False, True])
 def test_beside_classes_and_in_a_reader_that_keeps_keys_and_values(adaptive):
     mixed = Mixed([ClassLabel(3), small_text()])
-    assert mixed.attended and mixed.names == ("label", "caption")
+    assert mixed.attended and mixed.names == ("label", "caption", "painted")
     made, ids = network("causal", build(describe(mixed), "conditioner"), adaptive=adaptive), ids_of(3)
     given = Condition({"label": torch.tensor([0, 2, 1]), "caption": caption("black cat", "", "the moon")})
     context = made.context(given, 3)

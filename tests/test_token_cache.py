@@ -22,7 +22,8 @@ from lightgen.data.base import SPLITS
 from lightgen.data.encode import encode
 from lightgen.data.order import TrainOrder
 from lightgen.data.pictures import to_tensor
-from lightgen.data.token_cache import TokenCache, plain
+from lightgen.data.token_cache import TokenCache
+from lightgen.data.token_dataset import plain
 from lightgen.data.tokens import TokenOrder
 from lightgen.functional.splits import window
 from lightgen.layout import Layout

@@ -82,8 +82,14 @@ def main() -> None:
 
 
 def pictures_of(checkpoint: str, root: str | None) -> ImageData:
-    """The pictures that a checkpoint was trained on, split as then."""
+    """The pictures that a checkpoint was trained on, split as then.
+
+    Raises:
+        ValueError: if it does not say, or they are not there.
+    """
     found: Any = own_pictures(checkpoint)
+    if found is None:
+        raise ValueError(f"{checkpoint} does not say which pictures it was trained on")
     if root is not None:
         found["arguments"]["root"] = root
     data: ImageData = build(found, "data")

@@ -19,7 +19,7 @@ from torch.nn.functional import cross_entropy
 from lightgen.checkpoint import load_tokenizer
 from lightgen.data.emoji import Emoji
 from lightgen.data.encode import encode
-from lightgen.data.token_cache import plain
+from lightgen.data.token_dataset import plain
 from lightgen.functional.random import Noise
 from lightgen.networks.hourglass import Hourglass
 from lightgen.networks.resamplers.attention import AttentionResampler

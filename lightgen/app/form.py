@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
 from typing import Any
 
 import gradio as gr
@@ -10,12 +10,13 @@ import gradio as gr
 from lightgen.app.options import NONE, Option, options
 from lightgen.app.plain import plain
 from lightgen.app.shelf import Shelf
-from lightgen.app.wish import MOST_IMAGES, MOST_STEPS, Wish, first_wish, questions, samplers
+from lightgen.app.wish import ANY, MOST_IMAGES, MOST_STEPS, Wish, first_wish, questions, samplers
+from lightgen.asking import NEGATIVE_TEXT, TEXT
 from lightgen.prior import Prior
 from lightgen.registry import find
 
-ANY = "any"
-"""The choice that leaves open what is asked for."""
+LABELS = {"label": "Class", TEXT: "Text", NEGATIVE_TEXT: "Negative text"}
+HINTS = {TEXT: "what is to be seen", NEGATIVE_TEXT: "what guidance goes away from, at a scale above 1"}
 
 
 class Form:
@@ -113,12 +114,12 @@ class Form:
     def _questions(self, fields: dict[str, Any]) -> None:
         for name, values in questions(self.shelf.prior(fields["prior"])).items():
             live: dict[str, Any] = {"interactive": True, "elem_id": f"asked-{name}"}
-            label, value = "Class" if name == "label" else name.capitalize(), fields["values"].get(name)
+            label, value = LABELS.get(name, name.capitalize()), fields["values"].get(name)
             if values:
                 field: Any = gr.Dropdown([ANY, *values], value=value or ANY, label=label, **live)
             else:
-                field = gr.Textbox(value or "", label=label, **live)
-            _keep(field, name, self.told, lambda value: None if value == ANY else value)
+                field = gr.Textbox(value or "", label=label, placeholder=HINTS.get(name, "a number"), **live)
+            _keep(field, name, self.told)
 
     def _options(self, fields: dict[str, Any]) -> None:
         found = options(find("sampler", fields["sampler"]))
@@ -126,7 +127,7 @@ class Form:
             gr.Markdown("It has none.")
         for option in found:
             field = _field(option, fields["values"].get(option.name, option.default))
-            _keep(field, option.name, self.options, lambda value: value)
+            _keep(field, option.name, self.options)
 
 
 def _field(option: Option, value: Any) -> Any:
@@ -141,10 +142,11 @@ def _field(option: Option, value: Any) -> Any:
     return gr.Number(value, precision=0 if option.kind == "whole" else None, **common)
 
 
-def _keep(field: Any, name: str, values: Any, meant: Callable[[Any], Any]) -> None:
-    """Have a field put its value among others."""
+def _keep(field: Any, name: str, values: Any) -> None:
+    """Have a field put its value among others.
 
-    def put(value: Any, there: dict[str, Any] | None) -> dict[str, Any]:
-        return {**(there or {}), name: meant(value)}
-
-    field.input(put, [field, values], values, queue=False, show_progress="hidden", api_visibility="private")
+    In the browser, as a server's answer to one letter would come after the next; on `change`, as `input` misses what is
+    pasted.
+    """
+    put = f"(value, there) => ({{...there, {json.dumps(name)}: value}})"
+    field.change(None, [field, values], values, js=put, show_progress="hidden", api_visibility="private")

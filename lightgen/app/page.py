@@ -13,7 +13,7 @@ from lightgen.app.shelf import Shelf
 CSS = """
 .picture img, #gallery img { image-rendering: pixelated; }
 .picture img { width: 100% !important; height: 100% !important; object-fit: contain; }
-.gradio-container { max-width: 1400px !important; margin: 0 auto; }
+.gradio-container { width: 100%; max-width: 1400px !important; margin: 0 auto; }
 h1 { font-size: 1.3rem !important; margin: 0 !important; }
 footer { display: none !important; }
 """
@@ -53,13 +53,13 @@ def page(shelf: Shelf, folder: Path) -> gr.Blocks:
                 form = Form(shelf)
             with gr.Column(scale=5), gr.Tabs():
                 with gr.Tab("Generate"):
-                    generate.tab(form, folder, album)
+                    best_of = generate.tab(form, folder, album)
                 with gr.Tab("Inpaint and outpaint"):
                     paint.tab(form, folder, album)
                 with gr.Tab("Compare"):
                     compare.tab(form, folder)
                 with gr.Tab("Gallery"):
-                    gallery.tab(form, album)
+                    gallery.tab(form, album, best_of)
     made.queue(max_size=MOST_WAITING, default_concurrency_limit=AT_ONCE)
     return made
 

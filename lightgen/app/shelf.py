@@ -1,4 +1,4 @@
-"""The priors that a page offers; it loads no other, whoever asks."""
+"""The priors that a page offers, and its judge; it loads no other, whoever asks."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 
-from lightgen.checkpoint import load
+from lightgen.checkpoint import load, load_scorer
 from lightgen.pretrained import zoo
 from lightgen.prior import Prior
 from lightgen.registry import suggestion
+from lightgen.reranking import BestOf, chosen_by
 
 
 class Shelf:
@@ -20,18 +21,30 @@ class Shelf:
     Args:
         paths: of checkpoints; those of the zoo stand behind them.
         device: where pictures are made.
+        judge: the checkpoint of a scorer, which chooses among several draws; None offers no choice.
 
     Raises:
-        ValueError: if one of the paths is not a prior's.
+        ValueError: if one of the paths is not a prior's, or the judge no scorer.
     """
 
-    def __init__(self, paths: Sequence[str] = (), device: torch.device | str = "cpu") -> None:
-        self.device = device
+    def __init__(self, paths: Sequence[str] = (), device: torch.device | str = "cpu", judge: str | None = None) -> None:
+        self.device, self.judge = device, judge
+        self._scorer = None if judge is None else load_scorer(judge)
         self.names = [*dict.fromkeys([*paths, *(name for name, about in zoo().items() if "tokenizer" not in name)])]
         self._loaded: dict[str, Prior] = {}
         self._lock = Lock()
         for path in paths:
             self.prior(path)
+
+    def best_of(self, num: int) -> BestOf | None:
+        """The judge's choice among so many draws of each picture; None for one.
+
+        Raises:
+            ValueError: if there is no judge.
+        """
+        if num > 1 and self._scorer is None:
+            raise ValueError("this page has no judge that chooses among draws; `lightgen app --judge P` gives it one")
+        return None if num == 1 else chosen_by(num, self._scorer)
 
     def prior(self, name: Any) -> Prior:
         """A prior.

@@ -6,16 +6,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lightgen.app.options import NONE, given, options
-from lightgen.asking import TEXT, words
+from lightgen.asking import LAYOUT, NEGATIVE_TEXT, TEXT, words
+from lightgen.conditioners.class_label import ClassLabel
 from lightgen.labels import class_number
 from lightgen.prior import Prior
 from lightgen.recipe import Recipe
-from lightgen.registry import arguments, changed
+from lightgen.registry import arguments, changed, describe
 from lightgen.samplers.base import fitting, sampler_called
-from lightgen.settings import Settings, asked, recipe_of
+from lightgen.settings import PARTS, Settings, asked, recipe_of
 
-MOST_IMAGES, MOST_STEPS = 16, 1000
-"""That a page makes at a time."""
+MOST_IMAGES, MOST_EACH, MOST_DRAWS, MOST_STEPS = 16, 8, 64, 1000
+"""That a page makes at a time: pictures, draws of each, draws of all, steps."""
+ANY = "any"
+"""The choice that leaves open what is asked for."""
+TEXTS = (TEXT, NEGATIVE_TEXT)
+"""What is asked for in words of one's own."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +42,17 @@ class Wish:
     """What pictures are asked for, by name; what is left open is not there."""
     options: dict[str, Any] = field(default_factory=dict)
     """Of the sampler, where they are not those of its class: see `lightgen.app.options`."""
+    best_of: int = 1
+    """Draws of each picture, of which a judge keeps one."""
 
     def __post_init__(self) -> None:
-        for name, most in (("num_images", MOST_IMAGES), ("steps", MOST_STEPS)):
+        for name, most in (("num_images", MOST_IMAGES), ("best_of", MOST_EACH), ("steps", MOST_STEPS)):
             value = getattr(self, name)
-            if (value is not None or name == "num_images") and (not isinstance(value, int) or not 1 <= value <= most):
+            if (value is not None or name != "steps") and (not isinstance(value, int) or not 1 <= value <= most):
                 raise ValueError(f"{name} must be a whole number from 1 to {most}, not {value!r}")
+        if self.num_images * self.best_of > MOST_DRAWS:
+            raise ValueError(f"{self.num_images} pictures, the best of {self.best_of} each, are more than the "
+                             f"{MOST_DRAWS} draws that a page makes at a time")  # fmt: skip
         if not isinstance(self.seed, int):
             raise ValueError(f"seed must be a whole number, not {self.seed!r}")
 
@@ -82,6 +92,8 @@ def wish_of(settings: Settings, prior: Prior) -> Wish:
         ValueError: if the settings cannot be said in the form.
     """
     recipe, told = recipe_of(settings), asked(settings)
+    if LAYOUT in told:
+        raise ValueError("the page has no boxes, with which this picture was made; `lightgen show` says how")
     for name, value in told.items():
         names = prior.categories.get(name, ())
         if isinstance(value, int) and 0 <= value < len(names):
@@ -90,8 +102,30 @@ def wish_of(settings: Settings, prior: Prior) -> Wish:
     scale = 1.0 if recipe.guidance is None else arguments(recipe.guidance).get("scale", 1.0)
     steps = recipe.sampler.steps if takes_steps(recipe.sampler) else None
     num_images = min(settings["num_images"], MOST_IMAGES)
+    best_of = min(settings.get("best_of") or 1, MOST_EACH, MOST_DRAWS // num_images)
     return Wish(settings["ckpt_path"], type(recipe.sampler).__name__, steps, recipe.warps.temperature, scale,
-                settings["seed"], num_images, told, _shown(recipe.sampler))  # fmt: skip
+                settings["seed"], num_images, told, _shown(recipe.sampler), best_of)  # fmt: skip
+
+
+def unsaid(settings: Settings, wish: Wish, prior: Prior) -> list[str]:
+    """Options of a picture that the form has no field for, so that it would make another one.
+
+    Args:
+        settings: of the picture.
+        wish: what `wish_of` makes of them.
+        prior: that makes it.
+    """
+    said = describe(wish.recipe(prior))["arguments"]
+    pairs = [(part, settings[part], said[part]) for part in PARTS if settings[part] is not None]
+    found = [
+        f"{part}.{argument}"
+        for part, was, now in pairs
+        for argument, value in was["arguments"].items()
+        if (now or {"arguments": {}})["arguments"].get(argument) != value
+    ]
+    found += [name for name in asked(settings) if name not in wish.told]
+    found += ["canvas"] * (settings.get("canvas") is not None)
+    return found + ["best_of"] * (wish.best_of != (settings.get("best_of") or 1))
 
 
 def _shown(sampler: Any) -> dict[str, Any]:
@@ -116,8 +150,17 @@ def samplers(prior: Prior) -> list[str]:
 
 
 def questions(prior: Prior) -> dict[str, list[str]]:
-    """What a prior can be asked for, by name, with the values that there are; none where any text goes."""
-    return {name: list(prior.categories.get(name, ())) for name in words(prior.network.conditioner)}
+    """What a page asks a prior for, by name, with the values that there are; none where any text goes.
+
+    Texts and categories: it has no field for layouts and reference pictures, which might name a file of this machine.
+    """
+    conditioner = prior.network.conditioner
+    parts = () if conditioner is None else conditioner.modules()
+    names = [
+        *(TEXTS if TEXT in words(conditioner) else ()),
+        *(part.name for part in parts if isinstance(part, ClassLabel)),
+    ]
+    return {name: list(prior.categories.get(name, ())) for name in names}
 
 
 def checked(told: dict[str, Any], prior: Prior) -> dict[str, Any]:
@@ -126,8 +169,12 @@ def checked(told: dict[str, Any], prior: Prior) -> dict[str, Any]:
     Raises:
         ValueError: if the prior knows no such thing.
     """
-    found = {name: value for name, value in told.items() if value not in (None, "")}
+    found = {name: value for name, value in told.items() if value not in (None, ANY) and str(value).strip()}
     if unknown := found.keys() - questions(prior).keys():
         raise ValueError(f"this prior was trained without {min(unknown)}")
-    return {name: value if name == TEXT else class_number(value, prior.categories.get(name), name)
-            for name, value in found.items()}  # fmt: skip
+    return {
+        name: value
+        if name in TEXTS or value in prior.categories.get(name, ())
+        else class_number(value, prior.categories.get(name), name)
+        for name, value in found.items()
+    }

@@ -34,13 +34,15 @@ def data_that_fit(config: Namespace) -> LightningDataModule:
     conditioner = arguments.get("conditioner")
     if conditioner is not None:
         told: Conditioner = made(Conditioner, conditioner)
-        told.require_data(pictures.conditions)
+        # A cache has more of pictures than they say themselves.
+        told.require_data(getattr(data, "conditions", pictures.conditions))
         for level in levels(told):
             level.require_ids(*getattr(data, "level", (None, None)))
     if "scorer" in arguments:
         require_captions(pictures if pictures is data else None)
     elif isinstance(pictures, ImageData):
-        _require_size(pictures, arguments.get("tokenizer"))
+        option = "--data" if pictures is data else "--data.data"
+        _require_size(pictures, arguments.get("tokenizer"), option)
     if isinstance(pictures, ImageData):
         # Looks for the files.
         len(pictures.collection.identities)
@@ -63,22 +65,11 @@ def require_captions(data: Any) -> None:
         )
 
 
-def _require_size(pictures: ImageData, tokenizer: Any) -> None:
+def _require_size(pictures: ImageData, tokenizer: Any, option: str) -> None:
     if isinstance(tokenizer, str):
-        where = f"the tokenizer in {tokenizer}"
         found = load_tokenizer(tokenizer)
-        size, channels = found.image_size, found.channels
-    else:
-        where, given = "the tokenizer", tokenizer.init_args
-        size, channels = given.get("image_size"), given.get("channels", pictures.channels)
-        if size is None:
-            return
-        size = (size, size) if isinstance(size, int) else tuple(size)
-    if size != pictures.image_size:
-        asked, needed = (f"{h}x{w}" for h, w in (pictures.image_size, size))
-        raise ValueError(f"{where} is for pictures of {needed}, but the data give {asked}; see --data.image_size")
-    if channels != pictures.channels:
-        raise ValueError(
-            f"{where} is for pictures of {channels} channels, "
-            f"but the data give {pictures.channels}; see --data.channels"
-        )
+        pictures.require_size(found.image_size, found.channels, f"the tokenizer in {tokenizer}", option)
+        return
+    size, channels = tokenizer.init_args.get("image_size"), tokenizer.init_args.get("channels", pictures.channels)
+    if size is not None:
+        pictures.require_size((size, size) if isinstance(size, int) else size, channels, "the tokenizer", option)

@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 import tempfile
+from argparse import Namespace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,6 +20,7 @@ def parser() -> PlainParser:
     """The arguments of `lightgen app`."""
     made = PlainParser(prog="lightgen app", description=main.__doc__)
     made.add_argument("--ckpt_path", nargs="+", default=[], help="checkpoints of priors, beside those of the zoo")
+    made.add_argument("--judge", help="a scorer's checkpoint, or a CLIP folder: offers the best of several draws")
     made.add_argument("--port", type=int, default=PORT, help="another one if this is taken, which is said")
     made.add_argument("--host", default=HOST, help="0.0.0.0 opens the page to the whole network; default: this machine")
     made.add_argument("--share", action="store_true", help="open it to the world through gradio's servers, for a week")
@@ -34,7 +36,7 @@ def main(args: list[str]) -> int:
         raise ValueError(f"port must be in [1, 65535], not {given.port}")
     with tempfile.TemporaryDirectory(prefix="lightgen-app-") as folder:
         os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": folder, "HF_HUB_DISABLE_TELEMETRY": "1"}
-        _serve(given.ckpt_path, given.host, given.port, given.share, Path(folder))
+        _serve(given, Path(folder))
     return 0
 
 
@@ -58,16 +60,17 @@ def free(host: str, port: int) -> int:
     raise ValueError(f"ports from {port} on are taken; choose another with --port")
 
 
-def _serve(paths: list[str], host: str, port: int, share: bool, folder: Path) -> None:
+def _serve(given: Namespace, folder: Path) -> None:
     from lightgen.app.page import opened, page
     from lightgen.app.shelf import Shelf
 
+    host, share = given.host, given.share
     if host not in (HOST, "localhost"):
         print(f"--host {host}: everybody who reaches this machine over the network can use the page")
     if share:
         print("--share: everybody in the world who knows the address can use the page, through gradio's servers")
-    made = page(Shelf(paths, OneDevice().device), folder)
-    print(f"the page is at {opened(made, host, free(host, port), share)} (Ctrl-C ends it)", flush=True)
+    made = page(Shelf(given.ckpt_path, OneDevice().device, given.judge), folder)
+    print(f"the page is at {opened(made, host, free(host, given.port), share)} (Ctrl-C ends it)", flush=True)
     try:
         made.block_thread()
     finally:

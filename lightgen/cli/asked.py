@@ -7,6 +7,7 @@ until that is read.
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import warnings
 from collections.abc import Callable, Collection, Sequence
@@ -15,16 +16,17 @@ from typing import Any
 
 import yaml
 
-from lightgen.asking import NEGATIVE_TEXT, TEXT, require_told, words
+from lightgen.asking import LAYOUT, NEGATIVE_TEXT, TEXT, require_told, words
 from lightgen.cascade import joined_categories
 from lightgen.cli.meant import meant, nearest
 from lightgen.cli.parser import Parser
 from lightgen.cli.turns import Turns
+from lightgen.functional.boxes import read_boxes
 from lightgen.labels import LABEL
 from lightgen.prior import Prior
 
 PROMPTS = "prompts"
-OWN = (TEXT, PROMPTS, NEGATIVE_TEXT, LABEL)
+OWN = (TEXT, PROMPTS, NEGATIVE_TEXT, LAYOUT, LABEL)
 ELSEWHERE = ("trainer",)
 """Options that a parser has only when it is needed."""
 
@@ -35,6 +37,7 @@ def add_options(made: Parser, open_label: str) -> None:
     made.add_argument(f"--{TEXT}", type=str | None, help=f"what is to be seen, one or several, {several}")
     made.add_argument(f"--{PROMPTS}", type=Path | None, help="a file with a text on each line")
     made.add_argument(f"--{NEGATIVE_TEXT}", type=str | None, help="what guidance goes away from, in place of nothing")
+    made.add_argument(f"--{LAYOUT}", type=Path | None, help="a JSON file of boxes and what is in each (docs/data.md)")
     made.add_argument(
         f"--{LABEL}", type=int | str | None, default=None,
         help=f"class, by number or name, one or several; {open_label}; other categories of the prior alike, as --style "
@@ -114,7 +117,8 @@ class Asked:
         for prior in priors:
             knowing = dict.fromkeys(words(prior.network.conditioner), prior) | knowing
         there = list(knowing)
-        values = {TEXT: self._texts(), LABEL: self.values.get(LABEL, [])}
+        layouts = [json.dumps(_boxes(one)) for one in self.values.get(LAYOUT, []) if one is not None]
+        values = {TEXT: self._texts(), LAYOUT: layouts, LABEL: self.values.get(LABEL, [])}
         for name in self.others:
             if name not in there:
                 raise ValueError(self.no_option(name, there))
@@ -123,7 +127,9 @@ class Asked:
         for name, several in values.items():
             prior = knowing.get(name, priors[0])
             names = prior.categories.get(name, ())
-            if told := [one if name == TEXT else _value(one, names) for one in several if one not in (None, "null")]:
+            if told := [
+                one if name in (TEXT, LAYOUT) else _value(one, names) for one in several if one not in (None, "null")
+            ]:
                 require_told(name, told[0], prior.network.conditioner)
                 found[name] = told
         rows = [dict(zip(found, one, strict=True)) for one in itertools.product(*found.values())]
@@ -151,6 +157,12 @@ class Asked:
         ours = [name for name in config if self._is_ours(str(name)) and not isinstance(config[name], dict)]
         given = {name: config.pop(name) for name in ours}
         return {name: value if isinstance(value, list) else [value] for name, value in given.items()}
+
+
+def _boxes(given: Any) -> list[Any]:
+    if not isinstance(given, str):
+        raise ValueError(f"--{LAYOUT} takes a file of boxes, not {given!r:.80}")
+    return read_boxes(given)
 
 
 def read_prompts(path: Path) -> list[str]:

@@ -8,6 +8,10 @@ COMMANDS = {
     "test": ("validate", "score a checkpoint on the test split"),
     "data": ("data", "draw free emoji in eight styles, with captions, into a folder to train on; resumes"),
     "encode": ("encode", "the ids of pictures in a token cache, to train priors on; resumes, and shares the work"),
+    "index": (
+        "index",
+        "the nearest pictures of each picture, kept in a token cache, for priors that are told neighbours",
+    ),
     "sample": ("sample", "make pictures from a prior's checkpoint, with any sampler that fits it"),
     "inpaint": ("inpaint", "fill the masked part of a picture, or continue it on a larger canvas"),
     "grid": ("grid", "the same pictures over any two settings, side by side, as PNG and HTML"),
@@ -38,6 +42,10 @@ EXAMPLES = {
     "encode": (
         "lightgen encode --tokenizer zoo:emoji64-tokenizer --out emoji-tokens",
         "lightgen encode --tokenizer runs/ffhq256-tokenizer/last.ckpt --data.mirror true --num_crops 4 --out ids",
+    ),
+    "index": (
+        "lightgen index --tokenizer zoo:emoji64-tokenizer --neighbours 8 --out emoji-tokens",
+        "lightgen sample --ckpt_path P --neighbours emoji-tokens --like cat.png --out s    # trained with Neighbours",
     ),
     "sample": (
         "lightgen sample --ckpt_path zoo:emoji64-causal --num_images 36 --out samples",

@@ -65,9 +65,10 @@ def run(request: Request) -> None:
     # Each text and category of the first picture, then of the second.
     edit = Edit(ids.repeat_interleave(len(turns), 0), parsed.strength)
     request = replace(request, num_images=request.num_images * len(paths), start=start)
+    of = [str(paths[i // len(turns) % len(paths)]) for i in range(request.num_images)]
     decided = picture_run.settings(request, strength=parsed.strength, pictures=digest(images))
     with picture_run.writing(request, RECORD, decided):
-        record = picture_run.run(request, decided, given=edit)
+        record = picture_run.run(request, decided, given=edit, each=lambda i: {"image": of[i]})
         if record is None:
             return
         reconstructions = prior.decode(ids[:SHEET_PICTURES].to(prior.device)).cpu()
@@ -81,7 +82,6 @@ def run(request: Request) -> None:
         columns = len(shown) // min(len(paths), SHEET_PICTURES)
         title = f"strength {parsed.strength:g}: {picture_run.described(request, record)}"
         save_png(sheet(shown, title, captions, columns), parsed.out / "sheet.png")
-        of = [str(paths[i // len(turns) % len(paths)]) for i in range(request.num_images)]
         save_json(record | {"images": of, "resize": resize, "start": start}, parsed.out / RECORD)
     print(picture_run.summary(request, record, parsed.out / "sheet.png"))
 

@@ -17,6 +17,7 @@ USERS = {
     errno.ENAMETOOLONG: "is too long a name",
 }
 """What the system refuses because of what it was asked for."""
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 NO_GPU = "there is no GPU here; leave out --trainer.accelerator, or give it cpu"
 LIGHTNINGS = (
@@ -49,6 +50,9 @@ def explained(error: Exception) -> tuple[str, int]:
         text = str(error).strip().splitlines()[-1].partition(": ")[2]
     if isinstance(error, OSError) and error.errno in USERS and error.filename is not None:
         return f"{_culprit(Path(error.filename))} {USERS[error.errno]}", 2
+    if isinstance(error, OSError) and error.errno in FULL:
+        where = f" for {error.filename}" if error.filename is not None else ""
+        return f"there is no room left{where}: {error.strerror}; make some, and give the same command again", 1
     for pattern, plain in LIGHTNINGS:
         if match := re.fullmatch(pattern, text):
             return match.expand(plain), 2

@@ -9,7 +9,9 @@ from lightning.pytorch import LightningDataModule
 
 from lightgen.checkpoint import load_tokenizer
 from lightgen.cli.agreement import made
+from lightgen.conditioners.boxes import Boxes
 from lightgen.data.own import own_pictures, title
+from lightgen.functional.boxes import BOXES
 from lightgen.labels import LABEL
 
 log = logging.getLogger(__name__)
@@ -67,7 +69,8 @@ def _counted(part: Any, told: dict[str, list[str]]) -> Any:
         return part if arguments["parts"] else None
     if not _follows(part):
         return part
-    name = arguments.get("name", LABEL)
+    of_boxes = str(part.get("class_path")).split(".")[-1] == Boxes.__name__
+    name = BOXES if of_boxes else arguments.get("name", LABEL)
     names = told.get(name)
     if names == [] and name != LABEL:
         raise ValueError(f"the data have numbers for {name}, so num_classes must say how many there are")

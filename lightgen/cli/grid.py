@@ -53,5 +53,6 @@ def main(args: list[str]) -> int:
         save_png(sheet.png(), parsed.out / "grid.png", made)
         save_text(sheet.html(), parsed.out / "grid.html")
         save_json(made, parsed.out / RECORD)
-    print(f"{cells} cells of {request.num_images} pictures: {parsed.out / 'grid.html'} and grid.png beside it")
+    pictures = f"{cells} cells, {cells * request.num_images} pictures"
+    print(f"{pictures}: {parsed.out / 'grid.html'} and grid.png beside it")
     return 0

@@ -10,6 +10,7 @@ from itertools import groupby
 from lightgen import pretrained as zoo
 from lightgen.cli.catalogue import Entry, catalogue, families
 from lightgen.cli.plain import PlainParser
+from lightgen.registry import suggestion
 
 ZOO = "zoo"
 SAMPLER = "sampler"
@@ -40,7 +41,7 @@ def main(args: list[str]) -> int:
     entries = catalogue()
     kinds = sorted({entry.kind for entry in entries})
     if kind is not None and kind not in kinds:
-        raise ValueError(f"no kind {kind!r}; there are {', '.join([*kinds, ZOO])}")
+        raise ValueError(f"no kind {kind!r}{suggestion(kind, [*kinds, ZOO])}")
     if parsed.table:
         if kind != SAMPLER:
             raise ValueError(f"--table is for samplers: lightgen list {SAMPLER} --table")

@@ -15,6 +15,7 @@ from lightgen.cli.explain import explained
 from lightgen.cli.memory import keep_freed_memory
 from lightgen.cli.plain import PlainParser
 from lightgen.cli.ranks import end_with_launcher
+from lightgen.cli.threads import wait_asleep
 
 EPILOG = """\
 examples:
@@ -23,7 +24,6 @@ examples:
   lightgen fit --config emoji64.yaml --model.tokenizer runs/emoji64-tokenizer/last.ckpt
   lightgen sample --ckpt_path zoo:emoji64-causal --out samples
   lightgen sample --ckpt_path runs/emoji64/last.ckpt --sampler SUNDAE --sampler.steps 50 --out samples
-  lightgen inpaint --ckpt_path runs/emoji64/last.ckpt --image cat.png --mask mask.png --out inpainted
 
 `lightgen COMMAND --help` explains a command. A config is looked up in this folder, then among the shipped ones.
 Add --debug to any command to see the traceback of an error; `--print_shtab bash` (or zsh) prints tab completion."""
@@ -38,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not args or args[0] not in COMMANDS:
             return _top_level(args)
         keep_freed_memory()
+        wait_asleep()
         end_with_launcher()
         command = importlib.import_module(f"lightgen.cli.{COMMANDS[args[0]][0]}")
         return int(command.main(args) or 0)

@@ -51,10 +51,12 @@ class Parser(ArgumentParser):
     def _note_needed(self) -> None:
         """Which options are needed; while jsonargparse reads, when help is asked for, it takes none to be."""
         self.needed = {action.dest for action in self._actions if action.required}
-        for action in self._actions:
-            if isinstance(action, argparse._SubParsersAction):
-                for parser in action.choices.values():
-                    parser._note_needed()
+        for parser in self._subcommands().values():
+            parser._note_needed()
+
+    def _subcommands(self) -> dict[str, Parser]:
+        groups = [action for action in self._actions if isinstance(action, argparse._SubParsersAction)]
+        return {name: parser for group in groups for name, parser in group.choices.items()}
 
     def validate(self, namespace: Namespace, *args: Any, **kwargs: Any) -> None:
         """Also refuses a null that was given where none belongs, which jsonargparse takes for nothing given."""
@@ -67,6 +69,9 @@ class Parser(ArgumentParser):
         if match := re.fullmatch(r"the following arguments are required: ([\w., ]+)", message):
             missing = [re.sub(r"^(fit|validate|test)\.", "", name) for name in match[1].split(", ")]
             raise ValueError(self._missing(missing)) from ex
+        if match := re.fullmatch(r"Subcommand '(\S+)' does not accept option '(\S+)'", message):
+            # A key of a config.
+            self._subcommands()[match[1]].error(f"Option '{match[2]}' is not accepted", ex)
         options = [option for option in self._option_string_actions if option.startswith("--")]
         raise ValueError(one_line(message, options, self.of)) from ex
 
@@ -87,6 +92,7 @@ class Parser(ArgumentParser):
         if folders and "--config" not in words and "-c" not in words:
             return f"give a --config; shipped are {', '.join(names(folders[0]))}"
         if len(missing) > 1:
-            return f"{' and '.join(f'--{dest}' for dest in missing)} are needed; see {self.prog} --help"
+            command = f"lightgen {self.args[0]}" if self._subcommands() else self.prog
+            return f"{' and '.join(f'--{dest}' for dest in missing)} are needed; see {command} --help"
         about = next((action.help for action in self._actions if action.dest == missing[0]), None)
         return f"--{missing[0]} is needed" + f": {about}" * bool(about)

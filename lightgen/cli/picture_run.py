@@ -16,13 +16,16 @@ from torch import Tensor
 
 from lightgen import settings as recorded
 from lightgen.acceleration import Acceleration, Dtype, Mode, chosen
-from lightgen.asking import NEGATIVE_TEXT, TEXT, in_words
+from lightgen.asking import LAYOUT, NEGATIVE_TEXT, TEXT, in_words, require_one_window
 from lightgen.cascade import Cascade
 from lightgen.checkpoint import fingerprint, load
 from lightgen.cli import asked, from_png, one_device, picture_folder, stages
 from lightgen.cli.asked import Asked
 from lightgen.cli.canvas import CANVAS, pair
 from lightgen.cli.configs import with_located_configs
+from lightgen.cli.liked import files as liked_files
+from lightgen.cli.liked import liked
+from lightgen.cli.liked import record as record_liked
 from lightgen.cli.one_device import OneDevice
 from lightgen.cli.overrides import Overrides
 from lightgen.cli.parser import Parser
@@ -144,25 +147,26 @@ def requested(parser: Callable[[bool], Parser], args: list[str], num_usual: int,
     turns, away = said.turns([prior, *(one for one, _ in finer)]), said.negative_text
     named = any(path.split(".")[0] == "guidance" for path, _ in overrides.changes)
     # A text says more of what to paint than the rest of the picture, and is nothing without guidance.
-    tells = bool(turns.columns) if whole else TEXT in turns.columns
+    tells = bool(turns.columns) if whole else bool({TEXT, LAYOUT} & turns.columns.keys())
     fits = painting and not named and away is None and not tells
     recipe = prior.chosen(changed(prior.unguided if fits else prior.recipe, overrides, prior))
     cascade = stages.cascade([(prior, recipe), *((one, changed(one.recipe, own, one)) for one, own in finer)])
     canvas = None if parsed.canvas is None else pair("canvas", parsed.canvas, "x")
-    if cascade is not None:
-        stages.require_one_prior(canvas, away, parsed.best_of)
+    if cascade is not None and canvas is not None:
+        raise ValueError(f"a larger --canvas is for one prior, without {stages.OPTION}")
     prior.layout(canvas)
     maker = cascade or prior
-    condition = maker.condition(num_images=len(turns), **turns.columns)
+    num_images = len(turns) * (parsed.num_images or max(1, num_usual // len(turns)))
+    condition = liked(prior, maker.condition(num_images=len(turns), **turns.columns), num_images, parsed)
     if painting and not condition:
         condition = prior.unconditional(1)
     asked = maker.completed(condition, Noise.of(0, max(1, len(condition))))
-    negative = prior.negative(away, 1, recipe)
+    require_one_window(condition, canvas)
+    negative = prior.negative(away, 1, recipe) if cascade is None else cascade.negative(away)
     if (best_of := chosen_by(parsed.get("best_of", 1), parsed.get("judge"))) is not None:
-        texts(asked, prior.categories)
+        texts(asked, maker.categories)
     where, branches = devices(), 1 if recipe.guidance is None else len(recipe.guidance.branches)
     each = recipe.sampler.num_evaluations(prior.layout(canvas).num_tokens, branches)
-    num_images = len(turns) * (parsed.num_images or max(1, num_usual // len(turns)))
     evaluations = num_images * (1 if best_of is None else best_of.num) * each // where.world_size
     acceleration = chosen(parsed.accelerate, parsed.dtype, where.device, evaluations)
     run = (canvas, where, acceleration, best_of, parsed)
@@ -180,6 +184,7 @@ def settings(request: Request, **more: Any) -> dict[str, Any]:
     told = {**request.turns.record(), **({} if away is None else {NEGATIVE_TEXT: away})}
     return {
         **recorded.decided(prior, request.recipe, parsed.seed, request.canvas, **told),
+        **record_liked(request.condition),
         **({"then": [stages.record(*stage) for stage in request.stages[1:]]} if request.cascade else {}),
         "precision": request.devices.precision,
         # Pictures of before were all made with these.
@@ -194,7 +199,7 @@ def stamp(request: Request, decided: Settings, command: str, **more: Any) -> Set
     parsed = request.parsed
     counts = (str(parsed.ckpt_path), request.num_images, parsed.batch_size)
     judge = {} if request.best_of is None else {"judge": str(parsed.judge)}
-    return recorded.stamp(command, *counts, request.acceleration, {**decided, **judge, **more})
+    return recorded.stamp(command, *counts, request.acceleration, {**decided, **judge, **liked_files(parsed), **more})
 
 
 def sheet_stamp(request: Request, decided: Settings, command: str, **more: Any) -> Settings | None:
@@ -220,6 +225,7 @@ def run(
     given: KnownRegion | Edit | None = None,
     composite: bool = False,
     more: Settings | None = None,
+    each: Callable[[int], Settings] = lambda index: {},
 ) -> dict[str, Any] | None:
     """Make the pictures and write them; the record where `devices.is_first`, else None.
 
@@ -229,20 +235,20 @@ def run(
         on_batch: makes what looks on at every step of a batch, given the pictures' numbers and the batch on its way.
         given, composite: see `Sampling`.
         more: what the record says besides.
+        each: what the settings of a picture say besides, by its number.
     """
     parsed, devices = request.parsed, request.devices
     command = SAMPLE if given is None else INPAINT if isinstance(given, KnownRegion) else EDIT
     made, turns = stamp(request, decided, command, **(more or {})), request.turns
 
     def of_picture(index: int) -> Settings:
-        return {**made, **turns.of(index), "index": index}
+        return {**made, **turns.of(index), **each(index), "index": index}
 
-    # An edit is of one picture among several, which `lightgen edit` cannot be told to make alone; the options of
-    # several priors in a row are no settings of one.
-    alone = command != EDIT and request.cascade is None
-    files = PictureFiles(parsed.out, turns.file_names(request.num_images), of_picture if alone else None)
+    # The options of several priors in a row are no settings of one.
+    alone = of_picture if request.cascade is None else None
+    files = PictureFiles(parsed.out, turns.file_names(request.num_images), alone)
     num_batches = math.ceil(request.num_images / devices.world_size / parsed.batch_size)
-    if devices.is_first:
+    if devices.is_first and not request.acceleration.is_plain:
         print(request.acceleration)
     start = time.perf_counter()
     with progress_bar(f"sampling {request.num_images} pictures", num_batches * num_steps(request), "steps") as advance:

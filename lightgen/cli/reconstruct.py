@@ -74,10 +74,7 @@ def made_data(checkpoint: str, overrides: Overrides) -> ImageData:
 @torch.no_grad()
 def run(tokenizer: Tokenizer, data: ImageData, parsed: Any) -> None:
     """Measure, write the sheet and the record."""
-    if data.image_size != tokenizer.image_size:
-        raise ValueError(
-            f"the tokenizer is for pictures of {tokenizer.image_size}, not {data.image_size}; see --data.image_size"
-        )
+    data.require_size(tokenizer.image_size, tokenizer.channels, "the tokenizer")
     pictures = data.dataset(parsed.split)
     num = min(parsed.num_images or len(pictures), len(pictures))
     if num == 0:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from lightgen.cli import picture_run, stages
+from lightgen.cli import liked, picture_run, stages
 from lightgen.cli.parser import Parser
 from lightgen.cli.picture_run import Request
 from lightgen.figures import read_png, save_gif, save_png, sheet
@@ -29,6 +29,7 @@ def parser(trainer: bool = True) -> Parser:
     """The arguments of `lightgen sample`."""
     made = Parser(prog="lightgen sample", description="Make pictures from a prior's checkpoint.")
     picture_run.add_options(made, NUM_IMAGES, "samples", f"grid.png and {RECORD}", "default: random classes", trainer)
+    liked.add_options(made)
     made.add_argument("--best_of", type=int, default=1, help="draws of each picture, of which the judge keeps one")
     made.add_argument(
         "--judge", type=str | None, default=None, help="the judge: a scorer's checkpoint, or a CLIP folder"

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lightgen.asking import NEGATIVE_TEXT
 from lightgen.cascade import Cascade
 from lightgen.checkpoint import fingerprint, load
 from lightgen.cli.overrides import Overrides
@@ -78,18 +77,6 @@ def cascade(all_stages: list[tuple[Prior, Recipe]]) -> Cascade | None:
         ValueError: if one does not fit the one before it.
     """
     return None if len(all_stages) == 1 else Cascade(*map(list, zip(*all_stages, strict=True)))
-
-
-def require_one_prior(canvas: Canvas | None, negative_text: str | None, best_of: int) -> None:
-    """Refuse what a cascade does not do.
-
-    Raises:
-        ValueError: in one line.
-    """
-    for what, given in (("a larger --canvas", canvas is not None), (f"--{NEGATIVE_TEXT}", negative_text is not None),
-                        ("--best_of", best_of != 1)):  # fmt: skip
-        if given:
-            raise ValueError(f"{what} is for one prior, without {OPTION}")
 
 
 def record(prior: Prior, recipe: Recipe) -> dict[str, Any]:

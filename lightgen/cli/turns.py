@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lightgen.asking import TEXT
+from lightgen.asking import LAYOUT, TEXT
 from lightgen.labels import LABEL, Categories, class_name, class_number
 from lightgen.made import picture_name
+from lightgen.placing import in_few_words
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,8 @@ class Turns:
     """Picture i is asked for what stands in row i modulo their number, so that more pictures begin with the same.
 
     Args:
-        rows: by name, of which all rows have the same; a text, or a value of a category by number or name.
+        rows: by name, of which all rows have the same; a text, a value of a category by number or name, or a
+            layout as JSON.
         categories: of the prior.
     """
 
@@ -44,10 +46,7 @@ class Turns:
     def words(self, number: int, names: Sequence[str]) -> str:
         """What a picture is asked for under some names."""
         row = self.rows[number % len(self)]
-        return ", ".join(
-            class_name(row[name], self.categories.get(name), name) if isinstance(row[name], int) else row[name]
-            for name in names
-        )
+        return ", ".join(self._word(name, row[name]) for name in names)
 
     def file_names(self, num_images: int) -> list[str]:
         """Of pictures: their numbers, and what they are asked for where that is a text or differs."""
@@ -67,3 +66,8 @@ class Turns:
             several = list(dict.fromkeys(values))
             found[name] = several if len(several) > 1 else several[0]
         return found
+
+    def _word(self, name: str, value: Any) -> str:
+        if isinstance(value, int):
+            return class_name(value, self.categories.get(name), name)
+        return in_few_words(value) if name == LAYOUT else str(value)

@@ -72,6 +72,8 @@ def one_line(message: str, options: Collection[str] = (), of: type | None = None
 def no_argument(name: str, options: Collection[str], of: type) -> str:
     """What to say of an argument that a class does not have: the one that was meant, or the classes that have it."""
     own = [o.removeprefix("--") for o in options if not o.endswith((".help", "+")) and o not in ("--help", "--config")]
+    if not own:
+        return f"--{name} is nothing that a component has: that is a class_path, and init_args"
     if near := nearest(name, [f"--{option}" for option in own]):
         return f"--{name} is no option of {of.__name__}; did you mean {near.removeprefix('--')!r}?"
     others = components(of.kind) if issubclass(of, Component) else []
@@ -108,6 +110,8 @@ def _cause(text: str) -> str:
             break
     name = f"--{'.'.join(path)}"
     if reasons[0].startswith("--"):
+        # The option that names the file is no part of the key.
+        path = path[path[:1] == ["config"] :]
         return f"{name}.{reasons[0].removeprefix('--')}" if path else reasons[0]
     if not path:
         return reasons[0].replace(BULLET, "; ").strip("; ")

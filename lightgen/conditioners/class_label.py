@@ -53,7 +53,11 @@ class ClassLabel(Conditioner):
                 label = label.masked_fill(condition.hidden[self.name], self.num_classes)
         else:
             label = torch.full((num_rows,), self.num_classes, device=self.embedding.weight.device)
-        return Context(self.embedding(label).unsqueeze(1))
+        vector = self.embedding(label)
+        if self.name in condition.weights:
+            nothing, weight = self.embedding.weight[self.num_classes], condition.weights[self.name][:, None]
+            vector = torch.lerp(nothing.expand_as(vector), vector, weight.to(vector.dtype))
+        return Context(vector.unsqueeze(1))
 
     def require(self, condition: Condition) -> None:
         label, what = condition.tensors.get(self.name), "class" if self.name == LABEL else self.name
@@ -62,10 +66,10 @@ class ClassLabel(Conditioner):
             given = ", ".join(map(str, sorted(set(label.tolist()))))
             nothing = f", or {null} for no {what}" if null else ""
             raise ValueError(f"{self.name} must be in [0, {last}]{nothing}, not {given}")
-        if null is None and bool(condition.hidden.get(self.name, torch.tensor(False)).any()):
-            raise ValueError(
-                f"this prior was trained with a {what} for every picture, so that {self.name} cannot be hidden"
-            )
+        weighs = self.name in condition.weights
+        if null is None and (weighs or bool(condition.hidden.get(self.name, torch.tensor(False)).any())):
+            raise ValueError(f"this prior was trained with a {what} for every picture, so that {self.name} cannot be "
+                             "hidden or weighed")  # fmt: skip
 
     def complete(self, condition: Condition, noise: Noise, position: int = 0) -> Condition:
         """Uniformly random classes where none are given."""

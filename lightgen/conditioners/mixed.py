@@ -48,7 +48,8 @@ class Mixed(Conditioner):
 
     @property
     def num_tokens(self) -> int:
-        return sum(part.num_tokens for part in self._each())
+        numbers = [part.num_tokens for part in self._each() if part.attended]
+        return sum(numbers) if all(numbers) else 0
 
     def place(self, layout: Layout) -> None:
         for part in self._each():
@@ -65,7 +66,10 @@ class Mixed(Conditioner):
     def forward(self, condition: Condition, num_rows: int) -> Context:
         found = [part(condition, num_rows) for part in self._each()]
         with_tokens = [context for context in found if context.tokens is not None]
-        bias = None
+        bias = regions = None
+        if any(context.regions is not None for context in with_tokens):
+            num_cells = next(context.regions.shape[1] for context in with_tokens if context.regions is not None)
+            regions = torch.cat([_regions(context, num_cells) for context in with_tokens], 2)
         if any(context.bias is not None for context in with_tokens):
             bias = torch.cat([_bias(context) for context in with_tokens], 1)
         tokens = [context.tokens for context in with_tokens if context.tokens is not None]
@@ -74,6 +78,7 @@ class Mixed(Conditioner):
             torch.cat(tokens, 1) if tokens else None,
             bias,
             _total([context.cells for context in found]),
+            regions,
         )
 
     @property
@@ -131,3 +136,9 @@ def _total(vectors: Sequence[Tensor | None]) -> Tensor | None:
 def _bias(context: Context) -> Tensor:
     assert context.tokens is not None
     return context.tokens.new_zeros(context.tokens.shape[:2]) if context.bias is None else context.bias
+
+
+def _regions(context: Context, num_cells: int) -> Tensor:
+    assert context.tokens is not None
+    rows, length, _ = context.tokens.shape
+    return context.tokens.new_zeros(rows, num_cells, length) if context.regions is None else context.regions

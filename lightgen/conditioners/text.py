@@ -8,18 +8,23 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from lightgen.condition import Condition, Context
+from lightgen.condition import Condition, Context, weighed
 from lightgen.conditioners.base import Conditioner
 from lightgen.functional.random import Noise
 from lightgen.functional.text import CAPTION
 from lightgen.text_encoders.base import TextEncoder
 from lightgen.text_encoders.word_pieces import WordPieces
 
+PAINTED = "painted"
+"""What regions of words are called among conditions."""
+
 
 class Text(Conditioner):
     """`caption`, as bytes (B, L) uint8 or as the encoder's features (B, L, C): tokens to attend to, and their mean.
 
-    A text without tokens, a hidden one and none at all are the same to the last bit.
+    `painted` (B, h w, max_length) in [0, 1] says which cells are to attend more to which tokens.
+
+    A text without tokens, a hidden one, one of weight 0 and none at all are the same to the last bit.
 
     Args:
         encoder: of the texts; None is `WordPieces`.
@@ -35,7 +40,7 @@ class Text(Conditioner):
 
     @property
     def names(self) -> tuple[str, ...]:
-        return (CAPTION,)
+        return (CAPTION, PAINTED)
 
     @property
     def num_tokens(self) -> int:
@@ -58,11 +63,14 @@ class Text(Conditioner):
         share = there / there.sum(1, keepdim=True).clamp(min=1)
         mean = (x * share.unsqueeze(-1).to(x.dtype)).sum(1, keepdim=True)
         bias = torch.zeros_like(share).masked_fill(~there, -torch.inf)
-        return Context(self.pool(mean), self.project(x), bias)
+        context = Context(self.pool(mean), self.project(x), bias, regions=self._regions(condition))
+        return weighed(context, condition.weights.get(CAPTION))
 
     def ahead(self, condition: Condition) -> Condition:
         features = self._features(condition) if self.encoder.frozen else None
-        return condition if features is None else Condition({**condition.tensors, CAPTION: features}, condition.hidden)
+        if features is None:
+            return condition
+        return Condition({**condition.tensors, CAPTION: features}, condition.hidden, condition.weights)
 
     def hide(self, condition: Condition, noise: Noise, position: int = 0) -> Condition:
         if CAPTION not in condition.tensors:
@@ -74,12 +82,21 @@ class Text(Conditioner):
         self.encoder.learn(texts)
 
     def require(self, condition: Condition) -> None:
-        caption = condition.tensors.get(CAPTION)
+        caption, painted = (condition.tensors.get(name) for name in (CAPTION, PAINTED))
+        if painted is not None and (painted.ndim != 3 or painted.shape[2] != self.encoder.max_length):
+            raise ValueError(f"{PAINTED} must be (B, h w, {self.encoder.max_length}) float, "
+                             f"not {tuple(painted.shape)}")  # fmt: skip
         if caption is None or (caption.ndim == 2 and caption.dtype == torch.uint8):
             return
         if caption.ndim != 3 or not caption.is_floating_point() or caption.shape[2] != self.encoder.dim:
             raise ValueError(f"caption must be (B, L) uint8 or (B, L, {self.encoder.dim}) float, "
                              f"not {tuple(caption.shape)} {caption.dtype}")  # fmt: skip
+
+    def _regions(self, condition: Condition) -> Tensor | None:
+        painted = condition.tensors.get(PAINTED)
+        if painted is not None and PAINTED in condition.hidden:
+            painted = painted.masked_fill(condition.hidden[PAINTED][:, None, None], 0)
+        return painted
 
     def _features(self, condition: Condition) -> Tensor | None:
         caption = condition.tensors.get(CAPTION)

@@ -12,10 +12,11 @@ from typing import Any, ClassVar, Literal
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
-from lightgen.data.collection import Collection, all_captions, check_conditions
+from lightgen.data.collection import Collection, check_conditions, texts_of
 from lightgen.data.loader import TimedLoader, TrainLoader, leave_signals_to_the_main_process, shares, whole
 from lightgen.data.order import TrainOrder
 from lightgen.data.pictures import Pictures
+from lightgen.functional.boxes import BOXES
 from lightgen.functional.pictures import Filter, check_filter
 from lightgen.functional.splits import split_of
 from lightgen.registry import Component
@@ -99,6 +100,8 @@ class ImageData(LightningDataModule, Component):
         if self._collection is None:
             found = self.collect()
             check_conditions(found)
+            if self.mirror and BOXES in found.conditions:
+                raise ValueError("mirror would turn pictures, but not their boxes; give mirror false")
             self._collection = found
         return self._collection
 
@@ -117,6 +120,27 @@ class ImageData(LightningDataModule, Component):
         """What people call it: its class, and where the pictures are."""
         where = getattr(self, "root", None) or getattr(self, "path", None)
         return type(self).__name__ + (f" {where}" if where else "")
+
+    def require_size(self, image_size: tuple[int, int], channels: int, tokenizer: str, option: str = "--data") -> None:
+        """Refuse a tokenizer that is for other pictures.
+
+        Args:
+            image_size, channels: what the tokenizer takes.
+            tokenizer: what people call it.
+            option: of the command line, that these data stand behind.
+
+        Raises:
+            ValueError: in one line, which says what to give.
+        """
+        if tuple(image_size) != self.image_size:
+            needed, given = (f"{height}x{width}" for height, width in (image_size, self.image_size))
+            height, width = image_size
+            side = height if height == width else f"[{height},{width}]"
+            raise ValueError(f"{tokenizer} is for pictures of {needed}, but the data give {given}; "
+                             f"add {option}.image_size {side}")  # fmt: skip
+        if channels != self.channels:
+            raise ValueError(f"{tokenizer} is for pictures of {channels} channels, but the data give {self.channels}; "
+                             f"add {option}.channels {channels}")  # fmt: skip
 
     @property
     def options(self) -> dict[str, Any]:
@@ -144,9 +168,8 @@ class ImageData(LightningDataModule, Component):
         return self._splits[split]
 
     def train_captions(self) -> list[str]:
-        """All captions of the training pictures; empty without any."""
-        captions, rows = self.collection.conditions.get("captions"), self.dataset("train").rows
-        return [] if captions is None else all_captions(captions[rows])
+        """All captions of the training pictures, and texts of their boxes; empty without any."""
+        return texts_of(self.collection.conditions, self.dataset("train").rows)
 
     def setup(self, stage: str) -> None:
         counts = ", ".join(f"{len(self.dataset(split))} {split}" for split in SPLITS)

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from lightgen.functional.boxes import BOX_TEXTS, BOXES
 from lightgen.functional.random import Noise, Stream
 from lightgen.functional.text import CAPTION, to_texts
 from lightgen.types import Batch
@@ -84,7 +85,7 @@ def described(columns: Mapping[str, Array], rows: list[int] | Array, categories:
         categories: those that may not be known of a picture.
     """
     condition = take(columns, rows)
-    hidden = {name: condition[name] < 0 for name in categories if bool((condition[name] < 0).any())}
+    hidden = {name: condition[name] < 0 for name in categories if name != BOXES and bool((condition[name] < 0).any())}
     condition |= {name: condition[name].clamp_min(0) for name in hidden}
     captions = condition.pop("captions", None)
     if captions is None:
@@ -98,6 +99,12 @@ def all_captions(captions: Array) -> list[str]:
     """The texts in rows (n, K, L) uint8."""
     texts = to_texts(captions.reshape(-1, captions.shape[-1]))
     return [text for text in texts if text]
+
+
+def texts_of(columns: Mapping[str, Array], rows: slice | list[int] = slice(None)) -> list[str]:
+    """All that is said of some pictures, and of what is in their boxes."""
+    found = [columns[name][rows] for name in ("captions", BOX_TEXTS) if name in columns]
+    return [text for column in found for text in all_captions(column)]
 
 
 def draw_caption(batch: Batch, seed: int, epoch: int) -> None:

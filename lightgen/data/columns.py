@@ -12,9 +12,10 @@ import numpy as np
 
 from lightgen.data.collection import Array
 from lightgen.data.metadata import READERS, Metadata, are_words, captions, classes, column
+from lightgen.functional.boxes import BOX_TEXTS, BOXES, Box, to_boxes, to_rows
 from lightgen.functional.text import to_bytes
 
-RESERVED = frozenset(("label", "caption", "captions"))
+RESERVED = frozenset(("label", "caption", "captions", BOX_TEXTS))
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,8 @@ def tell(
     """
     problems = metadata.problems()
     kept = list(pictures)
-    for name in filter(None, (wanted.labels, *wanted.others)):
+    others = [name for name in wanted.others if name != BOXES]
+    for name in filter(None, (wanted.labels, *others)):
         known = _known(root, metadata, name, kept)
         lacking, total = len(kept) - len(known), len(pictures)
         if lacking and name != wanted.labels and (name in class_names or are_words(name, list(known.values()))):
@@ -96,7 +98,11 @@ def tell(
             raise ValueError(f"column {wanted.labels} must have a word or a number for each picture")
         names = class_names.get(wanted.labels)
         told.conditions["label"], told.class_names = classes(values) if names is None else (np.array(values), names)
-    for name in wanted.others:
+    if BOXES in wanted.others:
+        rows, names_of = boxes(_known(root, metadata, BOXES, kept), kept)
+        told.conditions |= rows
+        told.words |= {BOXES: names_of} if names_of else {}
+    for name in others:
         known = metadata.values(name, kept)
         found, words = column(name, list(known.values()))
         told.conditions[name], words = found, class_names.get(name, words)
@@ -119,6 +125,35 @@ def tell(
     if problems:
         warnings.warn(f"{root}: {'; '.join(problems)}", stacklevel=2)
     return told
+
+
+def boxes(known: Mapping[str, object], pictures: Sequence[str]) -> tuple[dict[str, Array], list[str]]:
+    """The conditions that boxes of pictures are, and the names of their classes, which are none where they have texts.
+
+    Args:
+        known: a list as `lightgen.functional.boxes.to_boxes` has it, by picture; one that has none has no boxes.
+        pictures: names.
+
+    Raises:
+        ValueError: names the picture whose boxes are none; or if some have classes, and some texts.
+    """
+    rows: list[list[Box]] = []
+    for picture in pictures:
+        try:
+            rows.append(to_boxes(known.get(picture, [])))
+        except ValueError as error:
+            raise ValueError(f"{BOXES} of {picture}: {error}") from None
+    kinds = {box.kind for row in rows for box in row}
+    if len(kinds) != 1:
+        raise ValueError(f"all {BOXES} must have a label, or all a text" if kinds else f"no picture has {BOXES}")
+    by_text, places = kinds == {"text"}, [(i, k) for i, row in enumerate(rows) for k in range(len(row))]
+    numbers = [[0] * len(row) for row in rows]
+    names: list[str] = []
+    if not by_text:
+        found, names = classes([rows[i][k].what for i, k in places])
+        for (i, k), number in zip(places, found.tolist(), strict=True):
+            numbers[i][k] = number
+    return to_rows(rows, numbers, by_text), names
 
 
 def _known(root: str, metadata: Metadata, name: str, pictures: Sequence[str]) -> dict[str, object]:

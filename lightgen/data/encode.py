@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -25,11 +25,23 @@ from torch.utils.data import DataLoader, Dataset
 from lightgen.checkpoint import fingerprint
 from lightgen.data.base import SPLITS, ImageData, Split
 from lightgen.data.collection import Array
+from lightgen.data.index import Indexing
 from lightgen.data.loader import leave_signals_to_the_main_process, whole
 from lightgen.data.old_caches import stem_of
 from lightgen.data.pictures import Pictures
-from lightgen.data.text_features import distinct, encode_texts, name_of, packed
-from lightgen.data.token_cache import CAPTIONS, TEXT, Header, TokenCache, checksum, header_json, read_header
+from lightgen.data.text_features import describe_texts, distinct, encode_texts, packed
+from lightgen.data.token_cache import (
+    CAPTIONS,
+    INDEX,
+    LATER,
+    TEXT,
+    Header,
+    TokenCache,
+    checksum,
+    header_json,
+    read_header,
+)
+from lightgen.functional.boxes import BOXES
 from lightgen.functional.files import atomic, save_json
 from lightgen.text_encoders.base import TextEncoder
 from lightgen.tokenizers.base import Tokenizer
@@ -56,6 +68,7 @@ def encode(
     num_crops: int = 0,
     progress: Progress = _announce,
     text_encoder: TextEncoder | None = None,
+    indexing: Indexing | None = None,
 ) -> TokenCache:
     """Complete a token cache, or begin it. One without features of captions can get them later.
 
@@ -67,23 +80,30 @@ def encode(
         progress: of what is done, how much and of what, makes the function that is told of every picture done.
         text_encoder: a frozen one, whose features of all captions are kept, and which is put on the tokenizer's device;
             None keeps none.
+        indexing: how to find the neighbours of all pictures, by a network on the tokenizer's device; likewise.
 
     Raises:
-        ValueError: if the folder holds a cache of another tokenizer or text encoder, of other data or with other
+        ValueError: if the folder holds a cache of another tokenizer, text encoder or index, of other data or with other
             options, the tokenizer is not for such pictures, or there are no captions to encode.
     """
-    header = describe_cache(tokenizer, data, num_crops, text_encoder)
+    header = describe_cache(tokenizer, data, num_crops, text_encoder, indexing)
     header = _begin(folder, header)
     _remove_damaged(folder, header)
     todo = [stem for stem in header.stems() if stem not in _done(folder)]
     if todo or not _listed(folder):
-        maker = _Maker(folder, header, tokenizer, data, text_encoder)
-        of_text = [stem for stem in todo if stem.startswith(f"{TEXT}-")]
+        maker = _Maker(folder, header, tokenizer, data, text_encoder, indexing)
+        of_text, of_index = ([stem for stem in todo if stem.startswith(f"{part}-")] for part in (TEXT, INDEX))
         if of_text and text_encoder is None:
             raise ValueError(f"the token cache {folder} was begun with features of captions by "
                              f"{(header.texts or {}).get('title')}; name it again, or delete the cache")  # fmt: skip
-        _make([stem for stem in todo if stem not in of_text], maker, "pictures", progress)
+        if of_index and indexing is None:
+            raise ValueError(f"the token cache {folder} was begun with an index; `lightgen index --out {folder}` goes "
+                             "on, or delete the cache")  # fmt: skip
+        _make([stem for stem in todo if stem not in (*of_text, *of_index)], maker, "pictures", progress)
         _make(of_text, maker, "captions", progress)
+        # Neighbours come last, for they need the features of all.
+        _make([stem for stem in of_index if stem in header.index_shards()], maker, "pictures to index", progress)
+        _make([stem for stem in of_index if stem not in header.index_shards()], maker, "pictures to compare", progress)
         _finish(folder, header)
     return TokenCache(folder)
 
@@ -100,26 +120,30 @@ def _make(stems: list[str], maker: _Maker, what: str, progress: Progress) -> Non
 
 
 def describe_cache(
-    tokenizer: Tokenizer, data: ImageData, num_crops: int, text_encoder: TextEncoder | None = None
+    tokenizer: Tokenizer,
+    data: ImageData,
+    num_crops: int,
+    text_encoder: TextEncoder | None = None,
+    indexing: Indexing | None = None,
 ) -> Header:
     """The header of the cache that `encode` would make.
 
     Raises:
-        ValueError: if the tokenizer is not for such pictures, or there are no captions for a text encoder.
+        ValueError: if the tokenizer is not for such pictures, there are no captions for a text encoder, or nothing to
+            index.
     """
     if num_crops < 0:
         raise ValueError(f"num_crops must be at least 0, not {num_crops}")
-    size = (data.channels, *data.image_size)
-    if size != (tokenizer.channels, *tokenizer.image_size):
-        raise ValueError(f"the tokenizer is for pictures of {tokenizer.channels} channels and {tokenizer.image_size} "
-                         f"pixels, not {data.channels} and {data.image_size}; see --data.image_size")  # fmt: skip
+    if num_crops and BOXES in data.collection.conditions:
+        raise ValueError("num_crops would cut windows out of pictures, but not of their boxes; give num_crops 0")
+    data.require_size(tokenizer.image_size, tokenizer.channels, "the tokenizer")
     return Header(
         tokenizer=fingerprint(tokenizer),
         data=data.fingerprint,
         num_crops=num_crops,
         mirror=data.mirror,
         vocab_size=tokenizer.layout.vocab_size,
-        shape=list(_encode(tokenizer, torch.zeros(1, *size, dtype=torch.uint8)).shape[1:]),
+        shape=list(_encode(tokenizer, torch.zeros(1, data.channels, *data.image_size, dtype=torch.uint8)).shape[1:]),
         seed=data.seed,
         counts={split: len(data.dataset(split)) for split in SPLITS},
         conditions={
@@ -128,20 +152,10 @@ def describe_cache(
         },
         categories={name: names for name, names in data.conditions.items() if names},
         rows=ROWS,
-        texts=None if text_encoder is None else _describe_text(text_encoder, data),
+        texts=None if text_encoder is None else describe_texts(text_encoder, data),
+        index=None if indexing is None else indexing.describe(data),
         origin={"title": data.title, **data.options},
     )
-
-
-def _describe_text(encoder: TextEncoder, data: ImageData) -> dict[str, Any]:
-    title = type(encoder).__name__
-    if not encoder.frozen:
-        raise ValueError(f"{title} is trained with the prior, so that its features cannot be kept; leave it out")
-    columns = data.collection.conditions
-    captions = distinct(columns["captions"]) if "captions" in columns else ()
-    if not len(captions):
-        raise ValueError(f"{data.title} has no captions for {title} to encode; --data.captions says where they are")
-    return {"encoder": name_of(encoder), "title": title, "captions": len(captions)}
 
 
 @torch.no_grad()
@@ -163,21 +177,22 @@ def _begin(folder: Path, header: Header) -> Header:
     if found is None:
         folder.mkdir(parents=True, exist_ok=True)
         found = _write(folder, header)
-    wanted = {name: value for name, value in vars(header).items() if name not in ("rows", "texts")}
+    wanted = {name: value for name, value in vars(header).items() if name not in ("rows", *LATER)}
     found[0].require(folder, **wanted)
-    if header.texts is not None and found[0].texts is None:
-        found = _write(folder, replace(found[0], texts=header.texts))
-    if header.texts is not None:
-        found[0].require(folder, texts=header.texts)
+    if found[0].lacking(header):
+        found = _write(folder, header)
+    found[0].require(folder, **{name: value for name in LATER if (value := getattr(header, name)) is not None})
     return found[0]
 
 
 def _write(folder: Path, header: Header) -> tuple[Header, list[str]]:
-    """Begin a cache, or one with features of captions in place of one without; unless another process was first."""
+    """Begin a cache, or one with features of captions or an index in place of one without, unless another was first."""
     with _lock(folder, "cache"):
         found = read_header(folder)
-        if found is None or (found[0].texts is None and header.texts is not None):
+        if found is None:
             found = header, []
+        elif lacks := found[0].lacking(header):
+            found = replace(found[0], **lacks), []
         if not found[1]:
             save_json(header_json(*found), folder / "cache.json")
     return found
@@ -220,10 +235,16 @@ class _Maker:
     """Makes files of a cache."""
 
     def __init__(
-        self, folder: Path, header: Header, tokenizer: Tokenizer, data: ImageData, text_encoder: TextEncoder | None
+        self,
+        folder: Path,
+        header: Header,
+        tokenizer: Tokenizer,
+        data: ImageData,
+        text_encoder: TextEncoder | None,
+        indexing: Indexing | None,
     ) -> None:
         self.folder, self.header, self.tokenizer, self.data = folder, header, tokenizer, data
-        self.text_encoder = text_encoder
+        self.text_encoder, self.indexing = text_encoder, indexing
 
     def make(self, stem: str, advance: Callable[[int], None], wait: bool) -> bool:
         """Make a file, unless it is there; False if another process is at it."""
@@ -246,6 +267,8 @@ class _Maker:
         """Pictures, or captions, to encode."""
         if stem in self.header.text_shards():
             return len(self.header.text_shards()[stem])
+        if stem.startswith(f"{INDEX}-"):
+            return len(self.header.index_shards().get(stem, ()))
         split, part = self._parse(stem)
         return len(self.header.shards(split)[stem]) if part.isdigit() else 0
 
@@ -256,6 +279,8 @@ class _Maker:
     def _contents(self, stem: str, advance: Callable[[int], None]) -> tuple[bytes, str]:
         if stem.startswith(f"{TEXT}-"):
             return self._text(stem, advance), ".npy"
+        if stem.startswith(f"{INDEX}-"):
+            return _npy(self._index(stem, advance)), ".npy"
         split, part = self._parse(stem)
         pictures = self.data.dataset(split)
         if part == "names":
@@ -276,6 +301,14 @@ class _Maker:
         numbers = self.header.text_shards()[stem]
         part = self._captions[numbers.start : numbers.stop]
         return packed(*encode_texts(self.text_encoder, part, self.data.batch_size, _device(self.tokenizer), advance))
+
+    def _index(self, stem: str, advance: Callable[[int], None]) -> Array:
+        assert self.indexing is not None
+        split, part = self._parse(stem.removeprefix(f"{INDEX}-"))
+        if part.isdigit():
+            numbers = self.header.index_shards()[stem]
+            return self.indexing.features(self.data.dataset(split), numbers, self.data.batch_size, advance)
+        return self.indexing.neighbours(split, TokenCache(self.folder, _done(self.folder)))
 
     def _ids(self, split: Split, numbers: range, advance: Callable[[int], None]) -> Array:
         crops, flips = self.header.views(split)

@@ -10,7 +10,7 @@ from lightgen.condition import Condition
 from lightgen.conditioners.low_resolution import COARSE
 from lightgen.data.collection import draw_caption
 from lightgen.data.pictures import Pictures
-from lightgen.data.token_cache import TokenDataset, plain
+from lightgen.data.token_dataset import TokenDataset, plain
 from lightgen.functional.random import Noise, Stream
 from lightgen.functional.text import CAPTION
 from lightgen.prior import Prior

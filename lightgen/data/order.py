@@ -38,8 +38,9 @@ class TrainOrder(Sampler[list[tuple[int, bool]]]):
         first_batch: int = 0,
     ) -> None:
         if length < batch_size * world_size:
+            ranks = f" on {world_size} ranks" if world_size > 1 else ""
             raise ValueError(
-                f"{length} training pictures are too few for a batch of {batch_size} on {world_size} ranks"
+                f"{length} training pictures are too few for a batch of {batch_size}{ranks}; see --data.batch_size"
             )
         self.length, self.batch_size, self.seed = length, batch_size, seed
         self.rank, self.world_size, self.mirror = rank, world_size, mirror

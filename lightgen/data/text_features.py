@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from lightgen.checkpoint import fingerprint
+from lightgen.data.base import ImageData
 from lightgen.data.collection import Array
 from lightgen.registry import arguments
 from lightgen.text_encoders.base import TextEncoder
@@ -34,6 +35,22 @@ def name_of(encoder: TextEncoder) -> str:
     numbers = {name: value for name, value in arguments(encoder).items() if isinstance(value, int | float)}
     what = f"{type(encoder).__name__} {sorted(numbers.items())} {fingerprint(encoder)}"
     return hashlib.sha256(what.encode()).hexdigest()[:16]
+
+
+def describe_texts(encoder: TextEncoder, data: ImageData) -> dict[str, Any]:
+    """What a token cache says of features of captions.
+
+    Raises:
+        ValueError: if there are no captions, or the encoder is no frozen one.
+    """
+    title = type(encoder).__name__
+    if not encoder.frozen:
+        raise ValueError(f"{title} is trained with the prior, so that its features cannot be kept; leave it out")
+    columns = data.collection.conditions
+    captions = distinct(columns["captions"]) if "captions" in columns else ()
+    if not len(captions):
+        raise ValueError(f"{data.title} has no captions for {title} to encode; --data.captions says where they are")
+    return {"encoder": name_of(encoder), "title": title, "captions": len(captions)}
 
 
 def frozen_encoder(network: nn.Module) -> TextEncoder | None:

@@ -6,9 +6,10 @@
     train-00000.1f3a9c04.npy              (rows, crops, flips, *shape) ids of the first pictures, then 00001, ...
 
 and the same for `val` and `test`; beside them, where a text encoder was named, the features of all captions (see
-`lightgen.data.text_features`). Ids are uint16, or uint32 for more than 65,536 codes. `crops` are the centre alone
-or `num_crops` random windows, `flips` are each picture and, if `mirror`, its mirror image; held-out pictures have one
-view. The eight digits in a file's name are the CRC-32 of its bytes.
+`lightgen.data.text_features`), and where an index was, the neighbours of all pictures (see `lightgen.data.index`). Ids
+are uint16, or uint32 for more than 65,536 codes. `crops` are the centre alone or `num_crops` random windows, `flips`
+are each picture and, if `mirror`, its mirror image; held-out pictures have one view. The eight digits in a file's name
+are the CRC-32 of its bytes.
 """
 
 from __future__ import annotations
@@ -17,30 +18,25 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.utils.data import Dataset
 
-from lightgen.conditioners.low_resolution import COARSE
 from lightgen.data import old_caches
 from lightgen.data.base import SPLITS, Split
-from lightgen.data.collection import Array, described
+from lightgen.data.collection import Array
 from lightgen.data.text_features import TextFeatures
+from lightgen.data.token_dataset import TokenDataset
 from lightgen.functional.text import CAPTION
-from lightgen.labels import LABEL
 from lightgen.layout import Layout
-from lightgen.types import Batch
 
 FORMAT = 3
 TEXT = "text"
+INDEX = "index"
+LATER = ("texts", "index")
+"""What a cache may be given later."""
 CAPTIONS = f"{TEXT}-captions"
-Views = tuple[Tensor, Tensor, Tensor]
-"""(B,) int64 each: numbers of pictures in their split, which crop of each, and 1 for its mirror image."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +57,8 @@ class Header:
         rows: pictures in a file of ids; the last file of a split may hold fewer.
         texts: whose features of captions there are, the `encoder`'s name, its class as `title`, and the number of
             distinct `captions`; None where there are none.
+        index: by what pictures are near each other, the `network`, the hash of its `weights`, the `neighbours` of each,
+            and whether `variants` may be among them; None where there is no index.
         origin: the data's `title` and `options`, for people; empty in caches of earlier versions.
     """
 
@@ -76,6 +74,7 @@ class Header:
     categories: dict[str, list[str]]
     rows: int
     texts: dict[str, Any] | None = None
+    index: dict[str, Any] | None = None
     origin: dict[str, Any] = field(default_factory=dict, compare=False)
 
     def described(self) -> dict[str, list[str]]:
@@ -107,7 +106,13 @@ class Header:
         """Of all files, without checksum and suffix."""
         lists = ["names", *(f"condition-{name}" for name in self.conditions)]
         own = [stem for split in SPLITS for stem in (*(f"{split}-{part}" for part in lists), *self.shards(split))]
-        return [*own, *([CAPTIONS] if self.texts else []), *self.text_shards()]
+        near = [f"{INDEX}-{split}-neighbours" for split in SPLITS] if self.index else []
+        return [*own, *([CAPTIONS] if self.texts else []), *self.text_shards(), *self.index_shards(), *near]
+
+    def index_shards(self) -> dict[str, range]:
+        """The pictures in each file of their features, by the stem of its name."""
+        shards = {stem: numbers for split in SPLITS for stem, numbers in self.shards(split).items()}
+        return {f"{INDEX}-{stem}": numbers for stem, numbers in shards.items()} if self.index else {}
 
     def text_shards(self) -> dict[str, range]:
         """The captions in each file of features, by the stem of its name."""
@@ -115,6 +120,11 @@ class Header:
         return {
             f"{TEXT}-{i:05d}": range(s, min(s + self.rows, count)) for i, s in enumerate(range(0, count, self.rows))
         }
+
+    def lacking(self, other: Header) -> dict[str, Any]:
+        """What a cache may be given later, and another has, and this one has not."""
+        there = {name: getattr(other, name) for name in LATER if getattr(self, name) is None}
+        return {name: value for name, value in there.items() if value is not None}
 
     def require(self, folder: Path, **wanted: Any) -> None:
         """Refuse a cache that was made otherwise.
@@ -129,11 +139,19 @@ class Header:
                 made = "by another tokenizer"
             elif name == "data":
                 made = f"from {_difference(self.origin, wanted.get('origin', {}))}"
+            elif name == "index":
+                made = f"with an index by {_told(self.index)}, not {_told(value)}"
             elif name == "texts":
                 made = f"with features of captions by another text encoder ({(self.texts or {}).get('title')})"
             else:
                 made = f"with {name} {getattr(self, name)}, not {value}"
             raise ValueError(f"the token cache {folder} was made {made}; delete it, or name another folder")
+
+
+def _told(index: dict[str, Any] | None) -> str:
+    """An index in words."""
+    found = index or {}
+    return f"{found['network']['name']} of {found['neighbours']} neighbours, variants {found['variants']}"
 
 
 def _difference(made: dict[str, Any], wanted: dict[str, Any]) -> str:
@@ -186,19 +204,20 @@ class TokenCache:
 
     Args:
         folder: of the cache.
+        files: by stem, of a cache that is being made; None takes those of a complete one.
 
     Raises:
         ValueError: if there is no cache, or it is incomplete.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, files: Mapping[str, str] | None = None) -> None:
         found = read_header(folder)
-        if found is None or not found[1]:
+        if found is None or not (files or found[1]):
             what = "no token cache at" if found is None else "there is only part of a token cache at"
             raise ValueError(f"{what} {folder}; `lightgen encode --out {folder}` makes it, or goes on where it stopped")
         self.folder = folder
         self.header = found[0]
-        self.files = {old_caches.stem_of(name): name for name in found[1]}
+        self.files = files or {old_caches.stem_of(name): name for name in found[1]}
 
     def dataset(self, split: Split) -> TokenDataset:
         """The ids and conditions of one split.
@@ -219,6 +238,27 @@ class TokenCache:
         if self.header.texts is None:
             return None
         return TextFeatures(self._checked(CAPTIONS), [self._checked(stem) for stem in self.header.text_shards()])
+
+    def features(self, split: Split) -> Array:
+        """(n, d) float16, of the pictures of one split; there must be an index.
+
+        Raises:
+            ValueError: as `dataset`.
+        """
+        found = [self._load(f"{INDEX}-{stem}") for stem in self.header.shards(split)]
+        return np.concatenate(found) if found else np.zeros((0, 1), np.float16)
+
+    def neighbours(self, split: Split) -> Array:
+        """(n, K) int64: numbers of training pictures, the nearest first, and -1 where there are no more.
+
+        Raises:
+            ValueError: as `dataset`, or if there is no index.
+        """
+        if self.header.index is None:
+            raise ValueError(
+                f"the token cache {self.folder} has no index; `lightgen index --out {self.folder}` makes it"
+            )
+        return self._load(f"{INDEX}-{split}-neighbours").astype(np.int64)
 
     def names(self, split: Split) -> list[str]:
         """What the pictures of one split are called."""
@@ -258,45 +298,3 @@ class TokenCache:
             state = "damaged: its checksum is not that in its name" if path.is_file() else "missing"
             raise ValueError(f"{path} is {state}; delete it, and `lightgen encode` makes that file again")
         return path
-
-
-class TokenDataset(Dataset[Batch]):
-    """Ids by `Views` and conditions, memory-mapped; a batch is gathered file by file, without work per picture."""
-
-    coarse: TokenDataset | None = None
-    """The coarser ids of the same views of the same pictures, which are a condition of these, where there are some."""
-
-    def __init__(self, header: Header, split: Split, shards: list[Array], conditions: dict[str, Array]) -> None:
-        self.count, self.rows, self.shape = header.counts[split], header.rows, header.shape
-        self.shards, self.conditions, self.layout = shards, conditions, header.layout
-        self.words = [name for name in header.categories if name != LABEL]
-
-    def __len__(self) -> int:
-        return self.count
-
-    def described(self, numbers: list[int] | Array) -> Batch:
-        """What is said of pictures, without their ids."""
-        return described(self.conditions, numbers, self.words)
-
-    def __getitems__(self, views: Views) -> Batch:
-        batch = Batch(ids=self.ids(views), index=views[0], **self.described(views[0].numpy()))
-        if self.coarse is not None:
-            batch["condition"][COARSE] = self.coarse.layout.flatten(self.coarse.ids(views))
-        return batch
-
-    def ids(self, views: Views) -> Tensor:
-        """(B, *shape) int64."""
-        order = views[0].argsort()
-        numbers, crops, flips = (part[order].numpy() for part in views)
-        shards, rows = np.divmod(numbers, self.rows)
-        ids = np.empty((len(numbers), *self.shape), np.int64)
-        starts = np.flatnonzero(np.diff(shards, prepend=-1)).tolist()
-        for start, stop in pairwise([*starts, len(numbers)]):
-            here = slice(start, stop)
-            ids[here] = self.shards[shards[start]][rows[here], crops[here], flips[here]]
-        return torch.from_numpy(ids)[order.argsort()]
-
-
-def plain(numbers: Tensor) -> Views:
-    """Pictures as they are: the first crop, not mirrored."""
-    return numbers, torch.zeros_like(numbers), torch.zeros_like(numbers)

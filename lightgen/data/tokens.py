@@ -13,13 +13,18 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
 from lightgen.checkpoint import fingerprint
+from lightgen.conditioners.picture_ids import PictureIds
 from lightgen.data.base import SPLITS, ImageData, Split
-from lightgen.data.collection import all_captions
+from lightgen.data.collection import texts_of
 from lightgen.data.encode import encode
+from lightgen.data.index import ids_of, require_kept
 from lightgen.data.loader import TrainLoader, shares, whole
 from lightgen.data.order import TrainOrder
+from lightgen.data.reference import References
 from lightgen.data.text_features import TextFeatures, frozen_encoder, name_of
-from lightgen.data.token_cache import TokenCache, TokenDataset, Views, plain, read_header
+from lightgen.data.token_cache import Header, TokenCache, read_header
+from lightgen.data.token_dataset import TokenDataset, Views, plain
+from lightgen.functional.likeness import NEIGHBOURS, PICTURE
 from lightgen.functional.random import Noise, Stream
 from lightgen.labels import LABEL
 from lightgen.layout import Layout
@@ -39,6 +44,9 @@ class CachedTokens(LightningDataModule, Component):
     Where the prior's text encoder is frozen, and the cache has its features of the captions, batches have those as
     "caption", (B, L, C) float32 with zeros behind, in place of bytes. A cache that is made on first use has them.
 
+    A prior with `Neighbours` is told those of each picture, where the cache has an index; one with `Picture`, another
+    picture of the same identity, or a part of the same one (see `lightgen.data.reference`).
+
     Args:
         cache: the folder.
         data: the pictures. With them the cache is made, or completed, when it is needed, and samples can be scored
@@ -49,7 +57,7 @@ class CachedTokens(LightningDataModule, Component):
 
     Raises:
         ValueError: if there is neither a cache nor `data`, or a cache is of another tokenizer, text encoder or other
-            pictures, incomplete or damaged.
+            pictures, incomplete, damaged or without as many neighbours.
     """
 
     kind: ClassVar[str] = "data"
@@ -65,6 +73,7 @@ class CachedTokens(LightningDataModule, Component):
         self._cache: TokenCache | None = TokenCache(self.folder) if data is None else None
         self.coarse = None if coarse is None else TokenCache(Path(coarse))
         self._features: TextFeatures | None = None
+        self._others: dict[str, int] = {}
 
     @property
     def cache(self) -> TokenCache:
@@ -80,8 +89,15 @@ class CachedTokens(LightningDataModule, Component):
 
     @property
     def conditions(self) -> dict[str, list[str]]:
-        """See `ImageData.conditions`."""
-        return self.cache.header.described()
+        """See `ImageData.conditions`; neighbours too, where there is an index."""
+        if self.pictures is None:
+            header: Header | None = self.cache.header
+            told = self.cache.header.described()
+        else:
+            # The cache may not be made yet.
+            found, told = read_header(self.folder), self.pictures.conditions
+            header = None if found is None else found[0]
+        return told | ({NEIGHBOURS: []} if header is not None and header.index else {})
 
     @property
     def level(self) -> tuple[Layout | None, str | None]:
@@ -117,6 +133,11 @@ class CachedTokens(LightningDataModule, Component):
         if encoder is not None and header.texts is not None:
             header.require(self.folder, texts={**header.texts, "encoder": name_of(encoder)})
             self._features = self.cache.text_features()
+        for part in [] if prior.network.conditioner is None else prior.network.conditioner.modules():
+            if isinstance(part, PictureIds):
+                self._others[part.names[0]] = part.num
+        if NEIGHBOURS in self._others:
+            require_kept(self.cache, self._others[NEIGHBOURS])
         counts = ", ".join(f"{count} {split}" for split, count in header.counts.items())
         log.info(f"token cache {self.folder}: ids of {counts} pictures of {header.origin.get('title', 'unknown data')}")
         if self.pictures is None:
@@ -150,12 +171,17 @@ class CachedTokens(LightningDataModule, Component):
         dataset = self.cache.dataset(split)
         if self.coarse is not None:
             dataset.coarse = self.coarse.dataset(split)
+        if PICTURE in self._others:
+            dataset.others[PICTURE] = References(dataset, self.cache.names(split), self.cache.header.seed)
+        if NEIGHBOURS in self._others:
+            table = torch.from_numpy(self.cache.neighbours(split)[:, : self._others[NEIGHBOURS]])
+            memory = self.cache.dataset("train")
+            dataset.others[NEIGHBOURS] = lambda numbers: ids_of(memory, table[numbers])
         return dataset
 
     def train_captions(self) -> list[str]:
-        """All captions of the training pictures; empty without any."""
-        captions = self.dataset("train").conditions.get("captions")
-        return [] if captions is None else all_captions(captions)
+        """All captions of the training pictures, and texts of their boxes; empty without any."""
+        return texts_of(self.dataset("train").conditions)
 
     def _loader(self, split: Split) -> DataLoader[Batch]:
         dataset = self.dataset(split)

@@ -40,6 +40,8 @@ class Stream(IntEnum):
     AUGMENT = 13
     CAPTION = 14
     KNOWN = 15
+    GUIDANCE = 18
+    REFERENCE = 19
 
 
 @dataclass(frozen=True)

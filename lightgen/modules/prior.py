@@ -20,6 +20,7 @@ from lightgen.conditioners.base import Conditioner
 from lightgen.conditioners.known_cells import KnownCells
 from lightgen.conditioners.low_resolution import levels
 from lightgen.conditioners.mixed import Mixed
+from lightgen.functional.boxes import BOX_TEXTS
 from lightgen.functional.random import Noise
 from lightgen.functional.text import CAPTION
 from lightgen.layout import Layout
@@ -194,7 +195,7 @@ class PriorModule(TrainingModule):
 
     def _learn_texts(self) -> None:
         conditioners: list[Any] = [part.conditioner for part in (self.prior.network, *self.prior.others.values())]
-        if CAPTION in conditioners[0].names:
+        if {CAPTION, BOX_TEXTS} & {*conditioners[0].names}:
             texts: list[str] = getattr(getattr(self.trainer, "datamodule", None), "train_captions", list)()
             for conditioner in conditioners:
                 conditioner.learn(texts)

@@ -69,9 +69,32 @@ class CrossAttention(nn.Module):
     def forward(self, x: Tensor, context: Context) -> Tensor:
         keys, values = context.memory[self.place].unbind(1)
         q = self.to_q(self.norm(x)).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        attended = scaled_dot_product_attention(q, keys, values, attn_mask=told_bias(context, q))
+        bias = told_bias(context, q)
+        if context.regions is not None and context.strength is not None:
+            bias = painted(context.regions, context.strength, q, keys, bias)
+        attended = scaled_dot_product_attention(q, keys, values, attn_mask=bias)
         out: Tensor = self.to_out(attended.transpose(1, 2).flatten(2))
         return out
+
+
+def painted(regions: Tensor, strength: Tensor, q: Tensor, keys: Tensor, bias: Tensor | None) -> Tensor:
+    """(B, heads, N, L + 1) added to the attention, of a bias and of w A / sqrt(d), with w = strength max(q k^T).
+
+    "Paint with words" of Balaji et al., 2022, arXiv 2211.01324. The largest product is that of a picture and a head,
+    over the tokens that are there, so that a picture does not depend on those beside it; one below 0 counts as 0.
+
+    Args:
+        regions: A, (B, N, L).
+        strength: (B,).
+        q, keys: (B, heads, N, d) and (B, heads, L + 1, d).
+        bias: as `told_bias` has it.
+    """
+    products = q @ keys.transpose(2, 3)
+    if bias is not None:
+        products = products.masked_fill(bias == -torch.inf, -torch.inf)
+    weight = strength.to(q)[:, None, None, None] * products[..., 1:].amax((2, 3), keepdim=True).clamp(min=0)
+    raised = weight * pad(regions, (1, 0)).to(q).unsqueeze(1) * q.shape[-1] ** -0.5
+    return raised if bias is None else raised + bias
 
 
 def told_bias(context: Context, like: Tensor) -> Tensor | None:

@@ -87,7 +87,7 @@ class _Level(nn.Module):
                 f"factors must have one pair for each valley of depth; at {depth} there are {len(factors)}"
             )
         self.grid = grid
-        coarse = resampler.coarse_grid(grid, factors[0])
+        self.coarse = coarse = resampler.coarse_grid(grid, factors[0])
         self.pre = Stack(pre, grid, size)
         self.down = resampler.down(size.dim, factors[0])
         self.valley = _Level(valley, factors[1:], coarse, size, resampler) if nested else Stack(valley, coarse, size)
@@ -96,6 +96,6 @@ class _Level(nn.Module):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         x = self.pre(x, context)
-        x = self.up(self.valley(self.down(x, self.grid), context), x, self.grid)
+        x = self.up(self.valley(self.down(x, self.grid), context.pooled(self.grid, self.coarse)), x, self.grid)
         out: Tensor = self.post(x, context)
         return out

@@ -37,6 +37,7 @@ class CLIPScorer(Scorer):
 
     def __init__(self, folder: str) -> None:
         super().__init__()
+        self.ckpt_path = folder
         self.model, self.tokenizer = read_clip(Path(folder))
         self.model.eval().requires_grad_(False)
         self.dim = self.model.config.projection_dim

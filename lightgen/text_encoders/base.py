@@ -56,12 +56,26 @@ class TextEncoder(nn.Module, Component):
             ValueError: if there are no captions, where they are needed.
         """
 
+    def pieces(self, text: str, whole: bool = True) -> list[int]:
+        """The tokens of a text by number, as many as there are; or of words in one, without what stands around it.
+
+        Raises:
+            ValueError: if the encoder cannot say.
+        """
+        raise ValueError(f"{type(self).__name__} cannot say which tokens of a text a word is")
+
+    def places(self, text: str, words: str) -> list[int]:
+        """Which tokens of a text are some words of it, wherever they stand; none if they do not."""
+        read, wanted = self.pieces(text), self.pieces(words, whole=False)
+        starts = [i for i in range(len(read)) if wanted and read[i : i + len(wanted)] == wanted]
+        return [i + k for i in starts for k in range(len(wanted)) if i + k < self.max_length]
+
     def report_cut(self, num: int) -> None:
         """Say that some texts were longer: when it is the first one, the tenth, the hundredth."""
         before, self._num_cut = self._num_cut, self._num_cut + num
         if num and (before == 0 or len(str(before)) < len(str(self._num_cut))):
             warnings.warn(
-                f"texts of more than {self.max_length} tokens, whose others were left out: {self._num_cut} "
-                f"(max_length of {type(self).__name__})",
+                f"texts of more than {self.max_length} tokens, cut there (max_length of {type(self).__name__}): "
+                f"{self._num_cut} so far",
                 stacklevel=3,
             )

@@ -68,6 +68,9 @@ class WordPieces(TextEncoder):
             x = layer(x, src_key_padding_mask=unseen)
         return x.masked_fill(none.unsqueeze(-1), 0.0)
 
+    def pieces(self, text: str, whole: bool = True) -> list[int]:
+        return self.vocabulary.numbers(text)
+
     def numbers(self, texts_BL: Tensor) -> Tensor:
         """(B, L) int64 pieces of texts, and -1 behind them."""
         read = [self.vocabulary.numbers(text) for text in to_texts(texts_BL.cpu().numpy())]

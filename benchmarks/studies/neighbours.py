@@ -1,0 +1,171 @@
+"""What the neighbours of a picture tell of its ids: NLL with the true ones, random ones and none, and what they cost.
+
+    OMP_NUM_THREADS=1 python benchmarks/studies/neighbours.py --pictures icons64 --out neighbours
+
+`icons64` is what `lightgen data icons` draws. Of its pictures a share is taken, split by code point, so that no
+neighbour shows the same emoji in another style. Two tiny priors are trained, one told neighbours and one not, on all
+but the pictures of one style, of which only 20 are left to train on; the memory has all of them. Bits are the bound of
+the process on held-out pictures, one random term a picture, the same for all. Random neighbours are those of another
+held-out picture.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lightgen.bench.likelihood import mean_and_error
+from lightgen.checkpoint import load_tokenizer
+from lightgen.condition import Condition
+from lightgen.conditioners import Neighbours
+from lightgen.data import ImageFolder
+from lightgen.data.encode import encode
+from lightgen.data.index import Indexing, ids_of
+from lightgen.data.token_cache import TokenCache
+from lightgen.functional.random import Noise
+from lightgen.layout import Layout
+from lightgen.metrics.features import EfficientNetLite0
+from lightgen.modules.prior import Conditioned
+from lightgen.networks import Transformer
+from lightgen.processes import MaskGIT as Masked
+from lightgen.processes.likelihood import estimate
+
+RARE, LEFT = "fxemoji", 20
+EVERY, NUM, STEPS, BATCH, REPEATS, TERMS = 10, 2, 350, 32, 10, 2
+NATS = torch.log(torch.tensor(2.0))
+
+
+def main(pictures: Path, folder: Path) -> None:
+    data = some(pictures, folder / "pictures")
+    cache = encode(
+        folder / "ids", load_tokenizer("zoo:emoji64-tokenizer"), data, indexing=Indexing(EfficientNetLite0(64))
+    )
+    (ids, near, label), (val, val_near, val_label) = (of_split(cache, split) for split in ("train", "val"))
+    rare = data.class_names.index(RARE)
+    left = (label != rare) | ((label == rare).cumsum(0) <= LEFT)
+    layout, process = cache.header.layout, Masked(cache.header.vocab_size, label_smoothing=0.0)
+    print(f"{len(ids)} pictures in the memory, {int(left.sum())} of them to train on, {len(val)} held out; {NUM} "
+          f"neighbours, {layout.num_tokens} ids each; "
+          f"{(near_label(cache, label) == label).float().mean():.0%} have the style of their nearest")  # fmt: skip
+    made = learn(process, layout, ids[left], near[left], Neighbours(NUM, dropout=0.2))
+    without = learn(process, layout, ids[left], None, None)
+    told = {"true": val_near, "random": val_near.roll(len(val) // 2, 0), "none": None}
+    found = {name: bits(process, made, val, condition(part)) for name, part in told.items()}
+    found["none, trained without"] = bits(process, without, val, Condition())
+    print("\n| neighbours | bits per token | of the common styles | of the style cut down |\n|---|---|---|---|")
+    common = val_label != rare
+    for name, values in found.items():
+        print(f"| {name} | {spread(values)} | {spread(values[common])} | {spread(values[~common])} |")
+    for name in ("random", "none", "none, trained without"):
+        gain = found[name] - found["true"]
+        print(f"| true, saved against {name} | {spread(gain)} | {spread(gain[common])} | {spread(gain[~common])} |")
+    print("\n| of 16 pictures | without, ms | with, ms | ratio |\n|---|---|---|---|")
+    cost(process, without, made, val[:16], val_near[:16])
+
+
+def some(pictures: Path, folder: Path) -> ImageFolder:
+    """Every few pictures, with their code points and styles."""
+    lines = (pictures / "metadata.jsonl").read_text(encoding="utf-8").splitlines()[::EVERY]
+    for name in (json.loads(line)["file_name"] for line in lines):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            path.symlink_to((pictures / name).resolve())
+    (folder / "metadata.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    return ImageFolder(
+        root=str(folder), labels="style", identity="codepoint", image_size=64, val_fraction=0.2, test_fraction=0
+    )
+
+
+def of_split(cache: TokenCache, split: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """Ids (n, N), those of the neighbours (n, k, N), and styles (n,)."""
+    dataset, table = cache.dataset(split), torch.from_numpy(cache.neighbours(split))
+    ids = ids_of(dataset, torch.arange(len(dataset)))
+    return ids, ids_of(cache.dataset("train"), table[:, :NUM]), torch.tensor(dataset.conditions["label"])
+
+
+def near_label(cache: TokenCache, label: Tensor) -> Tensor:
+    """The style of each picture's nearest."""
+    return label[torch.from_numpy(cache.neighbours("train")[:, 0])]
+
+
+def condition(near: Tensor | None) -> Condition:
+    return Condition() if near is None else Condition({"neighbours": near})
+
+
+def learn(process: Masked, layout: Layout, ids: Tensor, near: Tensor | None, told: Neighbours | None) -> Transformer:
+    torch.manual_seed(0)
+    network = Transformer(process.interface(layout, told), dim=96, depth=3, heads=2)
+    optimizer = torch.optim.AdamW(network.parameters(), 2e-3, (0.9, 0.95), weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, STEPS, pct_start=0.1)
+    for step in range(STEPS):
+        noise = Noise.of(0, BATCH).fold(step)
+        rows = noise.integers(0, 0, 1, len(ids)).squeeze(1)
+        hidden = Condition() if near is None or told is None else told.hide(condition(near[rows]), noise)
+        loss = process.loss({"denoiser": Conditioned(network, hidden)}, ids[rows], noise).loss
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        if step % 100 == 0:
+            print(f"step {step}: loss {loss.item():.3f}", file=sys.stderr, flush=True)
+    return network.eval()
+
+
+@torch.no_grad()
+def bits(process: Any, network: Transformer, ids: Tensor, told: Condition) -> Tensor:
+    """(n,) bits per token of each picture."""
+    found = torch.zeros(len(ids))
+    for rows in torch.arange(len(ids)).split(64):
+        bound = Conditioned(network, told.select(rows))
+        for term in range(TERMS):
+            found[rows] += estimate(process, bound, ids[rows], Noise(term, rows)).float() / TERMS
+    return found / NATS / ids.shape[1]
+
+
+def spread(values: Tensor) -> str:
+    return "{:.3f} ± {:.3f}".format(*mean_and_error(values))
+
+
+def cost(process: Masked, without: Transformer, made: Transformer, ids: Tensor, near: Tensor) -> None:
+    """Time of one evaluation as a sampler asks for it, of the context of a batch, and of one step of training."""
+    told = [(without, Condition()), (made, condition(near))]
+    with torch.no_grad():
+        contexts = [(network, network.context(one, len(ids))) for network, one in told]
+        steps = paired(*(lambda n=network, c=context: n(ids, None, c) for network, context in contexts))
+        context = paired(lambda: made.context(told[1][1], len(ids)))[0]
+    train = paired(*(lambda n=network, c=one: learned(process, n, ids, c) for network, one in told))
+    for name, (bare, more) in {"a step of sampling": steps, "a step of training": train}.items():
+        print(f"| {name} | {1000 * bare:.1f} | {1000 * more:.1f} | {more / bare:.3f} |")
+    print(f"| the context of a batch, once | | {1000 * context:.2f} | |")
+
+
+def learned(process: Masked, network: Transformer, ids: Tensor, told: Condition) -> None:
+    network.zero_grad()
+    process.loss({"denoiser": Conditioned(network, told)}, ids, Noise.of(0, len(ids))).loss.backward()
+
+
+def paired(*calls: Any) -> list[float]:
+    """The shortest time of each, in turns, so that what else the machine does falls on all alike."""
+    best = [float("inf")] * len(calls)
+    for _ in range(REPEATS):
+        for i, call in enumerate(calls):
+            start = time.perf_counter()
+            call()
+            best[i] = min(best[i], time.perf_counter() - start)
+    return best
+
+
+if __name__ == "__main__":
+    given = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    given.add_argument("--pictures", type=Path, required=True, help="folder that `lightgen data icons` drew")
+    given.add_argument("--out", type=Path, default=Path("neighbours"), help="folder of the token cache")
+    main(given.parse_args().pictures, given.parse_args().out)
