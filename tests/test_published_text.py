@@ -157,6 +157,9 @@ def test_a_whole_clip_gives_what_its_text_model_gives(tmp_path):
     pooled, states = texts.clip_states("a red heart", 16, 77)
     torch.testing.assert_close(features[0], torch.cat([pooled[None], states]), rtol=1e-5, atol=1e-5)
     assert torch.equal(features[2], features[0]) and not features[1].any() and encoder.nothing().abs().sum() > 0
+    # The first row is of no token, and a text has one before it.
+    assert encoder.places("a red heart", "red heart") == [3, 4]
+    torch.testing.assert_close(features[0, 3], states[2], rtol=1e-5, atol=1e-5)
     with pytest.warns(UserWarning, match="^texts of more than 78 tokens"):
         encoder(torch.from_numpy(to_bytes(["a " * 90])))
     texts.save(tmp_path / "t5", texts.t5(16), texts.words("<pad>", False))

@@ -7,7 +7,7 @@ from test_text import CAPTIONS, GRID, V, caption, captioned, fit, ids_of, logits
 
 import lightgen
 from lightgen.condition import Condition
-from lightgen.conditioners import ClassLabel, KnownCells, Mixed, PooledText, TextPrefix
+from lightgen.conditioners import ClassLabel, KnownCells, Mixed, Picture, PooledText, TextPrefix
 from lightgen.denoiser import Denoiser
 from lightgen.functional.random import Noise
 from lightgen.guidance import ConstantGuidance
@@ -122,6 +122,42 @@ def test_the_features_of_nothing_are_seen_as_far_as_the_text_went():
     again = conditioner(ahead, 2)
     assert torch.equal(ahead.hidden["caption"], hidden) and ahead.tensors["caption"].ndim == 3
     torch.testing.assert_close(again.tokens, some.tokens) and torch.equal(again.bias, some.bias)
+
+
+def test_a_weight_is_how_far_a_text_is_from_nothing():
+    for conditioner in (TextPrefix(pieces()), PooledText(pieces(), (4, 2, 0, 0, 6))):
+        made, ids = network("uvit", conditioner), ids_of(3)
+        texts, hidden = caption(*["a red heart"] * 3), torch.ones(3, dtype=torch.bool)
+        weights = {"caption": torch.tensor([0.0, 0.5, 1.0])}
+        found = made(ids, None, made.context(Condition({"caption": texts}, {}, weights), 3))
+        told, none = logits(made, ids, caption=texts), logits(made, ids, {"caption": hidden}, caption=texts)
+        torch.testing.assert_close(found[0], none[0], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(found[2], told[2], rtol=1e-4, atol=1e-4)
+        assert min((found[1] - other[1]).abs().max() for other in (told, none)) > 1e-2
+        ahead = conditioner.ahead(Condition({"caption": texts}, {}, weights))
+        assert torch.equal(ahead.weights["caption"], weights["caption"])
+
+
+@pytest.mark.parametrize("kind", ["uvit", "shrinking"])
+@pytest.mark.parametrize("conditioner", ["text", "pooled"])
+def test_cells_attend_more_to_words_that_are_painted(kind, conditioner):
+    made, ids, texts = network(kind, CONDITIONERS[conditioner]()), ids_of(2), caption("a red heart", "black cat")
+    regions = torch.zeros(2, 8, 8)
+    regions[:, 4:, 2] = 1
+
+    def of(regions, strength):
+        context = made.context(Condition({"caption": texts, "painted": regions}), 2)
+        return made(ids, None, context._replace(strength=torch.full((2,), strength)))
+
+    plain = logits(made, ids, caption=texts)
+    for nothing in (of(regions, 0.0), of(torch.zeros_like(regions), 3.0)):
+        torch.testing.assert_close(nothing, plain, rtol=1e-4, atol=1e-4)
+    assert (of(regions, 50.0) - plain).abs().max() > 1e-3
+
+
+def test_llama_wants_to_know_how_many_tokens_there_are():
+    with pytest.raises(ValueError, match="Llama has no attention to the tokens that Mixed gives"):
+        network("llama", Mixed([small_text(), Picture()]))
 
 
 @torch.no_grad()

@@ -57,7 +57,7 @@ class Conditioner(nn.Module, Component):
 
     @property
     def num_tokens(self) -> int:
-        """How many tokens it gives, where it is `attended`."""
+        """How many tokens it gives, always; 0 where they differ in number, or there are none."""
         return 0
 
     @abstractmethod

@@ -48,7 +48,8 @@ class Mixed(Conditioner):
 
     @property
     def num_tokens(self) -> int:
-        return sum(part.num_tokens for part in self._each())
+        numbers = [part.num_tokens for part in self._each() if part.attended]
+        return sum(numbers) if all(numbers) else 0
 
     def place(self, layout: Layout) -> None:
         for part in self._each():

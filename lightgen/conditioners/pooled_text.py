@@ -12,6 +12,8 @@ from torch.nn.functional import pad
 
 from lightgen.condition import Condition, Context
 from lightgen.conditioners.text import Text
+from lightgen.conditioners.text_prefix import away_from
+from lightgen.functional.text import CAPTION
 from lightgen.text_encoders.base import TextEncoder
 
 FREQUENCIES = 128
@@ -21,7 +23,7 @@ FREQUENCIES = 128
 class PooledText(Text):
     """`caption`, as `Text` reads it: its first row and five numbers as a vector, its others as tokens to attend to.
 
-    Learned features stand for a text that is hidden, or says nothing.
+    Learned features stand for a text that is hidden, or says nothing. A weight is how far a text's are from them.
 
     Args:
         encoder: of the texts, of which the first row stands for the whole, as `CLIPText`; None is `WordPieces`.
@@ -70,8 +72,12 @@ class PooledText(Text):
         features = pad(features, (0, 0, 0, self.encoder.max_length - features.shape[1])).to(self.null.dtype)
         there = (features != 0).any(-1)
         nothing = ~there.any(1, keepdim=True)
-        features = torch.where(nothing.unsqueeze(-1), self.null, features)
+        if CAPTION in condition.weights:
+            nothing = nothing | (condition.weights[CAPTION] == 0).unsqueeze(1)
+        features = torch.where(nothing.unsqueeze(-1), self.null, away_from(self.null, features, condition))
         whole, tokens = features[:, :1], features[:, 1:]
         waves = self.waves.to(whole.dtype).expand(len(whole), 1, -1)
         bias = torch.zeros(tokens.shape[:2], device=tokens.device).masked_fill(~(there | nothing)[:, 1:], -torch.inf)
-        return Context(self.to_vector(torch.cat([whole, waves], -1)), self.to_tokens(tokens), bias)
+        painted = self._regions(condition)
+        regions = None if painted is None else painted[..., 1:]
+        return Context(self.to_vector(torch.cat([whole, waves], -1)), self.to_tokens(tokens), bias, regions=regions)

@@ -82,7 +82,7 @@ class Text(Conditioner):
         self.encoder.learn(texts)
 
     def require(self, condition: Condition) -> None:
-        caption, painted = (condition.tensors.get(name) for name in self.names)
+        caption, painted = (condition.tensors.get(name) for name in (CAPTION, PAINTED))
         if painted is not None and (painted.ndim != 3 or painted.shape[2] != self.encoder.max_length):
             raise ValueError(f"{PAINTED} must be (B, h w, {self.encoder.max_length}) float, "
                              f"not {tuple(painted.shape)}")  # fmt: skip

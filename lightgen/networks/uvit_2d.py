@@ -126,9 +126,10 @@ class UViT2D(TokenNetwork):
         x = on_grid(self.enter(x_BND), self.layout.grid)
         if self.down is not None and self.down_norm is not None:
             x = self.down(channels_first(self.down_norm(channels_last(x))))
+        grid = (x.shape[2], x.shape[3])
+        context = context.pooled(self.layout.grid, grid)
         for block in self.down_blocks:
             x = block(x, context)
-        grid = (x.shape[2], x.shape[3])
         y = self.widen(in_row(x))
         if context.cells is not None:
             y = y + in_row(adaptive_avg_pool2d(on_grid(context.cells, self.layout.grid), grid))

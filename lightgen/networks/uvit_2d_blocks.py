@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu, scaled_dot_product_attention, silu
+from torch.nn.functional import gelu, pad, scaled_dot_product_attention, silu
 
 from lightgen.condition import Context
+from lightgen.networks.attention import painted
 from lightgen.networks.styled import Style, StyledAttention
 from lightgen.types import Grid
 
@@ -57,6 +58,11 @@ class ToldAttention(nn.Module):
         keys, values = context.memory[self.place].unbind(1)
         q = self.to_q(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         bias = None if context.bias is None else context.bias[:, None, None].to(q.dtype)
+        if context.regions is not None and context.strength is not None:
+            # As beside a first token that is not there.
+            keys, values = (pad(part, (0, 0, 1, 0)) for part in (keys, values))
+            bias = q.new_zeros(1, 1, 1, keys.shape[2] - 1) if bias is None else bias
+            bias = painted(context.regions, context.strength, q, keys, pad(bias, (1, 0), value=-torch.inf))
         attended = scaled_dot_product_attention(q, keys, values, attn_mask=bias)
         out: Tensor = self.to_out(attended.transpose(1, 2).flatten(2))
         return out

@@ -24,6 +24,7 @@ class CLIPText(PretrainedText):
         ValueError: as `PretrainedText`, or if it is no CLIP, or the embedding is of another width than the states.
     """
 
+    reader: ClassVar[str] = "CLIPTextModelWithProjection"
     source: ClassVar[str] = "Radford et al., 2021, arXiv 2103.00020; Patil et al., 2024, arXiv 2401.01808"
 
     def __init__(self, name: str = "openai/clip-vit-large-patch14", max_length: int = 78) -> None:
@@ -39,8 +40,13 @@ class CLIPText(PretrainedText):
         """(L, C): the features of the text that says nothing, which guidance goes away from."""
         return self._states([""], torch.device("cpu"))[0]
 
+    def pieces(self, text: str, whole: bool = True) -> list[int]:
+        found = super().pieces(text, whole)
+        # The first row is of no token.
+        return [-1, *found] if whole else found
+
     def _states(self, texts: list[str], device: torch.device) -> Tensor:
-        model, tokenizer = read_model(self.folder, device, "CLIPTextModelWithProjection")
+        model, tokenizer = read_model(self.folder, device, self.reader)
         length = self.max_length - 1
         self.report_cut(sum(len(tokens) > length for tokens in tokenizer(texts, verbose=False)["input_ids"]))
         tokens = tokenizer(texts, padding="max_length", truncation=True, max_length=length, return_tensors="pt")

@@ -38,6 +38,8 @@ class PretrainedText(TextEncoder):
     """
 
     frozen: ClassVar[bool] = True
+    reader: ClassVar[str] = "AutoModelForTextEncoding"
+    """The class of transformers that reads its weights."""
     source: ClassVar[str] = "Saharia et al., 2022, arXiv 2205.11487"
 
     def __init__(self, name: str | None = None, max_length: int = 32) -> None:
@@ -68,13 +70,13 @@ class PretrainedText(TextEncoder):
         return features
 
     def pieces(self, text: str, whole: bool = True) -> list[int]:
-        _, tokenizer = read_model(self.folder, torch.device("cpu"))
+        _, tokenizer = read_model(self.folder, torch.device("cpu"), self.reader)
         found: list[int] = tokenizer(text, add_special_tokens=whole, verbose=False)["input_ids"]
         return found
 
     def _states(self, texts: list[str], device: torch.device) -> Tensor:
         """(B, L, C) of texts that are not empty, with zeros behind."""
-        model, tokenizer = read_model(self.folder, device)
+        model, tokenizer = read_model(self.folder, device, self.reader)
         whole = tokenizer(texts, verbose=False)["input_ids"]
         self.report_cut(sum(len(tokens) > self.max_length for tokens in whole))
         tokens = tokenizer(texts, padding=True, truncation=True, max_length=self.max_length, return_tensors="pt")
@@ -175,13 +177,13 @@ def _hash(folder: Path) -> bytes:
 
 
 @cache
-def read_model(folder: Path, device: torch.device, kind: str = "AutoModelForTextEncoding") -> tuple[nn.Module, Any]:
+def read_model(folder: Path, device: torch.device, reader: str) -> tuple[nn.Module, Any]:
     """A model and its tokenizer, read once for all encoders of this process; nothing is fetched or executed.
 
     Args:
         folder: of the model; its tokenizer is there, or in a folder `tokenizer` beside it.
         device: where to.
-        kind: the class of transformers that reads it.
+        reader: the class of transformers that reads it.
 
     Raises:
         ValueError: in one line, if they cannot be read.
@@ -200,7 +202,7 @@ def read_model(folder: Path, device: torch.device, kind: str = "AutoModelForText
         if (projection := config_of(folder)["projection"]) is not None:
             # Of a CLIP as a whole, which its text model may say otherwise.
             config.projection_dim = projection
-        model, report = getattr(transformers, kind).from_pretrained(
+        model, report = getattr(transformers, reader).from_pretrained(
             folder, config=config, use_safetensors=True, output_loading_info=True, dtype=torch.float32, **local
         )
         beside = folder.parent / "tokenizer"
