@@ -299,7 +299,7 @@ def test_files_that_are_not_there_or_are_no_checkpoints(taming, tmp_path, capsys
     assert "there is no option --config" in said("llamagen", taming[3], "--config", str(tmp_path / "none.yaml"))
     assert "image_size must be at least 1" in said("taming", taming[3], "--image_size", "0")
     assert "pixel_range" in said("taming", taming[3], "--pixel_range", "[1, 0]")
-    assert "--kind must be one of diffusers, " in said("vqvae", taming[3])
+    assert "--kind must be one of amused, " in said("vqvae", taming[3])
 
 
 def test_an_importer_declares_its_options_and_may_bring_a_prior(prior_checkpoint, tmp_path, capsys):
