@@ -100,7 +100,7 @@ NAMES: Names = {
 
 
 class Amused(PriorImporter):
-    """aMUSEd, by text: a folder of diffusers, with tokenizer and text encoder where they are in it."""
+    """aMUSEd, by text, as diffusers has it."""
 
     name: ClassVar[str] = "amused"
     licence: ClassVar[str] = "on the card of the model"
@@ -110,15 +110,14 @@ class Amused(PriorImporter):
     def __init__(
         self, tokenizer: str | None = None, text_encoder: str | None = None, image_size: int | None = None
     ) -> None:
-        """What is in other files.
+        """What is in other files; those of a pipeline are found beside the weights.
 
         Args:
-            tokenizer: what it was trained on: the folder of a VQModel of diffusers, other published weights, or a
-                checkpoint of lightgen; default: the folder `vqvae` of the pipeline
-            text_encoder: the CLIP that it was trained with, a folder of transformers or a name on the Hugging Face Hub;
-                it is not copied, but read from there whenever a text is. Default: the folder `text_encoder` of the
-                pipeline, else openai/clip-vit-large-patch14
-            image_size: of the square pictures; default: what config.json says
+            tokenizer: what it was trained on: published weights of any kind, or a checkpoint of lightgen; default: that
+                of the pipeline
+            text_encoder: that it was trained with: a folder of transformers, or a name on the Hugging Face Hub; it is
+                not copied. Default: that of the pipeline, or the published one
+            image_size: of the square pictures; default: as published
         """
         super().__init__(tokenizer)
         self.text_encoder, self.image_size = text_encoder, image_size
