@@ -113,10 +113,8 @@ class Amused(PriorImporter):
         """What is in other files; those of a pipeline are found beside the weights.
 
         Args:
-            tokenizer: what it was trained on: published weights of any kind, or a checkpoint of lightgen; default: that
-                of the pipeline
-            text_encoder: that it was trained with: a folder of transformers, or a name on the Hugging Face Hub; it is
-                not copied. Default: that of the pipeline, or the published one
+            tokenizer: what it was trained on: published weights of any kind, or a checkpoint of lightgen
+            text_encoder: a folder of transformers, or a name on the Hub; default: the published one
             image_size: of the square pictures; default: as published
         """
         super().__init__(tokenizer)

@@ -131,8 +131,7 @@ class LlamaGenT2I(LlamaGenGPT):
 
         Args:
             tokenizer: what it was trained on: published weights of any kind, or a checkpoint of lightgen
-            text_encoder: the T5 that it was trained with: a folder of transformers, or a name on the Hugging Face Hub;
-                it is not copied
+            text_encoder: a folder of transformers, or a name on the Hub; default: the published one
             heads: of every attention; default: those of the published model of this size
             image_size: of the square pictures; default: that in the name of the file, as published
                 (t2i_XL_stage1_256.pt), or that of a tokenizer that is a checkpoint of lightgen
