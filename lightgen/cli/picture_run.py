@@ -97,7 +97,7 @@ def add_options(made: Parser, num_images: int, out: str, files: str, open_label:
     made.add_argument("--canvas", type=str | None, default=None, help=CANVAS)
     made.add_argument(
         "--accelerate", type=Mode, default="auto",
-        help="graph: steps as CUDA graphs; compile: the networks compiled besides; off; auto takes what pays",
+        help="graph: steps as CUDA graphs; compile: compiled besides; off; auto: what pays",
     )  # fmt: skip
     made.add_argument("--dtype", type=Dtype, default="auto", help="of the weights; auto narrows them on a CUDA device")
     add_recipe(made)

@@ -121,8 +121,8 @@ def ids_of(memory: TokenDataset, rows: Tensor) -> Tensor:
 class Index:
     """The training pictures of a token cache with an index, as a memory of what pictures look like.
 
-    >>> index = lightgen.data.index.Index(Path("tokens"))                                     # doctest: +SKIP
-    >>> prior.sample(4, **index.like(prior, image[None].repeat(4, 1, 1, 1)).tensors)          # doctest: +SKIP
+    `prior.sample(4, **index.like(prior, image.expand(4, -1, -1, -1), 2).tensors)` makes four pictures with the
+    neighbours of one.
 
     Args:
         folder: of the cache.
