@@ -103,10 +103,7 @@ def command(settings: Settings, out: str = "again") -> str:
 def options(settings: Settings) -> list[str]:
     """Options of `lightgen sample`, `inpaint` or `edit`, but `--out`; what a class does by default is left out."""
     words = [] if settings["ckpt_path"] is None else ["--ckpt_path", settings["ckpt_path"]]
-    for name, value in (
-        *asked(settings).items(),
-        *((name, settings.get(name)) for name in OPTIONS),
-    ):
+    for name, value in (*asked(settings).items(), *((name, settings.get(name)) for name in OPTIONS)):
         words += _option(name, value)
     if (canvas := settings.get("canvas")) is not None:
         words += ["--canvas", f"{canvas['rows']}x{canvas['columns']}"]

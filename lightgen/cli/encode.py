@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
-import torch
-
 from lightgen.checkpoint import tokenizer_in
-from lightgen.cli import agreement
+from lightgen.cli import agreement, device_option
 from lightgen.cli.configs import with_located_configs
 from lightgen.cli.overrides import Overrides
 from lightgen.cli.parser import Parser
@@ -38,7 +35,7 @@ def parser() -> Parser:
         help="a frozen one, whose features of all captions are kept beside the ids; without one, captions are bytes",
     )  # fmt: skip
     made.add_argument("--num_crops", type=int, default=0, help="random windows of each training picture; 0: its centre")
-    made.add_argument("--device", type=str, default=own_device(), help="what does the work")
+    device_option.add_option(made)
     made.add_argument("--out", type=Path, default=Path("tokens"), help="of the cache: --data.cache of `lightgen fit`")
     return made
 
@@ -49,10 +46,7 @@ def main(args: list[str]) -> int:
     parsed = made.parse_args(overrides.rest)
     text_encoder = agreement.made(TextEncoder, parsed.text_encoder) if parsed.get("text_encoder") else None
     tokenizer, start = tokenizer_in(parsed.tokenizer), time.perf_counter()
-    try:
-        tokenizer = tokenizer.to(parsed.device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"no device {parsed.device}: {str(error).splitlines()[0]}") from None
+    device_option.move(parsed.device, tokenizer)
     data = made_data(parsed.tokenizer, overrides)
     cache = encode(parsed.out, tokenizer, data, parsed.num_crops, progress_bar, text_encoder)
     header, seconds = cache.header, time.perf_counter() - start
@@ -64,8 +58,3 @@ def main(args: list[str]) -> int:
         f"{seconds:.1f} s: {parsed.out}"
     )
     return 0
-
-
-def own_device() -> str:
-    """This process's GPU, or the CPU."""
-    return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"

@@ -6,9 +6,8 @@ import time
 from pathlib import Path
 
 from lightgen.checkpoint import tokenizer_in
-from lightgen.cli import agreement
+from lightgen.cli import agreement, device_option
 from lightgen.cli.configs import with_located_configs
-from lightgen.cli.encode import own_device
 from lightgen.cli.overrides import Overrides
 from lightgen.cli.parser import Parser
 from lightgen.cli.progress import progress_bar
@@ -39,7 +38,7 @@ def parser() -> Parser:
         "--variants", type=bool, default=False,
         help="whether other pictures of the same identity may be neighbours; a picture itself and its copies never are",
     )  # fmt: skip
-    made.add_argument("--device", type=str, default=own_device(), help="what does the work")
+    device_option.add_option(made)
     made.add_argument("--out", type=Path, default=Path("tokens"), help="of the cache: --data.cache of `lightgen fit`")
     return made
 
@@ -53,11 +52,7 @@ def main(args: list[str]) -> int:
     chosen = parsed.get("features")
     network = agreement.made(FeatureNetwork, chosen) if chosen else EfficientNetLite0()
     indexing = Indexing(network, parsed.neighbours, parsed.variants)
-    try:
-        tokenizer = tokenizer.to(parsed.device)
-        indexing.network.network.to(parsed.device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"no device {parsed.device}: {str(error).splitlines()[0]}") from None
+    device_option.move(parsed.device, tokenizer, indexing.network.network)
     before = read_header(parsed.out)
     num_crops = before[0].num_crops if before else 0
     cache = encode(parsed.out, tokenizer, data, num_crops, progress_bar, indexing=indexing)
