@@ -154,13 +154,13 @@ def learned(process: Masked, network: Transformer, ids: Tensor, told: Condition)
 
 
 def paired(*calls: Any) -> list[float]:
-    """The shortest time of each, in turns, so that what else the machine does falls on all alike."""
+    """The shortest time of each that its thread computes, in turns: what else the machine does falls on all alike."""
     best = [float("inf")] * len(calls)
     for _ in range(REPEATS):
         for i, call in enumerate(calls):
-            start = time.perf_counter()
+            start = time.thread_time()
             call()
-            best[i] = min(best[i], time.perf_counter() - start)
+            best[i] = min(best[i], time.thread_time() - start)
     return best
 
 
