@@ -5,17 +5,18 @@ from __future__ import annotations
 import inspect
 import json
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from lightgen.acceleration import AS_ASKED
-from lightgen.asking import LAYOUT
+from lightgen.asking import LAYOUT, LIKE
 from lightgen.checkpoint import fingerprint, load
 from lightgen.functional.boxes import in_short, to_boxes
 from lightgen.functional.embedded import embedded
+from lightgen.functional.likeness import NEIGHBOURS
 from lightgen.labels import class_name
 from lightgen.placing import in_few_words
 from lightgen.pretrained import located
@@ -24,12 +25,15 @@ from lightgen.settings import (
     COUNTS,
     EDIT,
     GRID,
+    IN_MEMORY,
     INPAINT,
+    LIKENESS,
     NEVER_ASKED,
     OPTIONS,
     PARTS,
     PRECISION,
     SAMPLE,
+    WEIGHED,
     Settings,
     asked,
     recipe_of,
@@ -64,6 +68,9 @@ def _make_sense(found: Settings) -> bool:
         and all(name.isidentifier() and name not in NEVER_ASKED for name in asked(found))
         and all(isinstance(value, SCALAR) for value in (*asked(found).values(), *map(found.get, OPTIONS)))
         and all(map(_can_be_shown, _texts(found)))
+        and all(isinstance(found.get(name, {}), dict) for name in (IN_MEMORY, WEIGHED))
+        and found.get(IN_MEMORY, {}).keys() <= {*LIKENESS}
+        and all(isinstance(weight, float) for weight in found.get(WEIGHED, {}).values())
         and _is_whole(found)
     )
 
@@ -98,6 +105,25 @@ def command(settings: Settings, out: str = "again") -> str:
     No more are made than the batch of this picture takes, whose other pictures decide how the network rounds.
     """
     return shlex.join(["lightgen", settings["command"], *options(settings), "--out", out])
+
+
+def lacking(settings: Settings, given: Collection[str] = ()) -> str:
+    """What decided a picture and no option says, for it was made in Python, with the remedy; empty if there is nothing.
+
+    Args:
+        settings: of the picture.
+        given: names of options that say something else.
+    """
+    memory, weights = settings.get(IN_MEMORY, {}), settings.get(WEIGHED, {})
+    of_like = f":{weights[LIKE]:g}" if LIKE in weights else ""
+    files = {
+        LIKE: f"the picture that it is like had no file; give one with --{LIKE} F.png{of_like}",
+        NEIGHBOURS: f"the neighbours that it was told had no folder; give a token cache with --{NEIGHBOURS}",
+    }
+    said = [files[name] for name in memory if name not in given]
+    said += [f"its {name} had a weight of {weight:g}, which only Python takes"
+             for name, weight in weights.items() if name != LIKE and name not in given]  # fmt: skip
+    return "; ".join(said)
 
 
 def options(settings: Settings) -> list[str]:

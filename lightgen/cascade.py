@@ -11,17 +11,19 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_max_pool2d
 
-from lightgen.asking import TEXT, Labels, Texts, condition_of, how_many, require_away, whole, words
+from lightgen.asking import TEXT, WORDS, Labels, Texts, condition_of, how_many, require_away, whole, words
 from lightgen.checkpoint import fingerprint
 from lightgen.condition import Condition
 from lightgen.conditioners.base import Conditioner
 from lightgen.conditioners.low_resolution import COARSE, levels
+from lightgen.functional.likeness import NEIGHBOURS, PICTURE
 from lightgen.functional.pictures import to_pil, to_tensor
 from lightgen.functional.random import Noise
 from lightgen.inpainting import KnownRegion, known_cells, known_pixels, known_region
 from lightgen.labels import LABEL, Categories
 from lightgen.prior import Prior
 from lightgen.recipe import Recipe
+from lightgen.references import Like, several
 from lightgen.reranking import BestOf, chosen_by
 from lightgen.samplers.iteration import Iteration
 from lightgen.types import NEUTRAL
@@ -78,14 +80,16 @@ class Cascade(nn.Module):
         return joined_categories([prior for prior, _ in self.stages])
 
     def condition(
-        self, label: Labels = None, num_images: int = 1, *, text: Texts = None, **others: Labels
+        self, label: Labels = None, num_images: int = 1, *, text: Texts = None, like: Like = None, **others: Labels
     ) -> Condition:
         """See `Prior.condition`; a class by name is one of the first prior that knows classes, and others likewise.
+
+        What pictures shall be like is told to the first prior, and is of its size.
 
         Raises:
             ValueError: if a prior has no such value, or none knows what is asked for.
         """
-        found = Condition()
+        found = self.stages[0][0].condition(num_images=num_images, like=like)
         for name, given in {LABEL: label, TEXT: text, **others}.items():
             if given is None:
                 continue
@@ -116,8 +120,13 @@ class Cascade(nn.Module):
         return said
 
     def completed(self, condition: Condition | None, noise: Noise) -> Condition:
-        """What B pictures are asked for, with what the first prior draws where a condition leaves it open."""
+        """What B pictures are asked for, with what the first prior draws where a condition leaves it open.
+
+        Raises:
+            ValueError: if it has ids of the first prior that another one would take for its own.
+        """
         asked, first = (condition or Condition()).to(self.device), self.stages[0][0]
+        self._require_own(asked)
         return asked.update(first.completed(asked.keep(_names(first)), noise))
 
     def sample(
@@ -129,6 +138,7 @@ class Cascade(nn.Module):
         *,
         text: Texts = None,
         negative_text: Texts = None,
+        like: Like = None,
         best_of: int = 1,
         judge: Scorer | str | None = None,
         **others: Labels,
@@ -137,15 +147,16 @@ class Cascade(nn.Module):
 
         Args:
             num_images, seed, label, batch_size, text, others: see `Prior.sample`.
+            like: likewise, for the first prior.
             negative_text: likewise, for every prior that knows texts and has guidance.
             best_of, judge: likewise; the last prior's pictures are judged, and each draw is one of all priors.
 
         Raises:
             ValueError: if a value is of another type or out of range.
         """
-        num_images = how_many(num_images, label, text, negative_text, *others.values())
-        asked, away = self.condition(label, num_images, text=text, **others), self.negative(negative_text, num_images)
-        best = chosen_by(best_of, judge)
+        num_images = how_many(num_images, label, text, negative_text, several(like), *others.values())
+        asked = self.condition(label, num_images, text=text, like=like, **others)
+        away, best = self.negative(negative_text, num_images), chosen_by(best_of, judge)
         return torch.cat(list(self._pictures(num_images, seed, asked, away, batch_size, best=best)))
 
     def inpaint(
@@ -161,6 +172,7 @@ class Cascade(nn.Module):
         composite: bool = False,
         text: Texts = None,
         negative_text: Texts = None,
+        like: Like = None,
         **others: Labels,
     ) -> Tensor:
         """uint8 images (num_images, C, H, W): a picture with its masked part painted, at every level.
@@ -170,7 +182,7 @@ class Cascade(nn.Module):
         Args:
             image: uint8 (C, H, W) of the last prior's size, or Pillow's, which is resized and cropped as in training.
             mask, num_images, seed, label, batch_size, margin, composite, text, others: see `Prior.inpaint`.
-            negative_text: see `sample`.
+            negative_text, like: see `sample`.
 
         Raises:
             ValueError: as `Prior.inpaint`.
@@ -179,8 +191,9 @@ class Cascade(nn.Module):
         picture, pixels = known_pixels(image, mask, last.image_size, last.channels)
         finest = known_region(self.stages[-1][0], picture, pixels, margin)
         known = [*(_known(prior, picture, pixels, margin) for prior, _ in self.stages[:-1]), finest]
-        num_images = how_many(num_images, label, text, negative_text, *others.values())
-        asked, away = self.condition(label, num_images, text=text, **others), self.negative(negative_text, num_images)
+        num_images = how_many(num_images, label, text, negative_text, several(like), *others.values())
+        asked = self.condition(label, num_images, text=text, like=like, **others)
+        away = self.negative(negative_text, num_images)
         if not asked:
             asked = self.stages[0][0].unconditional(num_images)
         made = self._pictures(num_images, seed, asked, away, batch_size, known)
@@ -202,6 +215,7 @@ class Cascade(nn.Module):
             negative: what guidance goes away from, in place of nothing, where a prior knows it.
         """
         asked, away = condition or Condition(), negative or Condition()
+        self._require_own(asked)
         for number, (prior, recipe) in enumerate(self.stages):
             own = noise if number == 0 else noise.fold(number)
             told = prior.completed(asked.keep(_names(prior)), own)
@@ -210,6 +224,14 @@ class Cascade(nn.Module):
             iteration = prior.iterate(own, recipe, told, ids, mask, negative=away.keep(_names(prior)))
             yield iteration
             asked = asked.update(told).replace(**{COARSE: iteration.ids})
+
+    def _require_own(self, condition: Condition) -> None:
+        """Refuse ids of other pictures by the first prior's tokenizer where a later prior knows the name."""
+        for number, (prior, _) in enumerate(self.stages[1:], 2):
+            for name in (PICTURE, NEIGHBOURS):
+                if name in condition.tensors and name in _names(prior):
+                    raise ValueError(f"{WORDS.get(name, name)} is for the first prior of a cascade, and prior {number} "
+                                     "would take it for its own; leave it out")  # fmt: skip
 
     def _pictures(
         self,

@@ -28,7 +28,7 @@ from lightgen.placing import in_few_words
 from lightgen.prior import CHANGES, Prior
 from lightgen.recipe import Recipe
 from lightgen.registry import changed
-from lightgen.settings import PARTS
+from lightgen.settings import LIKENESS, PARTS
 from lightgen.types import Canvas, OnStep
 
 TEMPLATE = Path(__file__).with_name("crossing.html")
@@ -151,8 +151,8 @@ class Crossing:
         return Cell(recipe, told, recipe.sampler.num_evaluations(num_tokens, branches))
 
     def _names(self) -> list[str]:
-        """What the prior can be asked for."""
-        return words(self.prior.network.conditioner)
+        """What the prior can be asked for in words."""
+        return [name for name in words(self.prior.network.conditioner) if name not in LIKENESS]
 
     @property
     def num_steps(self) -> int:

@@ -9,12 +9,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lightgen.asking import LAYOUT, LIKE, TEXT, Labels, Texts, condition_of, require_away, require_told, whole
+from lightgen.asking import (
+    LAYOUT,
+    LIKE,
+    TEXT,
+    Labels,
+    Texts,
+    condition_of,
+    require_away,
+    require_told,
+    unweighed,
+    whole,
+)
 from lightgen.assembly import Assembly, Beginning
 from lightgen.checkpoint import digest
 from lightgen.condition import Condition
 from lightgen.editing import Edit
-from lightgen.functional.likeness import PICTURE
+from lightgen.functional.likeness import NEIGHBOURS, PICTURE
 from lightgen.functional.random import Noise
 from lightgen.inpainting import KnownRegion
 from lightgen.labels import LABEL, class_numbers, each
@@ -22,7 +33,7 @@ from lightgen.placing import Layouts, contents
 from lightgen.recipe import Recipe
 from lightgen.references import Like, references
 from lightgen.reranking import BestOf
-from lightgen.settings import SAMPLE, Settings, decided, own_acceleration, stamp
+from lightgen.settings import IN_MEMORY, LIKENESS, SAMPLE, WEIGHED, Settings, decided, own_acceleration, stamp
 from lightgen.types import Canvas, OnStep
 
 
@@ -109,6 +120,7 @@ class Drawing(Assembly):
             num_images, seed, batch_size, canvas: see `sample`.
             told: what pictures are asked for, as `sample` takes it.
         """
+        told, apart = _without_names(self, told, num_images)
         told = {name: value.tolist() if isinstance(value, Tensor) else value for name, value in told.items()}
         if told.get(LABEL) is not None:
             told[LABEL] = class_numbers(told[LABEL], num_images, self.classes)
@@ -117,15 +129,13 @@ class Drawing(Assembly):
         else:
             told["judge"] = judge if isinstance(judge, str) else getattr(judge, "ckpt_path", None)
         told = {name: value for name, value in told.items() if name == LABEL or value is not None}
-        if LIKE in told:
-            # A picture in memory has no name that a command line could say.
-            told[LIKE] = [digest(ids) for ids in references(self, told[LIKE], num_images).tensors[PICTURE]]
         if LAYOUT in told:
             told[LAYOUT] = [json.dumps(boxes) for boxes in contents(told[LAYOUT], num_images)]
         common = decided(self, recipe, seed, canvas, **told)
         made = stamp(SAMPLE, self.ckpt_path, num_images, batch_size, own_acceleration(self), common)
         values = {name: each(value, num_images, name, "value") for name, value in told.items()}
-        return [{**made, **{name: of[i] for name, of in values.items()}, "index": i} for i in range(num_images)]
+        each_told = [{name: of[i] for name, of in values.items()} for i in range(num_images)]
+        return [{**made, **own, **apart[i], "index": i} for i, own in enumerate(each_told)]
 
     def _pictures(
         self,
@@ -156,3 +166,23 @@ class Drawing(Assembly):
             sample = self.sample_ids(noise, recipe, told, begun.ids, begun.known, on_step, canvas, away, begun.start)
             images = self.decode(sample.ids, canvas)
             yield images if best is None else images[best.best(images, told, self.categories)]
+
+
+def _without_names(prior: Drawing, told: dict[str, Any], num_images: int) -> tuple[dict[str, Any], list[Settings]]:
+    """What options say of what pictures are asked for, and of each picture what they do not: see `IN_MEMORY`."""
+    memory: dict[str, Tensor] = {}
+    if told.get(LIKE) is not None:
+        memory[LIKE] = references(prior, told[LIKE], num_images).tensors[PICTURE]
+    if told.get(NEIGHBOURS) is not None:
+        memory[NEIGHBOURS] = told[NEIGHBOURS]
+    pairs = {name: unweighed(given, num_images) for name, given in told.items()}
+    weights = {name: weight.tolist() for name, (_, weight) in pairs.items() if weight is not None}
+    apart = [
+        {
+            IN_MEMORY: {name: digest(ids[i]) for name, ids in memory.items()},
+            WEIGHED: {name: several[i] for name, several in weights.items() if several[i] != 1},
+        }
+        for i in range(num_images)
+    ]
+    plain = {name: given for name, (given, _) in pairs.items() if name not in LIKENESS}
+    return plain, [{name: values for name, values in one.items() if values} for one in apart]

@@ -33,13 +33,15 @@ CHOICE = ("best_of", "judge")
 """Of one among several draws."""
 LIKENESS = ("like", "neighbours")
 """What pictures shall be like: a file, and a token cache."""
+IN_MEMORY, WEIGHED = "in_memory", "weighed"
+"""By name, digests of what Python was given where an option names a file, and weights of what is asked for."""
 OPTIONS = (*GIVEN, *AXES, *CHOICE, *LIKENESS)
 COUNTS = ("seed", "num_images", "batch_size")
 PRECISION = "32-true"
 PARTS = ("sampler", "warps", "guidance")
 """Of a recipe, by their kinds."""
 SCHEMA = {"command", "ckpt_path", *COUNTS, "weights", "canvas", *PARTS, "precision", "dtype", *OPTIONS, "picture",
-          "pictures", "accelerate", "lightgen", "torch", "index"}  # fmt: skip
+          "pictures", "accelerate", "lightgen", "torch", "index", IN_MEMORY, WEIGHED}  # fmt: skip
 """All but what pictures are asked for, which is whatever the prior knows: `label`, `text`, `style`."""
 NEVER_ASKED = {"animate", "config", "from", "help", "out", "overwrite", "print_config", "prompts", "then", "trainer"}
 """Options that decide no picture, so that a file of a stranger has no say in them."""

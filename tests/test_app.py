@@ -198,6 +198,9 @@ def test_the_judge_of_a_page_keeps_the_best_of_several_draws(asking, tmp_path):
 def test_what_a_form_cannot_say_is_named(prior):
     made = prior(1, recipe=prior.recipe.replace(warps=Warps(0.5, top_k=9)), canvas=(1, 2), label="Flags").settings[0]
     assert unsaid(made, wish_of(made, prior), prior) == ["warps.top_k", "canvas"]
+    liked = prior(1, label="Flags").settings[0]
+    more = {"like": "cat.png:0.5", "neighbours": "tokens", "weighed": {"label": 0.5}}
+    assert unsaid(liked | more, wish_of(liked | more, prior), prior) == ["like", "neighbours", "weighed"]
 
 
 def test_a_painted_picture_keeps_what_is_known(prior, tmp_path):

@@ -5,13 +5,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 import lightgen
 from lightgen.checkpoint import fingerprint, save
 from lightgen.cli.main import main
 from lightgen.condition import Condition
-from lightgen.conditioners import ClassLabel, LowResolution, Mixed, Text
+from lightgen.conditioners import ClassLabel, LowResolution, Mixed, Picture, Text
 from lightgen.figures import read_png
 from lightgen.functional.random import Noise
 from lightgen.guidance import ConstantGuidance
@@ -213,6 +214,38 @@ def guided(told):
     """The same priors, of which the finer one is guided."""
     recipes = [recipe for _, recipe in told.stages]
     return lightgen.Cascade(list(told.priors), [recipes[0], recipes[1].replace(guidance=ConstantGuidance(3.0))])
+
+
+def test_a_reference_is_of_the_first_prior():
+    first = prior_on((2, 2), Picture(), ClassLabel(3))
+    row = lightgen.Cascade([first, prior_on((4, 4), ClassLabel(3), finer_than(first), seed=1)])
+    image = torch.tensor([[[0, 90], [200, 255]]], dtype=torch.uint8)
+    told = row.condition(1, 2, like=(image, 0.5))
+    ids = first.encode(image[None])
+    assert torch.equal(told.tensors["picture"], ids.expand(2, -1)) and told.weights["picture"].tolist() == [0.5, 0.5]
+    liked, plain = row.sample(2, label=1, like=image), row.sample(2, label=1)
+    assert not torch.equal(liked, plain) and torch.equal(row.sample(2, label=1, like=(image, 0.0)), plain)
+    assert len(row.sample(label=1, like=[image, image, image])) == 3 and len(row.sample(label=1, like=image)) == 1
+    # The ids of the first prior mean something else to another one.
+    both = lightgen.Cascade([first, prior_on((4, 4), Picture(), finer_than(first), seed=1)])
+    assert len(both.sample(2)) == 2
+    for made in (
+        lambda: both.sample(2, like=image),
+        lambda: both.completed(both.condition(like=image), Noise.of(0, 1)),
+    ):
+        with pytest.raises(ValueError, match="like is for the first prior of a cascade, and prior 2 would take it for"):
+            made()
+
+
+def test_a_reference_that_two_priors_know_is_refused_before_any_work(tmp_path, capsys):
+    first = prior_on((2, 2), Picture())
+    for name, prior in (("low", first), ("high", prior_on((4, 4), Picture(), finer_than(first)))):
+        save(prior, tmp_path / f"{name}.ckpt")
+    Image.new("L", (2, 2), 77).save(tmp_path / "cat.png")
+    words = ["--ckpt_path", tmp_path / "low.ckpt", "--like", tmp_path / "cat.png", "--then", tmp_path / "high.ckpt"]
+    capsys.readouterr()
+    assert main(["sample", *map(str, words), "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1 and not (tmp_path / "out").exists()
 
 
 def test_a_negative_text_reaches_every_guided_prior_that_knows_texts(told, guided):

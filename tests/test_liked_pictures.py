@@ -87,7 +87,21 @@ def test_what_made_them_is_kept(trained, tmp_path, capsys):
     prior, cat = lightgen.load(trained["Picture"]), picture(3, (16, 16))
     pictures = prior(2, label=1, like=[cat, (cat, 0.5)])
     assert torch.equal(pictures.tensor, prior.sample(2, label=1, like=[cat, (cat, 0.5)]))
-    assert len({one["like"] for one in pictures.settings}) == 1 == len({len(one["like"]) for one in pictures.settings})
+    # A picture in memory has no name that a command line could say; a weight has, of a picture in a file.
+    assert [one.get("weighed") for one in pictures.settings] == [None, {"like": 0.5}]
+    assert pictures.settings[0]["in_memory"] == pictures.settings[1]["in_memory"] and "like" not in pictures.settings[0]
+    plain, half = (str(path) for path in pictures.save(tmp_path / "python"))
+    for path, name in ((plain, "F.png"), (half, "F.png:0.5")):
+        capsys.readouterr()
+        assert main(["show", path]) == 0
+        _, command, doubt = capsys.readouterr().out.splitlines()
+        assert "--like" not in command
+        assert doubt == f"But the picture that it is like had no file; give one with --like {name}."
+    assert main(["sample", "--from", half, "--ckpt_path", trained["Picture"], "--out", str(tmp_path / "no")]) == 2
+    assert "the picture that it is like had no file; give one with --like F.png:0.5" in capsys.readouterr().err
+    given = ["--ckpt_path", trained["Picture"], "--like", trained["cat"] + ":0.5", "--out", str(tmp_path / "given")]
+    assert main(["sample", "--from", half, *given]) == 0
+    assert torch.equal(read_png(tmp_path / "given" / "000001.png"), prior.sample(2, label=1, like=(cat, 0.5))[1])
 
 
 def test_a_reference_picture_and_its_weight(trained, tmp_path):
@@ -118,6 +132,20 @@ def test_mistakes_are_one_line(trained, tmp_path, capsys, name, options, said):
     assert main(["sample", "--ckpt_path", trained[name], "--out", str(tmp_path / "out"), *given]) == 2
     lines = [line for line in capsys.readouterr().err.splitlines() if line.strip()]
     assert len(lines) == 1 and said in lines[0], lines
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("option", ["like", "neighbours"])
+@pytest.mark.parametrize(
+    "command", ["edit --image {cat}", "inpaint --image {cat} --mask {cat}", "grid --x steps=1,2 --y seed=0,1"]
+)
+def test_other_commands_refuse_them_in_one_line(trained, tmp_path, capsys, command, option):
+    words = [word.format(**trained) for word in command.split()]
+    name, given = ("Picture", trained["cat"]) if option == "like" else ("Neighbours", trained["ids"])
+    capsys.readouterr()
+    assert main([*words, "--ckpt_path", trained[name], f"--{option}", given, "--out", str(tmp_path / "out")]) == 2
+    said = f"lightgen: --{option} is an option of `lightgen sample` alone"
+    assert capsys.readouterr().err.strip().splitlines() == [said]
     assert not (tmp_path / "out").exists()
 
 

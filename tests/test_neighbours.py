@@ -10,6 +10,7 @@ from pictures import folder as picture_folder
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from lightgen.again import lacking
 from lightgen.clock import Clock
 from lightgen.condition import Condition
 from lightgen.conditioners import ClassLabel, Mixed, Neighbours, Picture, Text
@@ -335,6 +336,25 @@ def test_pictures_are_made_like_others_with_a_weight():
         prior_told(Text()).sample(like=image)
     with pytest.raises(ValueError, match=r"picture must be \(B, 64\) int64 ids, not \(1, 63\)"):
         prior.completed(Condition({"picture": torch.zeros(1, 63, dtype=torch.long)}), Noise.of(0, 1))
+
+
+def test_pictures_in_memory_and_weights_are_in_the_settings():
+    prior, image = prior_told(Mixed([Text(), Picture(), Neighbours(K), ClassLabel(3)])), image_of()
+    near = ids_of(2, K, 64, seed=5)
+    asked = {"text": ("a fox", 0.5), "label": [(2, 0.25), 1], "like": [image, (image, 0.5)], "neighbours": near}
+    made = prior(2, **asked)
+    assert torch.equal(made.tensor, prior.sample(2, **asked))
+    first, second = made.settings
+    assert (first["text"], first["label"], second["text"], second["label"]) == ("a fox", 2, "a fox", 1)
+    assert first["weighed"] == {"text": 0.5, "label": 0.25} and second["weighed"] == {"text": 0.5, "like": 0.5}
+    assert first["in_memory"]["like"] == second["in_memory"]["like"]
+    assert first["in_memory"]["neighbours"] != second["in_memory"]["neighbours"]
+    # One for all, and nothing where nothing is asked for.
+    assert [one["in_memory"].keys() for one in prior(2, like=image).settings] == [{"like"}] * 2
+    assert not {"in_memory", "weighed"} & prior(1, label=1, text=("a fox", 1.0)).settings[0].keys()
+    said = lacking(json.loads(json.dumps(first)))
+    assert "its text had a weight of 0.5, which only Python takes" in said and "give one with --like F.png;" in said
+    assert lacking(first, {"text", "label", "like", "neighbours"}) == ""
 
 
 def test_a_memory_is_asked_for_what_is_near(tmp_path):

@@ -141,6 +141,8 @@ SETTINGS = {
         {"out": "other"}, {"overwrite": True}, {"config": "x.yaml"}, {"trainer": 1}, {"a b": 1},
         {"layout": "boxes.json"}, {"layout": "[{"}, {"layout": '[{"label": "\\u001b[2J", "box": [0, 0, 1, 1]}]'},
         {"label": "\r"}, {"canvas": "1x2"}, {"accelerate": 3}, {"label": {"a": 1}}, {"precision": []},
+        {"in_memory": ["like"]}, {"in_memory": {"rm": "0"}}, {"weighed": {"text": "0.5"}},
+        {"weighed": {"\x1b[2J": 0.5}},
     ],
 )  # fmt: skip
 def test_what_a_stranger_wrote_is_refused(tmp_path, capsys, change):

@@ -1,15 +1,17 @@
-"""What a condition costs: a network's step with a class, a text, coarser ids or known cells, over one without.
+"""What a condition costs: a network's step with a class, a text, a picture and so on, over one without.
 
 Priors of about 3 M parameters on 8x8 tokens, V = 1024, at batch 8 and 64; the step of a causal network is that of one
-token in the middle. A condition is read, and its keys and values are made, once a batch; the last column has that for
-all four as a share of 16 steps, or of the 64 of a causal network. In one run, medians of alternating rounds, of the
-time that the one thread computes, to which other programs on the machine add little:
+token in the middle. "Without, again" shows the noise, "none given" a prior that knows neighbours and is told none. A
+condition is read, and its keys and values are made, once a batch; the last column has that for all as a share of 16
+steps, or of the 64 of a causal network. In one run, medians of rounds in shuffled order, of the time that the one
+thread computes, to which other programs on the machine add little:
 
     python benchmarks/speed/condition_step.py
 """
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -19,13 +21,14 @@ from typing import Any
 import torch
 
 from lightgen.condition import KNOWN, Condition
-from lightgen.conditioners import ClassLabel, KnownCells, LowResolution, Mixed, Text
+from lightgen.conditioners import ClassLabel, KnownCells, LowResolution, Mixed, Neighbours, Picture, Text
 from lightgen.functional.text import to_bytes
 from lightgen.layout import Layout
 from lightgen.networks import CausalTransformer, Hourglass, Transformer
 from lightgen.networks.base import Interface, Network
 
-VOCAB, GRID, COARSE_GRID, STEPS, ROUNDS = 1024, (8, 8), (4, 4), 16, 5
+VOCAB, GRID, COARSE_GRID, NEIGHBOURS, STEPS, ROUNDS = 1024, (8, 8), (4, 4), 2, 16, 15
+AGAIN, UNTOLD = "without, again", "none given"
 CAPTIONS = ["woman in manual wheelchair", "red heart"]
 CASES: dict[str, Callable[..., Any]] = {
     "Hourglass, 2-2-2 of 160": partial(Hourglass, dim=160, depth=(2, 2, 2), heads=4, dim_head=40),
@@ -37,21 +40,25 @@ CONDITIONS: dict[str, Callable[[], Any]] = {
     "a text": Text,
     "coarser ids": partial(LowResolution, Layout(COARSE_GRID, VOCAB), "another"),
     "known cells": KnownCells,
+    "a picture": Picture,
+    "two neighbours": partial(Neighbours, NEIGHBOURS),
 }
 
 
 @torch.no_grad()
 def main() -> None:
-    print(f"| network | batch | ms a step without | {' | '.join(CONDITIONS)} | all | once a batch, of all steps |")
-    print(f"|{'---|' * (len(CONDITIONS) + 5)}")
+    columns = ["network", "batch", "ms a step without", AGAIN, *CONDITIONS, UNTOLD, "all", "once a batch, of all steps"]
+    print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
     torch.set_num_threads(1)
-    told = [[], *([one] for one in CONDITIONS.values()), [*CONDITIONS.values()]]
+    told = [[], [], *([one] for one in CONDITIONS.values()), [*CONDITIONS.values()]]
     for name, make in CASES.items():
         networks = [made(make, conditioners) for conditioners in told]
         for batch in (8, 64):
-            calls = [evaluation(network, batch) for network in networks]
-            begin = partial(networks[-1].context, asked(batch), batch)
-            rounds = [[seconds(call, 64 // batch) for call in (*calls, begin)] for _ in range(ROUNDS + 1)][1:]
+            everything = asked(batch)
+            calls = [evaluation(network, batch, everything) for network in networks]
+            calls.insert(-1, evaluation(networks[-2], batch, Condition()))
+            begin = partial(networks[-1].context, everything, batch)
+            rounds = [timed([*calls, begin], 64 // batch, seed) for seed in range(ROUNDS + 1)][1:]
             off, *_, on, once = (median(times) for times in zip(*rounds, strict=True))
             added = [f"{median(row[i] / row[0] for row in rounds) - 1:+.1%}" for i in range(1, len(calls))]
             share = once / on / (GRID[0] * GRID[1] if networks[0].causal else STEPS)
@@ -75,19 +82,29 @@ def asked(batch: int) -> Condition:
         "caption": torch.from_numpy(to_bytes(CAPTIONS * (batch // 2))),
         "coarse": torch.randint(VOCAB, (batch, coarse)),
         KNOWN: torch.arange(cells).expand(batch, -1) < cells // 2,
+        "picture": torch.randint(VOCAB, (batch, cells)),
+        "neighbours": torch.randint(VOCAB, (batch, NEIGHBOURS, cells)),
     }
     return Condition(tensors)
 
 
-def evaluation(network: Any, batch: int) -> Callable[[], object]:
+def evaluation(network: Any, batch: int, told: Condition) -> Callable[[], object]:
     """A step of a network that knows the context already; one token in the middle of a causal one."""
-    context, ids = network.context(asked(batch), batch), torch.randint(VOCAB, (batch, GRID[0] * GRID[1]))
+    context, ids = network.context(told, batch), torch.randint(VOCAB, (batch, GRID[0] * GRID[1]))
     if not network.causal:
         return partial(network, ids, None, context)
     reader = network.reader(batch, context)
     for step in range(32):
         reader(ids, step)
     return partial(reader, ids, 32)
+
+
+def timed(calls: Sequence[Callable[[], object]], repeats: int, seed: int) -> list[float]:
+    """What each takes, in an order of its own each round, for some leave the next one to ask for memory again."""
+    found = [0.0] * len(calls)
+    for place in random.Random(seed).sample(range(len(calls)), len(calls)):
+        found[place] = seconds(calls[place], repeats)
+    return found
 
 
 def seconds(call: Callable[[], object], repeats: int) -> float:

@@ -13,7 +13,7 @@ from lightgen.prior import Prior
 from lightgen.recipe import Recipe
 from lightgen.registry import arguments, changed, describe
 from lightgen.samplers.base import fitting, sampler_called
-from lightgen.settings import PARTS, Settings, asked, recipe_of
+from lightgen.settings import IN_MEMORY, LIKENESS, PARTS, WEIGHED, Settings, asked, recipe_of
 
 MOST_IMAGES, MOST_EACH, MOST_DRAWS, MOST_STEPS = 16, 8, 64, 1000
 """That a page makes at a time: pictures, draws of each, draws of all, steps."""
@@ -124,6 +124,7 @@ def unsaid(settings: Settings, wish: Wish, prior: Prior) -> list[str]:
         if (now or {"arguments": {}})["arguments"].get(argument) != value
     ]
     found += [name for name in asked(settings) if name not in wish.told]
+    found += [name for name in (*LIKENESS, IN_MEMORY, WEIGHED) if settings.get(name)]
     found += ["canvas"] * (settings.get("canvas") is not None)
     return found + ["best_of"] * (wish.best_of != (settings.get("best_of") or 1))
 

@@ -24,6 +24,7 @@ from lightgen.cli.turns import Turns
 from lightgen.functional.boxes import read_boxes
 from lightgen.labels import LABEL
 from lightgen.prior import Prior
+from lightgen.settings import LIKENESS, SAMPLE
 
 PROMPTS = "prompts"
 OWN = (TEXT, PROMPTS, NEGATIVE_TEXT, LAYOUT, LABEL)
@@ -120,6 +121,8 @@ class Asked:
         layouts = [json.dumps(_boxes(one)) for one in self.values.get(LAYOUT, []) if one is not None]
         values = {TEXT: self._texts(), LAYOUT: layouts, LABEL: self.values.get(LABEL, [])}
         for name in self.others:
+            if name in LIKENESS:
+                raise ValueError(f"--{name} is an option of `lightgen {SAMPLE}` alone")
             if name not in there:
                 raise ValueError(self.no_option(name, there))
         values |= {name: self.values[name] for name in there if name in self.others}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lightgen.again import options, read
+from lightgen.again import lacking, options, read
 from lightgen.asking import TEXT
 from lightgen.checkpoint import fingerprint
 from lightgen.cli.asked import PROMPTS
@@ -48,6 +48,8 @@ def expanded(args: Sequence[str], command: str) -> tuple[list[str], Settings | N
                          "with --ckpt_path")  # fmt: skip
     given = {word.partition("=")[0].removeprefix("--") for word in words if word.startswith("--")}
     given |= {TEXT} if PROMPTS in given else set()
+    if without := lacking(settings, given):
+        raise ValueError(f"{path} was made in Python: {without}")
     # What is asked for may be given several times, which then counts for several pictures.
     left = {name: None if name in given & asked(settings).keys() else value for name, value in settings.items()}
     return [*options(left), *words], settings if own else None

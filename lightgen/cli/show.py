@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lightgen.again import command, held, read, said
+from lightgen.again import command, held, lacking, read, said
 from lightgen.asking import TEXT
 from lightgen.cli.plain import PlainParser
 from lightgen.made import picture_name
@@ -25,6 +25,8 @@ def main(args: list[str]) -> int:
             classes, doubt = None, f"But {error}; say with --ckpt_path where the one is that made it."
         if settings["command"] == INPAINT and not settings.get("image"):
             doubt = "But the picture that was painted on had no file; give one with --image, and a --mask."
+        elif said_in_python := lacking(settings):
+            doubt = f"But {said_in_python}."
         index = settings.get("index", 0)
         name = f"{index:06d}-*.png" if TEXT in asked(settings) else picture_name(index)
         then = f"Then it is {OUT}/{name}." if "index" in settings else ""
