@@ -140,7 +140,6 @@ def test_generate_look_back_and_bring_the_settings_back(opening, tmp_path):
     slider = shown.locator("#generate-step input[type=range]")
     slider.focus()
     slider.press("ArrowLeft")
-    slider.dispatch_event("pointerup")
     says(shown, "generate", "step 3 of 4, 6 network evaluations")
     shot(shown, "app-generate")
     # The PNG on a page of another user: its settings are back.

@@ -52,9 +52,10 @@ class Live:
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         self.stop.click(_stop, self.run, queue=False, **quiet)
         self.go_on.click(plain(self._go_on), [self.run, self.heat, album], self.outputs, **quiet)
+        # One event for both, which runs again with what is there at its end: the last word wins.
         look = [self.run, self.step, self.heat]
-        self.step.release(_look, look, [self.picture, self.status], **quiet)
-        self.heat.input(_look, look, [self.picture, self.status], **quiet)
+        turns = [self.step.input, self.heat.input]
+        gr.on(turns, _look, look, [self.picture, self.status], trigger_mode="always_last", **quiet)
 
     def watched(self, run: Run, heat: bool, album: Album) -> Iterator[tuple[Any, ...]]:
         """What the outputs show, step by step; at the end the pictures are in files and in the album."""
