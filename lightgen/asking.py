@@ -14,11 +14,12 @@ from lightgen import placing
 from lightgen.condition import Condition
 from lightgen.conditioners.base import Conditioner
 from lightgen.conditioners.text import PAINTED
+from lightgen.for_each import each, is_weighed, listed
 from lightgen.functional.boxes import BOX_TEXTS, BOXES
 from lightgen.functional.likeness import PICTURE
 from lightgen.functional.text import CAPTION, LONGEST, to_bytes, to_texts
 from lightgen.guidance.base import Guidance
-from lightgen.labels import LABEL, Categories, Label, class_name, class_numbers, each
+from lightgen.labels import LABEL, Categories, Label, class_name, class_numbers
 from lightgen.placing import placed
 from lightgen.types import Canvas, Grid
 
@@ -84,7 +85,7 @@ def unweighed(given: Any, num_images: int) -> tuple[Any, Tensor | None]:
     Raises:
         ValueError: if one is below 0, or not finite.
     """
-    several = given if isinstance(given, (list, tuple)) and not is_weighed(given) else [given]
+    several = listed(given) or [given]
     if not any(map(is_weighed, several)):
         return given, None
     pairs = [one if is_weighed(one) else (one, 1.0) for one in several]
@@ -93,11 +94,6 @@ def unweighed(given: Any, num_images: int) -> tuple[Any, Tensor | None]:
             raise ValueError(f"a weight must be at least 0, not {weight}")
     values, weights = [value for value, _ in pairs], torch.tensor([weight for _, weight in pairs])
     return (values, weights) if several is given else (values[0], weights.expand(num_images))
-
-
-def is_weighed(given: Any) -> bool:
-    """Whether something stands with its weight: a tuple of it and a float."""
-    return isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], float)
 
 
 def in_words(condition: Condition, categories: Categories) -> list[dict[str, str]]:
@@ -173,8 +169,8 @@ def how_many(num_images: int | None, *given: Any) -> int:
         ValueError: if it is no number of at least 1.
     """
     if num_images is None:
-        lists = (one for one in given if placing.apart(one) or (isinstance(one, Tensor) and one.ndim > 0))
-        return max((len(one) for one in lists if not is_weighed(one)), default=1)
+        lists = (one if isinstance(one, Tensor) and one.ndim > 0 else listed(one) for one in given)
+        return max((len(one) for one in lists if one is not None), default=1)
     return whole("num_images", num_images)
 
 

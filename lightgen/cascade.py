@@ -16,6 +16,7 @@ from lightgen.checkpoint import fingerprint
 from lightgen.condition import Condition
 from lightgen.conditioners.base import Conditioner
 from lightgen.conditioners.low_resolution import COARSE, levels
+from lightgen.for_each import listed
 from lightgen.functional.likeness import NEIGHBOURS, PICTURE
 from lightgen.functional.pictures import to_pil, to_tensor
 from lightgen.functional.random import Noise
@@ -23,7 +24,7 @@ from lightgen.inpainting import KnownRegion, known_cells, known_pixels, known_re
 from lightgen.labels import LABEL, Categories
 from lightgen.prior import Prior
 from lightgen.recipe import Recipe
-from lightgen.references import Like, several
+from lightgen.references import Like
 from lightgen.reranking import BestOf, chosen_by
 from lightgen.samplers.iteration import Iteration
 from lightgen.types import NEUTRAL
@@ -154,7 +155,7 @@ class Cascade(nn.Module):
         Raises:
             ValueError: if a value is of another type or out of range.
         """
-        num_images = how_many(num_images, label, text, negative_text, several(like), *others.values())
+        num_images = how_many(num_images, label, text, negative_text, listed(like), *others.values())
         asked = self.condition(label, num_images, text=text, like=like, **others)
         away, best = self.negative(negative_text, num_images), chosen_by(best_of, judge)
         return torch.cat(list(self._pictures(num_images, seed, asked, away, batch_size, best=best)))
@@ -191,7 +192,7 @@ class Cascade(nn.Module):
         picture, pixels = known_pixels(image, mask, last.image_size, last.channels)
         finest = known_region(self.stages[-1][0], picture, pixels, margin)
         known = [*(_known(prior, picture, pixels, margin) for prior, _ in self.stages[:-1]), finest]
-        num_images = how_many(num_images, label, text, negative_text, several(like), *others.values())
+        num_images = how_many(num_images, label, text, negative_text, listed(like), *others.values())
         asked = self.condition(label, num_images, text=text, like=like, **others)
         away = self.negative(negative_text, num_images)
         if not asked:

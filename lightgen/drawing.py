@@ -25,10 +25,11 @@ from lightgen.assembly import Assembly, Beginning
 from lightgen.checkpoint import digest
 from lightgen.condition import Condition
 from lightgen.editing import Edit
+from lightgen.for_each import each
 from lightgen.functional.likeness import NEIGHBOURS, PICTURE
 from lightgen.functional.random import Noise
 from lightgen.inpainting import KnownRegion
-from lightgen.labels import LABEL, class_numbers, each
+from lightgen.labels import LABEL, class_numbers
 from lightgen.placing import Layouts, contents
 from lightgen.recipe import Recipe
 from lightgen.references import Like, references

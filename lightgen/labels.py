@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from torch import Tensor
 
+from lightgen.for_each import each
 from lightgen.registry import suggestion
 
 MOST_SHOWN = 20
@@ -80,25 +80,6 @@ def class_numbers(
     """
     several = each(labels.tolist() if isinstance(labels, Tensor) else labels, num, category, _word(category))
     return [class_number(label, names, category) for label in several]
-
-
-def each(given: Any, num: int, name: str, what: str) -> list[Any]:
-    """What each of `num` pictures is given: the same, or its own of a list.
-
-    Args:
-        given: of one, or a list of them.
-        num: pictures.
-        name: how an error calls the list.
-        what: how it calls one.
-
-    Raises:
-        ValueError: if there are not as many as pictures.
-    """
-    if not isinstance(given, (list, tuple)):
-        return [given] * num
-    if len(given) != num:
-        raise ValueError(f"{name} must be one {what}, or one for each of {num} pictures, not {len(given)}")
-    return list(given)
 
 
 def _word(category: str) -> str:

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from lightgen.conditioners.base import Conditioner
 from lightgen.conditioners.text import PAINTED, Text
+from lightgen.for_each import each, listed
 from lightgen.functional.boxes import BOX_TEXTS, BOXES, Box, coverage, in_short, read_boxes, to_boxes, to_rows
 from lightgen.functional.text import to_texts
-from lightgen.labels import class_name, class_number, each
+from lightgen.labels import class_name, class_number
 from lightgen.types import Grid
 
 Layouts = str | Path | Sequence[Any] | None
@@ -64,19 +65,13 @@ def placed(
     return {PAINTED: painted}
 
 
-def apart(given: Any) -> Sequence[Any] | None:
-    """A list with one for each picture; None where there is one for all, as the boxes of a layout, or none."""
-    one = not isinstance(given, (list, tuple)) or not given or any(isinstance(box, dict) for box in given)
-    return None if one else given
-
-
 def contents(given: Layouts, num_images: int) -> list[Any]:
     """The boxes of each picture as plain data, read where a file has them.
 
     Raises:
         ValueError: if there are not as many layouts as pictures, no such file, or no boxes in it.
     """
-    layouts = each(apart(given) or [given] * num_images, num_images, "layout", "layout")
+    layouts = each(listed(given) or [given] * num_images, num_images, "layout", "layout")
     return [read_boxes(one) if isinstance(one, (str, Path)) else one for one in layouts]
 
 

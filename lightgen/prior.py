@@ -15,6 +15,7 @@ from lightgen.asking import Labels, Texts, how_many, words
 from lightgen.checkpoint import pack, write_folder
 from lightgen.drawing import Drawing
 from lightgen.editing import Edit, whole_pictures
+from lightgen.for_each import listed
 from lightgen.guidance.base import Guidance
 from lightgen.inpainting import known_pixels, known_region
 from lightgen.labels import LABEL
@@ -22,7 +23,7 @@ from lightgen.made import Pictures
 from lightgen.placing import Layouts
 from lightgen.progress import progress_bar
 from lightgen.recipe import Recipe
-from lightgen.references import Like, several
+from lightgen.references import Like
 from lightgen.registry import Component
 from lightgen.reranking import chosen_by
 from lightgen.samplers.base import Sampler
@@ -86,7 +87,7 @@ class Prior(Drawing, Component):
         rest = dict(given.arguments)
         rest |= rest.pop("others")
         told = (rest[name] for name in ("label", "text", "negative_text", "layout", *given.arguments["others"]))
-        num_images = rest["num_images"] = how_many(num_images, several(rest["like"]), *told)
+        num_images = rest["num_images"] = how_many(num_images, listed(rest["like"]), *told)
         recipe = self.chosen(rest.pop("recipe"), **{name: rest.pop(name) for name in CHANGES})
         looking_on = rest.pop("on_step")
         steps = recipe.sampler.num_steps(self.layout(rest["canvas"]).num_tokens)
@@ -169,7 +170,7 @@ class Prior(Drawing, Component):
         >>> lightgen.to_pil(images)[0].size
         (64, 64)
         """
-        num_images = how_many(num_images, label, text, negative_text, layout, several(like), *others.values())
+        num_images = how_many(num_images, label, text, negative_text, layout, listed(like), *others.values())
         recipe = self.chosen(recipe, sampler=sampler, steps=steps, temperature=temperature, guidance=guidance)
         condition = self.condition(label, num_images, text=text, layout=layout, like=like, **others)
         away, best = self.negative(negative_text, num_images, recipe), chosen_by(best_of, judge)
@@ -225,7 +226,7 @@ class Prior(Drawing, Component):
         >>> prior.inpaint(image, mask, num_images=3, steps=4, composite=True).shape
         torch.Size([3, 3, 64, 64])
         """
-        num_images = how_many(num_images, label, text, negative_text, layout, several(like), *others.values())
+        num_images = how_many(num_images, label, text, negative_text, layout, listed(like), *others.values())
         if mask is None and canvas is None:
             raise ValueError("without a canvas, a mask is needed")
         picture, pixels = known_pixels(image, mask, self.tokenizer.image_size, self.tokenizer.channels)
@@ -288,7 +289,7 @@ class Prior(Drawing, Component):
         pictures = whole_pictures(images, self.tokenizer.image_size, self.tokenizer.channels)
         asked = (label, text, negative_text, layout, *others.values())
         num_images = (
-            max(len(pictures), how_many(None, several(like), *asked)) if num_images is None else how_many(num_images)
+            max(len(pictures), how_many(None, listed(like), *asked)) if num_images is None else how_many(num_images)
         )
         recipe = self.chosen(
             self.unguided if all(one is None for one in (recipe, guidance, like, *asked)) else recipe,

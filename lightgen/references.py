@@ -6,18 +6,17 @@ Weinbach et al., 2022, "M-VADER", arXiv 2212.02936: a context of pictures, texts
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from lightgen.asking import LIKE, is_weighed, unweighed
+from lightgen.asking import LIKE, unweighed
 from lightgen.assembly import Assembly
 from lightgen.condition import Condition
+from lightgen.for_each import each
 from lightgen.functional.likeness import PICTURE
 from lightgen.inpainting import known_pixels
-from lightgen.labels import each
 
 One = Tensor | Image.Image
 Like = One | tuple[One, float] | Sequence[One | tuple[One, float]] | None
@@ -45,17 +44,15 @@ def references(prior: Assembly, like: Like, num_images: int) -> Condition:
     return Condition({PICTURE: ids}, weights={} if weight is None else {PICTURE: weight})
 
 
-def several(like: Like) -> Sequence[Any] | None:
-    """A list of pictures, one for each; None where there is one for all, or none."""
-    return like if isinstance(like, (list, tuple)) and not is_weighed(like) else None
-
-
 def picture(prior: Assembly, given: One) -> Tensor:
     """uint8 (C, H, W) of the prior's size.
 
     Raises:
         ValueError: if it is no picture, or a tensor of another size.
     """
+    if isinstance(given, int):
+        raise ValueError(f"a reference picture must be a tensor or Pillow's, not {given}; a weight is a float, "
+                         "as in (picture, 2.0)")  # fmt: skip
     size, channels = prior.tokenizer.image_size, prior.tokenizer.channels
     image, _ = known_pixels(given, None, size, channels)
     if tuple(image.shape) != (channels, *size):

@@ -332,6 +332,8 @@ def test_pictures_are_made_like_others_with_a_weight():
         prior.sample(like=image_of(size=9))
     with pytest.raises(ValueError, match="image must be a tensor or a picture of Pillow, not str"):
         prior.sample(like="cat.png")
+    with pytest.raises(ValueError, match="not 2; a weight is a float, as in"):
+        prior.sample(like=(image, 2))
     with pytest.raises(ValueError, match="like was given, but this prior was trained without like; it knows text"):
         prior_told(Text()).sample(like=image)
     with pytest.raises(ValueError, match=r"picture must be \(B, 64\) int64 ids, not \(1, 63\)"):

@@ -3,8 +3,10 @@
 Priors of about 3 M parameters on 8x8 tokens, V = 1024, at batch 8 and 64; the step of a causal network is that of one
 token in the middle. "Without, again" shows the noise, "none given" a prior that knows neighbours and is told none. A
 condition is read, and its keys and values are made, once a batch; the last column has that for all as a share of 16
-steps, or of the 64 of a causal network. In one run, medians of rounds in shuffled order, of the time that the one
-thread computes, to which other programs on the machine add little:
+steps, or of the 64 of a causal network. A step of training goes forward and back, and reads it again.
+
+In one run, medians of rounds in shuffled order, of the time that the one thread computes, to which other programs on
+the machine add little:
 
     python benchmarks/speed/condition_step.py
 """
@@ -60,9 +62,14 @@ def main() -> None:
             begin = partial(networks[-1].context, everything, batch)
             rounds = [timed([*calls, begin], 64 // batch, seed) for seed in range(ROUNDS + 1)][1:]
             off, *_, on, once = (median(times) for times in zip(*rounds, strict=True))
-            added = [f"{median(row[i] / row[0] for row in rounds) - 1:+.1%}" for i in range(1, len(calls))]
+            added = [over(rounds, i) for i in range(1, len(calls))]
             share = once / on / (GRID[0] * GRID[1] if networks[0].causal else STEPS)
             print(f"| {name} | {batch} | {off * 1e3:.2f} | {' | '.join(added)} | {share:.1%} |", flush=True)
+        calls = [training(network, batch, everything) for network in networks]
+        calls.insert(-1, training(networks[-2], batch, Condition()))
+        rounds = [timed(calls, 1, seed) for seed in range(ROUNDS + 1)][1:]
+        print(f"| {name} | {batch}, training | {median(row[0] for row in rounds) * 1e3:.2f} | "
+              f"{' | '.join(over(rounds, i) for i in range(1, len(calls)))} | |", flush=True)  # fmt: skip
 
 
 def made(make: Callable[..., Any], conditioners: Sequence[Callable[[], Any]]) -> Network:
@@ -97,6 +104,23 @@ def evaluation(network: Any, batch: int, told: Condition) -> Callable[[], object
     for step in range(32):
         reader(ids, step)
     return partial(reader, ids, 32)
+
+
+def training(network: Any, batch: int, told: Condition) -> Callable[[], object]:
+    """Forward and back."""
+    ids = torch.randint(VOCAB, (batch, GRID[0] * GRID[1]))
+
+    @torch.enable_grad()
+    def step() -> None:
+        network.zero_grad()
+        network(ids, None, network.context(told, batch)).square().mean().backward()
+
+    return step
+
+
+def over(rounds: Sequence[Sequence[float]], call: int) -> str:
+    """What a call takes more than the first one."""
+    return f"{median(row[call] / row[0] for row in rounds) - 1:+.1%}"
 
 
 def timed(calls: Sequence[Callable[[], object]], repeats: int, seed: int) -> list[float]:

@@ -1,4 +1,4 @@
-"""What the ids of a coarser picture tell of the finer ones: NLL, pictures, and what they cost.
+"""What the ids of a coarser picture tell of the finer ones: NLL and pictures.
 
     OMP_NUM_THREADS=1 python benchmarks/studies/levels.py --out levels
 
@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import copy
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +43,7 @@ from lightgen.samplers import MaskGIT
 from lightgen.tokenizers.base import Tokenizer
 from lightgen.types import to_uint8, to_unit
 
-COLUMNS, REPEATS, MOST = 8, 20, 192
+COLUMNS, MOST = 8, 192
 SIDES, STEPS, BATCH = (32, 64), (300, 500), 32
 NATS = torch.log(torch.tensor(2.0))
 
@@ -78,7 +77,6 @@ def main(folder: Path) -> None:
     print(f"| bicubic, as pixels | | | {spread(psnr(enlarged, pictures[1]))} |")
     best = decoded(high, fine)
     print(f"| the right fine ids | | 1.000 | {spread(psnr(best, pictures[1]))} |\n")
-    cost(high, fine[:16], coarse[:16])
     first, last = [one.run().ids for one in cascade.iterate(Noise.of(0, COLUMNS))]
     rows = [pictures[1], best, enlarged, made["right"], bicubic(low, high, first), high.decode(last)]
     names = ["held out", "its fine ids", "coarse, bicubic", "made finer", "coarse of a cascade", "made finer"]
@@ -180,39 +178,6 @@ def psnr(images: Tensor, truth: Tensor) -> Tensor:
 
 def spread(values: Tensor) -> str:
     return "{:.2f} ± {:.2f}".format(*mean_and_error(values))
-
-
-def cost(prior: Prior, fine: Tensor, coarse: Tensor) -> None:
-    """Time of one evaluation as a sampler asks for it, of the context of a batch, and of one step of training."""
-    contexts = [prior.network.context(Condition(told), len(fine)) for told in ({}, {"coarse": coarse})]
-    steps = paired(*(lambda c=context: prior.network(fine, None, c) for context in contexts))
-    worked_out = paired(lambda: prior.network.context(Condition({"coarse": coarse}), len(fine)), lambda: None)[0]
-    with torch.enable_grad():
-        train = paired(
-            *(lambda t=told: learned(prior, fine, t) for told in (Condition(), Condition({"coarse": coarse})))
-        )
-    print("| of 16 pictures | without, ms | with, ms | ratio |")
-    print("|---|---|---|---|")
-    for name, (without, with_them) in {"a step of sampling": steps, "a step of training": train}.items():
-        print(f"| {name} | {1000 * without:.1f} | {1000 * with_them:.1f} | {with_them / without:.3f} |")
-    print(f"| the context of a batch, once | | {1000 * worked_out:.2f} | |")
-
-
-def learned(prior: Prior, fine: Tensor, condition: Condition) -> None:
-    prior.network.zero_grad()
-    networks: Any = {"denoiser": Conditioned(prior.network, condition)}
-    prior.process.loss(networks, fine, Noise.of(0, len(fine))).loss.backward()
-
-
-def paired(*calls: Any) -> list[float]:
-    """The shortest time of each, in turns, so that what else the machine does falls on all alike."""
-    best = [float("inf")] * len(calls)
-    for _ in range(REPEATS):
-        for i, call in enumerate(calls):
-            start = time.perf_counter()
-            call()
-            best[i] = min(best[i], time.perf_counter() - start)
-    return best
 
 
 if __name__ == "__main__":

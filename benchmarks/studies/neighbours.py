@@ -1,4 +1,4 @@
-"""What the neighbours of a picture tell of its ids: NLL with the true ones, random ones and none, and what they cost.
+"""What the neighbours of a picture tell of its ids: NLL with the true ones, random ones and none.
 
     OMP_NUM_THREADS=1 python benchmarks/studies/neighbours.py --pictures icons64 --out neighbours
 
@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,7 @@ from lightgen.processes import MaskGIT as Masked
 from lightgen.processes.likelihood import estimate
 
 RARE, LEFT = "fxemoji", 20
-EVERY, NUM, STEPS, BATCH, REPEATS, TERMS = 10, 2, 350, 32, 10, 2
+EVERY, NUM, STEPS, BATCH, TERMS = 10, 2, 350, 32, 2
 NATS = torch.log(torch.tensor(2.0))
 
 
@@ -64,8 +63,6 @@ def main(pictures: Path, out: Path, seed: int) -> None:
     for name in ("random", "none", "none, trained without"):
         gain = found[name] - found["true"]
         print(f"| true, saved against {name} | {spread(gain)} | {spread(gain[common])} | {spread(gain[~common])} |")
-    print("\n| of 16 pictures | without, ms | with, ms | ratio |\n|---|---|---|---|")
-    cost(process, without, made, val[:16], val_near[:16])
 
 
 def some(pictures: Path, folder: Path) -> ImageFolder:
@@ -133,35 +130,6 @@ def bits(process: Any, network: Transformer, ids: Tensor, told: Condition) -> Te
 
 def spread(values: Tensor) -> str:
     return "{:.3f} ± {:.3f}".format(*mean_and_error(values))
-
-
-def cost(process: Masked, without: Transformer, made: Transformer, ids: Tensor, near: Tensor) -> None:
-    """Time of one evaluation as a sampler asks for it, of the context of a batch, and of one step of training."""
-    told = [(without, Condition()), (made, condition(near))]
-    with torch.no_grad():
-        contexts = [(network, network.context(one, len(ids))) for network, one in told]
-        steps = paired(*(lambda n=network, c=context: n(ids, None, c) for network, context in contexts))
-        context = paired(lambda: made.context(told[1][1], len(ids)))[0]
-    train = paired(*(lambda n=network, c=one: learned(process, n, ids, c) for network, one in told))
-    for name, (bare, more) in {"a step of sampling": steps, "a step of training": train}.items():
-        print(f"| {name} | {1000 * bare:.1f} | {1000 * more:.1f} | {more / bare:.3f} |")
-    print(f"| the context of a batch, once | | {1000 * context:.2f} | |")
-
-
-def learned(process: Masked, network: Transformer, ids: Tensor, told: Condition) -> None:
-    network.zero_grad()
-    process.loss({"denoiser": Conditioned(network, told)}, ids, Noise.of(0, len(ids))).loss.backward()
-
-
-def paired(*calls: Any) -> list[float]:
-    """The shortest time of each that its thread computes, in turns: what else the machine does falls on all alike."""
-    best = [float("inf")] * len(calls)
-    for _ in range(REPEATS):
-        for i, call in enumerate(calls):
-            start = time.thread_time()
-            call()
-            best[i] = min(best[i], time.thread_time() - start)
-    return best
 
 
 if __name__ == "__main__":
