@@ -8,6 +8,8 @@ import lightgen
 from lightgen.cli.main import main
 from lightgen.layout import Layout
 from lightgen.modules.initial import interpolated, take
+from lightgen.networks import Transformer
+from lightgen.networks.base import Interface
 from lightgen.networks.low_rank import adapt, merged
 
 QUIET = ["--trainer.max_steps", "1", "--trainer.limit_val_batches", "0", "--trainer.enable_progress_bar", "false"]
@@ -99,6 +101,21 @@ def test_places_of_another_grid_are_interpolated():
     assert torch.allclose(found[:, 1], torch.tensor(3.0)) and torch.equal(interpolated(cells, small, small), cells)
     rows = found[:, 0].unflatten(0, (8, 8))
     assert torch.allclose(rows, rows[:1].expand(8, 8), atol=1e-6) and bool((rows[0].diff() > 0).all())
+
+
+@pytest.mark.parametrize("num_codes", [1, 2])
+def test_codes_are_taken_where_only_mask_differs(num_codes):
+    layout = Layout((2, 2), 8, num_codes)
+    plain, masked = (Transformer(Interface(layout, ids), dim=16, depth=1, heads=2) for ids in (8, 9))
+    for network, other in ((masked, plain), (plain, masked)):
+        mask = network.token.weight.detach().unflatten(0, (num_codes, -1))[:, 8:].clone()
+        anew, table = take(network, other)
+        own, there = (one.token.weight.unflatten(0, (num_codes, -1)) for one in (network, other))
+        assert torch.equal(own[:, :8], there[:, :8]) and torch.equal(own[:, 8:], mask)
+        assert anew == {"token.weight"} and "its codes are taken" in table[1] and len(table) == 2
+        torch.nn.init.normal_(other.token.weight)
+    larger = Transformer(Interface(Layout((2, 2), 10, num_codes), 10), dim=16, depth=1, heads=2)
+    assert "begins anew" in " ".join(take(larger, plain)[1])
 
 
 def test_a_low_rank_beside_each_matrix():

@@ -16,6 +16,8 @@ LEAST = 0.5
 """The share of the parameters that must fit, or it would be a training from the start by another name."""
 CELL = "cell"
 """A network's vectors of the places in the grid, where it learns them."""
+CODES = "token.weight"
+"""A network's vectors of the codes, behind which those of a process stand, as MASK."""
 
 
 @torch.no_grad()
@@ -23,10 +25,10 @@ def take(network: Network, other: Network) -> tuple[set[str], list[str]]:
     """Take the weights of another network that have the same name and shape; the rest stays as it is.
 
     Vectors of the places in a grid of another size are interpolated, as in Dosovitskiy et al., 2020, arXiv 2010.11929,
-    section 3.2.
+    section 3.2. Those of the codes are taken where only what a process has beside them differs.
 
     Returns:
-        The names of what begins anew, and a line for each tensor that is not as it was there, a table.
+        The names of what begins anew, at least in part, and a table of all that is not as it was there.
 
     Raises:
         ValueError: in one line, if less than half of the parameters fit.
@@ -39,16 +41,15 @@ def take(network: Network, other: Network) -> tuple[set[str], list[str]]:
             f"only {share:.0%} of the weights of {type(network).__name__} are in the {type(other).__name__} "
             "that it is to begin with: change less of it"
         )
-    resized = CELL in own and CELL not in taken and CELL in there and own[CELL].shape[1] == there[CELL].shape[1]
-    if resized:
-        taken[CELL] = interpolated(there[CELL], other.layout, network.layout)
+    become = dict.fromkeys(own.keys() - taken.keys(), "begins anew")
+    anew = set(become)
+    if CELL in become and CELL in there and own[CELL].shape[1] == there[CELL].shape[1]:
+        taken[CELL], become[CELL] = interpolated(there[CELL], other.layout, network.layout), "interpolated"
+        anew.discard(CELL)
+    if CODES in become and _same_codes(network, other) and own[CODES].shape[1] == there[CODES].shape[1]:
+        taken[CODES], become[CODES] = with_codes(own[CODES], there[CODES], network.layout), "its codes are taken"
     network.load_state_dict({**own, **taken})
-    anew = {name for name in own if name not in taken}
-    rows = [
-        (name, _shape(own[name]), _shape(there.get(name)), "interpolated" if name in taken else "begins anew")
-        for name in own
-        if name in anew or (resized and name == CELL)
-    ]
+    rows = [(name, _shape(own[name]), _shape(there.get(name)), become[name]) for name in own if name in become]
     return anew, _table(("weights", "here", "there", ""), rows) if rows else []
 
 
@@ -56,6 +57,20 @@ def interpolated(cells_ND: Tensor, before: Layout, now: Layout) -> Tensor:
     """(n, D) vectors of the cells of another grid."""
     grid = cells_ND.T.unflatten(1, before.cells).unsqueeze(0)
     return nn.functional.interpolate(grid, now.cells, mode="bicubic", antialias=True)[0].flatten(1).T.contiguous()
+
+
+def with_codes(own_ID: Tensor, there_JD: Tensor, layout: Layout) -> Tensor:
+    """(I, D) vectors of ids, of which those of the codes are from there, and those of MASK and the like one's own."""
+    own, there = (vectors.unflatten(0, (layout.num_codes, -1)) for vectors in (own_ID, there_JD))
+    return torch.cat([there[:, : layout.vocab_size], own[:, layout.vocab_size :]], 1).flatten(0, 1)
+
+
+def _same_codes(network: Network, other: Network) -> bool:
+    """Whether both look their ids up in tables, of equal codebooks."""
+    mine, theirs = (getattr(one, "token", None) for one in (network, other))
+    layouts = network.layout, other.layout
+    same = len({(layout.vocab_size, layout.num_codes) for layout in layouts}) == 1
+    return same and isinstance(mine, nn.Embedding) and isinstance(theirs, nn.Embedding)
 
 
 def require_same_ids(tokenizer: Tokenizer, other: Tokenizer) -> None:
