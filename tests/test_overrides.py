@@ -1,9 +1,11 @@
 """Options that change what a checkpoint says, by one rule, wherever they stand."""
 
+import contextlib
 import json
 
 import pytest
 import yaml
+from test_cli_errors import mistake
 
 from lightgen.cli.main import main
 from lightgen.cli.overrides import Overrides
@@ -103,3 +105,16 @@ def test_null_and_the_name_of_the_only_class_are_no_traps(prior_checkpoint, tmp_
         assert json.loads((tmp_path / "samples.json").read_text())["warps"]["arguments"]["temperature"] == 1.0
     assert main([*sample, "--sampler", "null"]) == 2
     assert "sampler must be one of those" in capsys.readouterr().err
+
+
+def test_a_null_deep_inside_a_component(capsys):
+    """jsonargparse takes it for a text."""
+    args = ["--config", "emoji64-8x8-tokenizer.yaml", "--model.loss.perceptual", "null", "--print_config"]
+    with contextlib.suppress(SystemExit):
+        main(["fit", *args, "--model.tokenizer.latent_channels=null", "--model.tokenizer.width", "8"])
+    made = yaml.safe_load(capsys.readouterr().out)["model"]["init_args"]
+    assert made["loss"]["init_args"]["perceptual"] is None and made["loss"]["init_args"]["l1"] == 0.2
+    assert made["tokenizer"]["init_args"]["latent_channels"] is None
+    assert mistake(capsys, ["fit", *args[:2], "--model.tokenizer.width", "null"]).endswith(
+        "must be a whole number, not null"
+    )

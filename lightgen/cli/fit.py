@@ -23,6 +23,7 @@ from lightgen.cli.configs import with_located_configs, with_texts
 from lightgen.cli.explain import NO_GPU
 from lightgen.cli.following import fill_in
 from lightgen.cli.init_from import with_initial
+from lightgen.cli.nulls import with_nulls
 from lightgen.cli.parser import Parser
 from lightgen.functional.files import save_text
 
@@ -113,7 +114,7 @@ def main(args: list[str], *callbacks: Callback) -> int:
     Raises:
         KeyboardInterrupt: if it was interrupted; says how to go on.
     """
-    return run(CLI, args, with_initial(with_texts(with_located_configs(args))), *callbacks)
+    return run(CLI, args, with_nulls(with_initial(with_texts(with_located_configs(args)))), *callbacks)
 
 
 def run(kind: type[CLI], args: list[str], options: list[str], *callbacks: Callback) -> int:
