@@ -1,9 +1,9 @@
 """Does it help to resample the token grid in two dimensions? Held-out denoising loss on the ids of emoji.
 
 Equal networks but for the map from fine to coarse tokens; equal parameters, batches, corruption and seeds. Needs a
-tokenizer, e.g. the demo's:
+tokenizer of as many tokens as the paper has, e.g. that of emoji64-16x16-tokenizer.yaml:
 
-    python benchmarks/studies/resampling.py demo/tokenizer/last.ckpt
+    python benchmarks/studies/resampling.py runs/emoji64-16x16-tokenizer/last.ckpt
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from lightgen.data.emoji import Emoji
 # A run on several devices starts its other processes once, and so cannot be followed by another run.
 ONE_DEVICE = ("--trainer.devices", "1")
 STAGES = (
-    (3, "A tokenizer, which turns 64x64 pictures into 16x16 tokens and back"),
+    (3, "A tokenizer, which turns 64x64 pictures into 8x8 tokens and back"),
     (7, "A SUNDAE prior, which learns what grids of tokens look like"),
     (0, "What the tokenizer keeps of pictures that it has never seen"),
     (0, "New pictures"),
