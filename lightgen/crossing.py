@@ -191,7 +191,14 @@ class Sheet:
         if own.get(LAYOUT) is not None:
             own[LAYOUT] = in_few_words(own[LAYOUT])
         told = [f"{name} {value}" for name, value in own.items() if name not in varied and value is not None]
+        told += [] if self._counts else [f"{crossing.cells()[0].evaluations} evaluations"]
         return ", ".join([str(crossing.prior.ckpt_path or "a prior"), *told])
+
+    @property
+    def _counts(self) -> list[str]:
+        """What stands below each cell: its evaluations, where they differ."""
+        counts = [cell.evaluations for cell in self.crossing.cells()]
+        return [f"{count} evaluations" for count in counts] if len(set(counts)) > 1 else []
 
     def png(self) -> Tensor:
         """uint8 (3, H, W)."""
@@ -201,20 +208,24 @@ class Sheet:
         font = ImageFont.truetype(_font(), FONT_SIZE)
         rows = [y.label(value) for value in y.values]
         left = max(int(font.getlength(label)) for label in rows) + 2 * MARGIN
-        step = (max(width, *(int(font.getlength(x.label(v))) for v in x.values)) + MARGIN, height + LINE + MARGIN)
+        step = (
+            max(width, *(int(font.getlength(x.label(v))) for v in x.values)) + MARGIN,
+            height + LINE * bool(self._counts) + MARGIN,
+        )
         size = (left + step[0] * len(x.values), 2 * LINE + 2 * MARGIN + step[1] * len(y.values))
         canvas = Image.new("RGB", (max(size[0], int(font.getlength(self.title)) + 2 * MARGIN), size[1]), "white")
         pen = ImageDraw.Draw(canvas)
         pen.text((MARGIN, MARGIN // 2), self.title, "black", font)
         for column, value in enumerate(x.values):
             pen.text((left + column * step[0], LINE + MARGIN), x.label(value), "black", font)
-        for number, (tile, cell) in enumerate(zip(tiles, self.crossing.cells(), strict=True)):
+        for number, tile in enumerate(tiles):
             row, column = divmod(number, len(x.values))
             top, start = 2 * LINE + MARGIN + row * step[1], left + column * step[0]
             if column == 0:
                 pen.text((MARGIN, top + height // 2 - FONT_SIZE), rows[row], "black", font)
             canvas.paste(tile, (start, top))
-            pen.text((start, top + height), f"{cell.evaluations} evaluations", "grey", font)
+            for count in self._counts[number : number + 1]:
+                pen.text((start, top + height), count, "grey", font)
         return torch.from_numpy(np.array(canvas).transpose(2, 0, 1).copy())
 
     def html(self) -> str:
@@ -225,14 +236,11 @@ class Sheet:
         """The table of the page."""
         x, y = self.crossing.x, self.crossing.y
         head = "".join(f"<th scope=col>{escape(x.label(value))}</th>" for value in x.values)
-        asked = self.crossing.cells()
+        below = [f"<small>{count}</small>" for count in self._counts] or [""] * len(self.cells)
         body = []
         for row, value in enumerate(y.values):
             places = range(row * len(x.values), (row + 1) * len(x.values))
-            cells = "".join(
-                f"<td>{_pictures(self.cells[place])}<small>{asked[place].evaluations} evaluations</small></td>"
-                for place in places
-            )
+            cells = "".join(f"<td>{_pictures(self.cells[place])}{below[place]}</td>" for place in places)
             body.append(f"<tr><th scope=row>{escape(y.label(value))}</th>{cells}</tr>")
         return f"<table class=crossing><thead><tr><td></td>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
 

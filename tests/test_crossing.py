@@ -50,6 +50,11 @@ def test_each_cell_is_what_prior_sample_gives(prior):
         assert torch.equal(cell.tensor, prior.sample(2, sampler=sampler, steps=steps, seed=3, label="Flags"))
         assert cell.settings[1]["sampler"]["arguments"]["steps"] == steps and cell.settings[1]["label"] == 2
     assert [cell.evaluations for cell in made.crossing.cells()] == [2, 4, 2, 4]
+    assert "<small>2 evaluations</small>" in made.table() and "evaluations" not in made.title
+    # Where they are all the same, they are said once.
+    plain = crossing(prior, "seed=5,6", "label=Flags,0", num_images=2).made()
+    assert "evaluations" not in plain.table() and plain.title.endswith(" evaluations")
+    assert made.png().shape[1] > plain.png().shape[1]
     # A sampler comes with its own defaults, and steps are of it whichever axis they stand on.
     turned = crossing(prior, "sampler=MaskGIT,Halton", "steps=1,2").cells()
     assert [cell.recipe.sampler.steps for cell in turned] == [1, 1, 2, 2]
