@@ -48,6 +48,15 @@ def test_the_zoo_is_listed_by_names_that_load():
         assert getattr(loaded, "classes", ["Activities"])[0] == "Activities"
 
 
+def test_the_zoo_knows_texts_and_styles():
+    prior = lightgen.load("zoo:icons64-causal")
+    assert "noto" in prior.categories["style"] and len(prior.classes) == 9
+    hearts, circles = (prior.sample(4, text=text, style="noto") for text in ("red heart", "blue circle"))
+    (red, _, blue), (less_red, _, more_blue) = (images.float().mean((0, 2, 3)) for images in (hearts, circles))
+    assert red - blue > 20 > less_red - more_blue
+    assert torch.equal(prior.sample(1, text="Red  heart", style="noto"), hearts[:1])
+
+
 @pytest.fixture(scope="module")
 def masked():
     return lightgen.load("zoo:emoji64-absorbing")

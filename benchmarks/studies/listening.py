@@ -2,10 +2,11 @@
 
     python benchmarks/studies/listening.py runs/icons64-text/last.ckpt --scorer runs/icons64-scorer/last.ckpt
 
-Captions, classes and styles are those of pictures that were held out of the prior's training; of what was held out as a
-combination, the training pictures show the emoji in other styles and others in that style. The judge was trained apart:
-its own figure is that of real pictures which it has not seen. Shuffled captions, of real or generated pictures, are
-chance. Styles are told by a linear layer on ImageNet features, trained on training pictures.
+Captions, classes and styles are those of pictures that were held out of the prior's training; of what was held out as
+a combination, the training pictures show the emoji in other styles and others in that style; learned captions are those
+of training pictures. The judge was trained apart: its own figure is that of real pictures which it has not seen.
+Shuffled captions, of real or generated pictures, are chance. Styles are told by a linear layer on ImageNet features,
+trained on training pictures.
 """
 
 from __future__ import annotations
@@ -72,11 +73,13 @@ def main() -> None:
     if (unseen := unseen_by(given.scorer, given.root, held_out)) and (few := spread(unseen, given.num_images)):
         told = Condition(held_out.condition(few))
         line("real, unseen by the judge too", "", pictures_at(held_out, few), told)
+    learned = Condition(train.condition(spread(captioned(train), given.num_images)))
     combined = combinations(train, given.num_images) if styles is not None else None
     for scale in SCALES:
         shown = generated(prior, asked, scale)
         line("generated, held-out captions", f"{scale:g}", shown, asked)
         line("generated, captions shuffled", f"{scale:g}", shown, shuffled(asked), False)
+        line("generated, learned captions", f"{scale:g}", generated(prior, learned, scale), learned)
         if combined is not None:
             line("generated, held-out combinations", f"{scale:g}", generated(prior, combined, scale), combined)
 
