@@ -52,7 +52,7 @@ EXAMPLES = {
         "lightgen sample --ckpt_path zoo:emoji64-sundae --sampler.steps 50 --guidance.scale 3 --animate --out s",
         "lightgen sample --ckpt_path zoo:emoji64-absorbing --sampler MaskGIT --warps.temperature 0.5 --out m",
         "lightgen sample --from samples/000007.png --seed 7 --out varied    # the same settings, other pictures",
-        'lightgen sample --ckpt_path P --text "a red heart" "a fox" --style noto --out t    # knows text',
+        'lightgen sample --ckpt_path zoo:icons64-causal --text "red heart" "fox" --style noto --out by-text',
     ),
     "grid": (
         "lightgen grid --ckpt_path zoo:emoji64-absorbing --x steps=4,8,16 --y sampler=MaskGIT,Halton --out grid",

@@ -53,7 +53,7 @@ def main(args: list[str]) -> int:
     report = (out / "bench" / "report.html").resolve().as_uri()
     print(f"\nDone in {outlook.elapsed():.1f} minutes. Three things to try:")
     print(f"  open the report    python3 -m webbrowser {report}")
-    print(f"  sharper emoji      {program()} sample --ckpt_path zoo:emoji64-causal --num_images 36 --out samples")
+    print(f"  emoji by text      {program()} sample --ckpt_path zoo:icons64-causal --text 'red heart' --out by-text")
     print(f"  your own pictures  {program()} fit --config pictures64-tokenizer.yaml --data.root FOLDER")
     return 0
 
