@@ -191,14 +191,14 @@ class Sheet:
         if own.get(LAYOUT) is not None:
             own[LAYOUT] = in_few_words(own[LAYOUT])
         told = [f"{name} {value}" for name, value in own.items() if name not in varied and value is not None]
-        told += [] if self._counts else [f"{crossing.cells()[0].evaluations} evaluations"]
+        told += [] if self._counts else [_counted(crossing.cells()[0].evaluations)]
         return ", ".join([str(crossing.prior.ckpt_path or "a prior"), *told])
 
     @property
     def _counts(self) -> list[str]:
         """What stands below each cell: its evaluations, where they differ."""
         counts = [cell.evaluations for cell in self.crossing.cells()]
-        return [f"{count} evaluations" for count in counts] if len(set(counts)) > 1 else []
+        return [*map(_counted, counts)] if len(set(counts)) > 1 else []
 
     def png(self) -> Tensor:
         """uint8 (3, H, W)."""
@@ -243,6 +243,10 @@ class Sheet:
             cells = "".join(f"<td>{_pictures(self.cells[place])}{below[place]}</td>" for place in places)
             body.append(f"<tr><th scope=row>{escape(y.label(value))}</th>{cells}</tr>")
         return f"<table class=crossing><thead><tr><td></td>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+
+
+def _counted(evaluations: int) -> str:
+    return f"{evaluations} evaluation{'' if evaluations == 1 else 's'}"
 
 
 def _changed(recipe: Recipe, part: str, argument: str, value: Any) -> Any:

@@ -199,7 +199,7 @@ def test_asked_for_in_python():
     ]
     assert not torch.equal(*painted)
     crossing = Crossing(prior, prior.recipe, Axis("seed", (0, 1)), Axis("steps", (1,)), told=(("layout", [CAT]),))
-    assert crossing.made().title.endswith("layout cat at 0 0 0.5 0.5")
+    assert crossing.made().title.endswith("layout cat at 0 0 0.5 0.5, 1 evaluation")
     with pytest.raises(ValueError, match=r"no class is called 'dgo'.*dog"):
         prior.sample(layout=[{**CAT, "label": "dgo"}])
     with pytest.raises(ValueError, match='by a "label", not by a "text" such as \'cat\''):
