@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
+from functools import cached_property
 from html import escape
 from importlib.util import find_spec
 from io import BytesIO
@@ -194,7 +195,7 @@ class Sheet:
         told += [] if self._counts else [_counted(crossing.cells()[0].evaluations)]
         return ", ".join([str(crossing.prior.ckpt_path or "a prior"), *told])
 
-    @property
+    @cached_property
     def _counts(self) -> list[str]:
         """What stands below each cell: its evaluations, where they differ."""
         counts = [cell.evaluations for cell in self.crossing.cells()]
@@ -210,7 +211,7 @@ class Sheet:
         left = max(int(font.getlength(label)) for label in rows) + 2 * MARGIN
         step = (
             max(width, *(int(font.getlength(x.label(v))) for v in x.values)) + MARGIN,
-            height + LINE * bool(self._counts) + MARGIN,
+            height + (LINE if self._counts else 0) + MARGIN,
         )
         size = (left + step[0] * len(x.values), 2 * LINE + 2 * MARGIN + step[1] * len(y.values))
         canvas = Image.new("RGB", (max(size[0], int(font.getlength(self.title)) + 2 * MARGIN), size[1]), "white")
@@ -224,8 +225,8 @@ class Sheet:
             if column == 0:
                 pen.text((MARGIN, top + height // 2 - FONT_SIZE), rows[row], "black", font)
             canvas.paste(tile, (start, top))
-            for count in self._counts[number : number + 1]:
-                pen.text((start, top + height), count, "grey", font)
+            if self._counts:
+                pen.text((start, top + height), self._counts[number], "grey", font)
         return torch.from_numpy(np.array(canvas).transpose(2, 0, 1).copy())
 
     def html(self) -> str:

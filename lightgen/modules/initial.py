@@ -68,9 +68,8 @@ def with_codes(own_ID: Tensor, there_JD: Tensor, layout: Layout) -> Tensor:
 def _same_codes(network: Network, other: Network) -> bool:
     """Whether both look their ids up in tables, of equal codebooks."""
     mine, theirs = (getattr(one, "token", None) for one in (network, other))
-    layouts = network.layout, other.layout
-    same = len({(layout.vocab_size, layout.num_codes) for layout in layouts}) == 1
-    return same and isinstance(mine, nn.Embedding) and isinstance(theirs, nn.Embedding)
+    own, there = ((layout.vocab_size, layout.num_codes) for layout in (network.layout, other.layout))
+    return own == there and isinstance(mine, nn.Embedding) and isinstance(theirs, nn.Embedding)
 
 
 def require_same_ids(tokenizer: Tokenizer, other: Tokenizer) -> None:
