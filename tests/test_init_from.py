@@ -6,9 +6,10 @@ from test_cli_errors import mistake
 
 import lightgen
 from lightgen.cli.main import main
+from lightgen.conditioners import ClassLabel
 from lightgen.layout import Layout
 from lightgen.modules.initial import interpolated, take
-from lightgen.networks import Transformer
+from lightgen.networks import CausalTransformer, Transformer
 from lightgen.networks.base import Interface
 from lightgen.networks.low_rank import adapt, merged
 
@@ -116,6 +117,18 @@ def test_codes_are_taken_where_only_mask_differs(num_codes):
         torch.nn.init.normal_(other.token.weight)
     larger = Transformer(Interface(Layout((2, 2), 10, num_codes), 10), dim=16, depth=1, heads=2)
     assert "begins anew" in " ".join(take(larger, plain)[1])
+
+
+@pytest.mark.parametrize(("now", "before"), [(Transformer, CausalTransformer), (CausalTransformer, Transformer)])
+def test_the_blocks_of_a_causal_network_and_of_another_are_the_same(now, before):
+    size = {"dim": 16, "depth": 2, "heads": 2, "dim_head": 8}
+    interface = Interface(Layout((4, 4), 7), 8, conditioner=ClassLabel(3))
+    network, other = now(interface, **size), before(interface, **size)
+    anew, said = take(network, other)
+    assert anew == ({"position.weight"} if now is CausalTransformer else set())
+    assert len(said) == (2 if anew else 0)
+    blocks = [getattr(each, "stack", each).blocks for each in (network, other)]
+    assert all(torch.equal(*pair) for pair in zip(*(each.parameters() for each in blocks), strict=True))
 
 
 def test_a_low_rank_beside_each_matrix():

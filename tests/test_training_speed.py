@@ -12,6 +12,7 @@ from lightgen.conditioners import ClassLabel
 from lightgen.layout import Layout
 from lightgen.networks import CausalTransformer, Hourglass, Transformer
 from lightgen.networks.activation_checkpointing import checkpoint_activations
+from lightgen.networks.attention import attend
 from lightgen.networks.base import Interface
 
 
@@ -70,3 +71,16 @@ def compile_once(folder):
         assert len(counted) == (2 if compiles == "true" else 0)
     assert weights[0].keys() == weights[1].keys()
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_attention_that_is_trained_in_bfloat16_on_a_cpu_is_exact_but_for_its_inputs(causal):
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(2, 3, 5, 8, dtype=torch.bfloat16, requires_grad=True) for _ in range(3))
+    bias = None if causal else torch.randn(2, 1, 1, 5, dtype=torch.bfloat16)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = attend(q, k, v, bias, causal)
+    expected = attend(q.float(), k.float(), v.float(), None if bias is None else bias.float(), causal)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found, expected.bfloat16(), rtol=0, atol=0)
+    assert [each.dtype for each in torch.autograd.grad(found.sum(), (q, k, v))] == [torch.bfloat16] * 3

@@ -16,6 +16,8 @@ LEAST = 0.5
 """The share of the parameters that must fit, or it would be a training from the start by another name."""
 CELL = "cell"
 """A network's vectors of the places in the grid, where it learns them."""
+PART = "conditioner."
+"""Before the name of each weight of a network's conditioner."""
 CODES = "token.weight"
 """A network's vectors of the codes, behind which those of a process stand, as MASK."""
 
@@ -98,11 +100,17 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
 
 
 def placed(network: nn.Module, other: nn.Module) -> dict[str, Tensor]:
-    """The weights of another network by their names in this one, where its conditioner is the first of several."""
-    mine, theirs, prefix = getattr(network, "conditioner", None), getattr(other, "conditioner", None), "conditioner."
-    if not isinstance(mine, Mixed) or type(theirs) is not type(mine.parts[0]):
-        return other.state_dict()
-    return {
-        f"{prefix}parts.0.{name.removeprefix(prefix)}" if name.startswith(prefix) else name: tensor
-        for name, tensor in other.state_dict().items()
-    }
+    """The weights of another network by their names in this one.
+
+    Its conditioner may be the first of several here. The blocks of a causal network are those of one that is not.
+    """
+    mine, theirs = getattr(network, "conditioner", None), getattr(other, "conditioner", None)
+    first = isinstance(mine, Mixed) and type(theirs) is type(mine.parts[0])
+    here = {_plain(name): name for name in network.state_dict()}
+    names = {name: name.replace(PART, f"{PART}parts.0.", 1) if first else name for name in other.state_dict()}
+    return {here.get(_plain(names[name]), names[name]): tensor for name, tensor in other.state_dict().items()}
+
+
+def _plain(name: str) -> str:
+    """The name of a weight, whether a `Stack` holds the blocks or the network itself."""
+    return name.removeprefix("stack.")

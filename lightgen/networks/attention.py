@@ -34,7 +34,7 @@ class SelfAttention(nn.Module):
         qkv = self.to_qkv(x).unflatten(-1, (3 * self.heads, -1))
         q, k = rotary(qkv[:, :, : 2 * self.heads]).transpose(1, 2).chunk(2, dim=1)
         v = qkv[:, :, 2 * self.heads :].transpose(1, 2)
-        attended = scaled_dot_product_attention(q, k, v, is_causal=self.causal)
+        attended = attend(q, k, v, causal=self.causal)
         out: Tensor = self.to_out(attended.transpose(1, 2).flatten(2))
         return out
 
@@ -72,9 +72,21 @@ class CrossAttention(nn.Module):
         bias = told_bias(context, q)
         if context.regions is not None and context.strength is not None:
             bias = painted(context.regions, context.strength, q, keys, bias)
-        attended = scaled_dot_product_attention(q, keys, values, attn_mask=bias)
+        attended = attend(q, keys, values, bias)
         out: Tensor = self.to_out(attended.transpose(1, 2).flatten(2))
         return out
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None, causal: bool = False) -> Tensor:
+    """softmax(q k^T / sqrt(d) + bias) v, (B, heads, N, d), in the type of q.
+
+    A CPU has no fast gradient of it in bfloat16, as it has of linear layers: there it is worked out in float32.
+    """
+    if q.device.type != "cpu" or q.dtype != torch.bfloat16 or not torch.is_grad_enabled():
+        return scaled_dot_product_attention(q, k, v, bias, is_causal=causal)
+    with torch.autocast("cpu", enabled=False):
+        bias = None if bias is None else bias.float()
+        return scaled_dot_product_attention(q.float(), k.float(), v.float(), bias, is_causal=causal).to(q.dtype)
 
 
 def painted(regions: Tensor, strength: Tensor, q: Tensor, keys: Tensor, bias: Tensor | None) -> Tensor:
