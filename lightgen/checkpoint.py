@@ -126,7 +126,7 @@ def _read_folder(folder: Path) -> dict[str, Any]:
     if not isinstance(entry, dict) or not {"component", "prefix", "config"} <= entry.keys():
         raise ValueError(f"the folder {folder} is not one that lightgen exported")
     # Folders of version 0.1 have none.
-    if entry.get(CHECKSUM, checksum) != checksum:
+    if entry.setdefault(CHECKSUM, checksum) != checksum:
         raise ValueError(f"{folder / WEIGHTS} is damaged: its checksum is not that in {CONFIG}")
     if (beside := entry.pop(BESIDE, None)) is not None:
         weights |= _beside(folder, **beside)

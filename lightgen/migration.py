@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import lightgen
+
 Description = dict[str, Any]
 """A component as plain data: see `lightgen.registry.describe`."""
 
@@ -54,6 +56,8 @@ def migrate(contents: dict[str, Any], key: str) -> None:
         for state in ("state_dict", "current_model_state"):
             if state in contents:
                 contents[state] = {_renamed(name): tensor for name, tensor in contents[state].items()}
+    # Or what is written from it would be taken for one of the earlier version.
+    entry["version"] = lightgen.__version__
 
 
 def from_0_1(description: Any) -> Any:

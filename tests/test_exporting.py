@@ -74,6 +74,15 @@ def test_half_the_size_and_float32_again_when_loaded(prior_checkpoint, tmp_path)
         assert torch.equal(loaded[name], stored[name].to(tensor.dtype))
 
 
+def test_priors_share_a_tokenizer_that_an_older_version_exported(tokenizer_checkpoint, prior_checkpoint, tmp_path):
+    tokenizer, prior = tmp_path / "tokenizer", tmp_path / "prior"
+    run("export", "--ckpt_path", tokenizer_checkpoint, "--out", tokenizer, "--half")
+    config = json.loads((tokenizer / "config.json").read_text())
+    (tokenizer / "config.json").write_text(json.dumps({k: v for k, v in config.items() if k != "checksum"}))
+    run("export", "--ckpt_path", prior_checkpoint, "--out", prior, "--half", "--tokenizer", tokenizer)
+    assert fingerprint(lightgen.load(prior).tokenizer) == fingerprint(lightgen.load(tokenizer))
+
+
 def test_a_tokenizer_that_priors_share_is_written_once(tokenizer_checkpoint, prior_checkpoint, tmp_path, capsys):
     tokenizer, prior = tmp_path / "tokenizer", tmp_path / "prior"
     run("export", "--ckpt_path", tokenizer_checkpoint, "--out", tokenizer, "--half")

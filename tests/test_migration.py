@@ -7,7 +7,7 @@ import torch
 from stubs import interface
 
 import lightgen
-from lightgen.checkpoint import KEY, save
+from lightgen.checkpoint import KEY, export, save
 from lightgen.functional.random import Noise
 from lightgen.guidance import ConstantGuidance
 from lightgen.migration import ADDED
@@ -68,8 +68,10 @@ def test_a_prior_of_0_1_draws_the_same_pictures(with_critic, tmp_path):
     assert torch.equal(found, expected)
     # Written again, it is a checkpoint of this version.
     save(loaded, tmp_path / "new.ckpt")
-    again = lightgen.load(tmp_path / "new.ckpt")
-    assert torch.equal(again.sample_ids(noise, condition=again.condition(1, len(noise.index))).ids, expected)
+    export(tmp_path / "old.ckpt", tmp_path / "exported")
+    for path in ("new.ckpt", "exported"):
+        again = lightgen.load(tmp_path / path)
+        assert torch.equal(again.sample_ids(noise, condition=again.condition(1, len(noise.index))).ids, expected)
 
 
 def test_what_a_component_did_before_it_had_an_argument_it_goes_on_to_do(tmp_path):
@@ -89,7 +91,7 @@ def test_what_a_component_did_before_it_had_an_argument_it_goes_on_to_do(tmp_pat
         assert added.keys() <= inspect.signature(find(kind, name)).parameters.keys()
 
 
-def test_the_zoo_is_of_0_1_and_keeps_what_its_samplers_did():
+def test_the_priors_by_class_of_the_zoo_keep_what_its_samplers_did():
     assert lightgen.load("zoo:emoji64-absorbing").recipe.sampler.steps == 32
     assert lightgen.load("zoo:emoji64-mask-replace").recipe.sampler.leave_one_out is False
     assert lightgen.load("zoo:emoji64-sundae").recipe.sampler.unchanged == "proposal"
