@@ -69,8 +69,8 @@ class Axis:
         return cls(name, tuple(values))
 
     def label(self, value: Any) -> str:
-        """What stands beside a row or above a column."""
-        return f"{self.name} {'none' if value is None else value}"
+        """What stands beside a row or above a column; words say themselves what they are."""
+        return value if isinstance(value, str) else f"{self.name} {'none' if value is None else value}"
 
 
 def _text(value: Any) -> Any:

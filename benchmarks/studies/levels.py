@@ -1,9 +1,11 @@
 """What the ids of a coarser picture tell of the finer ones: NLL and pictures.
 
     OMP_NUM_THREADS=1 python benchmarks/studies/levels.py --out levels
+    OMP_NUM_THREADS=1 python benchmarks/studies/levels.py --pair zoo:icons64-causal runs/icons256/last.ckpt --out levels
 
-A tiny pair of priors is trained on half of the emoji, and kept in the folder: one on 4x4 ids of 32x32 pixels, one on
-the 8x8 ids of 64x64 pixels, told the former. The tokenizer of both is that of the zoo, made for either size.
+The first trains a tiny pair of priors on half of the emoji, and keeps it in the folder: one on 4x4 ids of 32x32 pixels,
+one on the 8x8 ids of 64x64 pixels, told the former. The tokenizer of both is that of the zoo, made for either size. The
+second asks a pair that is trained, with the pictures that its own runs held out.
 
 Bits are the bound of the process, one random term a picture, on held-out pictures: one network, told the right coarse
 ids, those of another picture, or none. Token accuracy is that of one evaluation on an empty canvas. Bicubic is the
@@ -29,7 +31,9 @@ from lightgen.cascade import Cascade
 from lightgen.checkpoint import fingerprint, load, save
 from lightgen.condition import Condition
 from lightgen.conditioners import LowResolution
+from lightgen.data.base import ImageData
 from lightgen.data.emoji import Emoji
+from lightgen.data.own import own_pictures
 from lightgen.figures import save_png, sheet
 from lightgen.functional.random import Noise
 from lightgen.modules.prior import Conditioned
@@ -38,7 +42,7 @@ from lightgen.prior import Prior
 from lightgen.processes import MaskGIT as Masked
 from lightgen.processes.likelihood import estimate
 from lightgen.recipe import Recipe
-from lightgen.registry import changed
+from lightgen.registry import build, changed
 from lightgen.samplers import MaskGIT
 from lightgen.tokenizers.base import Tokenizer
 from lightgen.types import to_uint8, to_unit
@@ -49,15 +53,18 @@ NATS = torch.log(torch.tensor(2.0))
 
 
 @torch.no_grad()
-def main(folder: Path) -> None:
+def main(folder: Path, pair: list[str] | None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / "low.ckpt", folder / "high.ckpt"]
-    if not all(path.exists() for path in paths):
+    paths = [str(folder / "low.ckpt"), str(folder / "high.ckpt")] if pair is None else pair
+    if pair is None and not all(Path(path).exists() for path in paths):
         for prior, path in zip(trained(), paths, strict=True):
-            save(prior, path)
+            save(prior, Path(path))
     low, high = (load(path, "prior") for path in paths)
     cascade = Cascade([low, high])
-    pictures = [Emoji(side).dataset("val").images()[:MOST] for side in SIDES]
+    data: list[ImageData] = [Emoji(side) for side in SIDES]
+    if pair is not None:
+        data = [build(own_pictures(path), "data") for path in pair]
+    pictures = [held_out(each) for each in data]
     coarse, fine = (encoded(prior, images) for prior, images in zip((low, high), pictures, strict=True))
     told = {"right": coarse, "of another picture": coarse.roll(1, 0), "none": None}
     enlarged = bicubic(low, high, coarse)
@@ -132,6 +139,13 @@ def learn(
     return Prior(tokenizer, network.eval(), process, Recipe(MaskGIT(steps=8))).eval()
 
 
+def held_out(data: ImageData) -> Tensor:
+    """uint8 pictures, from all over the split."""
+    there = data.dataset("val")
+    rows = range(0, len(there), max(1, len(there) // MOST))[:MOST]
+    return torch.cat([there.__getitems__([row])["image"] for row in rows])
+
+
 def encoded(prior: Prior, images: Tensor) -> Tensor:
     return torch.cat([prior.encode(some) for some in images.split(64)])
 
@@ -183,4 +197,6 @@ def spread(values: Tensor) -> str:
 if __name__ == "__main__":
     given = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     given.add_argument("--out", type=Path, default=Path("levels"), help="folder of the priors and the sheet")
-    main(given.parse_args().out)
+    given.add_argument("--pair", nargs=2, metavar=("LOW", "HIGH"), help="checkpoints, in place of a tiny pair")
+    asked = given.parse_args()
+    main(asked.out, asked.pair)
