@@ -61,9 +61,7 @@ def main(folder: Path, pair: list[str] | None) -> None:
             save(prior, Path(path))
     low, high = (load(path, "prior") for path in paths)
     cascade = Cascade([low, high])
-    data: list[ImageData] = [Emoji(side) for side in SIDES]
-    if pair is not None:
-        data = [build(own_pictures(path), "data") for path in pair]
+    data: list[ImageData] = [Emoji(side) for side in SIDES] if pair is None else own(paths)
     pictures = [held_out(each) for each in data]
     coarse, fine = (encoded(prior, images) for prior, images in zip((low, high), pictures, strict=True))
     told = {"right": coarse, "of another picture": coarse.roll(1, 0), "none": None}
@@ -137,6 +135,18 @@ def learn(
         if step % 50 == 0:
             print(f"{ids.shape[1]} ids, step {step}: loss {loss.item():.3f}", file=sys.stderr, flush=True)
     return Prior(tokenizer, network.eval(), process, Recipe(MaskGIT(steps=8))).eval()
+
+
+def own(paths: list[str]) -> list[ImageData]:
+    """The pictures that each checkpoint was trained on."""
+    return [build(own_pictures(path), "data") for path in paths]
+
+
+def scores(low: Prior, high: Prior, pictures: list[Tensor]) -> dict[str, float]:
+    """Of the finer prior, told the right ids of held-out pictures, which are given in both sizes."""
+    fine, told = encoded(high, pictures[1]), Condition({"coarse": encoded(low, pictures[0])})
+    made = psnr(sampled(high, told, len(fine)), pictures[1])
+    return {"bits per fine token": float(bits(high, fine, told).mean()), "psnr": float(made.mean())}
 
 
 def held_out(data: ImageData) -> Tensor:

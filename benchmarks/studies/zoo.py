@@ -4,8 +4,9 @@
         --about "SUNDAE on emoji, by class" --command "lightgen fit --config emoji64-class.yaml ..."
 
 What is scored is what was written, as float16. Of a tokenizer: held-out pictures through it. Of a prior: as many
-pictures as there are held-out ones, by its own sampler, and bits per token where it has a likelihood. Parameters of a
-prior are those of its network; steps and images seen are those of the last run of the command.
+pictures as there are held-out ones, by its own sampler, and bits per token where it has a likelihood. Of one that is
+told the ids of a coarser prior: what levels.py has of it. Parameters of a prior are those of its network; steps and
+images seen are those of the last run of the command.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+import levels
 import yaml
 from emoji_health import health_on
 from lightning.pytorch import Trainer
@@ -23,13 +25,11 @@ from lightgen.bench.runner import Runner
 from lightgen.checkpoint import KEY, export, fingerprint, load, read
 from lightgen.cli.many_devices import TRAINER_DEFAULTS
 from lightgen.data.base import ImageData
-from lightgen.data.own import own_pictures
 from lightgen.functional.files import save_json
 from lightgen.metrics.protocols import Offline
 from lightgen.pretrained import CARD, FOLDER
 from lightgen.prior import Prior
 from lightgen.provenance import provenance
-from lightgen.registry import build
 from lightgen.tokenizers.base import Tokenizer
 
 
@@ -40,12 +40,18 @@ def main() -> None:
     parser.add_argument("--about", required=True, help="the line that `lightgen list zoo` prints")
     parser.add_argument("--command", required=True, help="that trained it")
     parser.add_argument("--tokenizer", type=Path, help="the tokenizer in the zoo that a prior shares")
+    parser.add_argument("--coarser", help="checkpoint of the prior whose ids this one is told")
     parser.add_argument("--seconds", type=float, required=True, help="that training took")
     args = parser.parse_args()
     folder = FOLDER / args.name
     export(args.checkpoint, folder, half=True, tokenizer=args.tokenizer)
     model, contents = load(folder), read(args.checkpoint)
-    data: ImageData = build(own_pictures(str(args.checkpoint)), "data")
+    (data,) = levels.own([str(args.checkpoint)])
+    if args.coarser is None:
+        found = scores(model, folder, data)
+    else:
+        pictures = [levels.held_out(each) for each in (*levels.own([args.coarser]), data)]
+        found = levels.scores(load(args.coarser), model, pictures)
     config = yaml.safe_load(contents[KEY]["config"])
     options = config["data"]["init_args"]
     card = {
@@ -57,7 +63,7 @@ def main() -> None:
         "seconds": args.seconds,
         "data": f"{data.title}, fingerprint {data.fingerprint}",
         "weights": fingerprint(model),
-        "scores": {name: round(value, 4) for name, value in scores(model, folder, data).items()},
+        "scores": {name: round(value, 4) for name, value in found.items()},
         "scored_with": provenance(),
     }
     save_json(card, folder / CARD)
