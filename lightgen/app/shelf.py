@@ -30,7 +30,9 @@ class Shelf:
     def __init__(self, paths: Sequence[str] = (), device: torch.device | str = "cpu", judge: str | None = None) -> None:
         self.device, self.judge = device, judge
         self._scorer = None if judge is None else load_scorer(judge)
-        self.names = [*dict.fromkeys([*paths, *(name for name, about in zoo().items() if "tokenizer" not in name)])]
+        # What stands after --then makes the pictures of another prior finer, and little by itself.
+        alone = [name for name, about in zoo().items() if "tokenizer" not in name and "--then" not in about]
+        self.names = [*dict.fromkeys([*paths, *alone])]
         self._loaded: dict[str, Prior] = {}
         self._lock = Lock()
         for path in paths:
