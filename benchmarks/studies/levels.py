@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from listening import pictures_at, pictures_of
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -33,7 +34,6 @@ from lightgen.condition import Condition
 from lightgen.conditioners import LowResolution
 from lightgen.data.base import ImageData
 from lightgen.data.emoji import Emoji
-from lightgen.data.own import own_pictures
 from lightgen.figures import save_png, sheet
 from lightgen.functional.random import Noise
 from lightgen.modules.prior import Conditioned
@@ -42,7 +42,7 @@ from lightgen.prior import Prior
 from lightgen.processes import MaskGIT as Masked
 from lightgen.processes.likelihood import estimate
 from lightgen.recipe import Recipe
-from lightgen.registry import build, changed
+from lightgen.registry import changed
 from lightgen.samplers import MaskGIT
 from lightgen.tokenizers.base import Tokenizer
 from lightgen.types import to_uint8, to_unit
@@ -61,7 +61,9 @@ def main(folder: Path, pair: list[str] | None) -> None:
             save(prior, Path(path))
     low, high = (load(path, "prior") for path in paths)
     cascade = Cascade([low, high])
-    data: list[ImageData] = [Emoji(side) for side in SIDES] if pair is None else own(paths)
+    data: list[ImageData] = (
+        [Emoji(side) for side in SIDES] if pair is None else [pictures_of(path, None) for path in pair]
+    )
     pictures = [held_out(each) for each in data]
     coarse, fine = (encoded(prior, images) for prior, images in zip((low, high), pictures, strict=True))
     told = {"right": coarse, "of another picture": coarse.roll(1, 0), "none": None}
@@ -137,11 +139,6 @@ def learn(
     return Prior(tokenizer, network.eval(), process, Recipe(MaskGIT(steps=8))).eval()
 
 
-def own(paths: list[str]) -> list[ImageData]:
-    """The pictures that each checkpoint was trained on."""
-    return [build(own_pictures(path), "data") for path in paths]
-
-
 def scores(low: Prior, high: Prior, pictures: list[Tensor]) -> dict[str, float]:
     """Of the finer prior, told the right ids of held-out pictures, which are given in both sizes."""
     fine, told = encoded(high, pictures[1]), Condition({"coarse": encoded(low, pictures[0])})
@@ -152,8 +149,7 @@ def scores(low: Prior, high: Prior, pictures: list[Tensor]) -> dict[str, float]:
 def held_out(data: ImageData) -> Tensor:
     """uint8 pictures, from all over the split."""
     there = data.dataset("val")
-    rows = range(0, len(there), max(1, len(there) // MOST))[:MOST]
-    return torch.cat([there.__getitems__([row])["image"] for row in rows])
+    return pictures_at(there, [*range(0, len(there), max(1, len(there) // MOST))][:MOST])
 
 
 def encoded(prior: Prior, images: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ import levels
 import yaml
 from emoji_health import health_on
 from lightning.pytorch import Trainer
+from listening import pictures_of
 
 from lightgen.bench.likelihood import BITS, bits_per_token
 from lightgen.bench.runner import Runner
@@ -46,11 +47,11 @@ def main() -> None:
     folder = FOLDER / args.name
     export(args.checkpoint, folder, half=True, tokenizer=args.tokenizer)
     model, contents = load(folder), read(args.checkpoint)
-    (data,) = levels.own([str(args.checkpoint)])
+    data = pictures_of(str(args.checkpoint), None)
     if args.coarser is None:
         found = scores(model, folder, data)
     else:
-        pictures = [levels.held_out(each) for each in (*levels.own([args.coarser]), data)]
+        pictures = [levels.held_out(each) for each in (pictures_of(args.coarser, None), data)]
         found = levels.scores(load(args.coarser), model, pictures)
     config = yaml.safe_load(contents[KEY]["config"])
     options = config["data"]["init_args"]

@@ -107,8 +107,11 @@ def placed(network: nn.Module, other: nn.Module) -> dict[str, Tensor]:
     mine, theirs = getattr(network, "conditioner", None), getattr(other, "conditioner", None)
     first = isinstance(mine, Mixed) and type(theirs) is type(mine.parts[0])
     here = {_plain(name): name for name in network.state_dict()}
-    names = {name: name.replace(PART, f"{PART}parts.0.", 1) if first else name for name in other.state_dict()}
-    return {here.get(_plain(names[name]), names[name]): tensor for name, tensor in other.state_dict().items()}
+    found = {}
+    for name, tensor in other.state_dict().items():
+        told = f"{PART}parts.0.{name.removeprefix(PART)}" if first and name.startswith(PART) else name
+        found[here.get(_plain(told), told)] = tensor
+    return found
 
 
 def _plain(name: str) -> str:
