@@ -1,7 +1,8 @@
 """A SUNDAE training step with U = 2 over two plain cross-entropy steps with the same optimizer: time and peak memory.
 
-Width 256, depth 2-6-2, 16x16 grid, V = 1024, batch 8 and 32. Before them, a step of the priors of the zoo by text, 7 blocks of
-width 160 on an 8x8 grid at a batch of 64, as `--trainer.precision bf16-mixed` makes it on this CPU, and in float32:
+Width 256, depth 2-6-2, 16x16 grid, V = 1024, batch 8 and 32. Before them, a step of the priors of the zoo by text, 7
+blocks of width 160 on an 8x8 grid at a batch of 64, as `--trainer.precision bf16-mixed` makes it on this CPU, and in
+float32:
 
     python benchmarks/speed/train_step.py
 """
