@@ -256,6 +256,17 @@ def test_weights_of_half_precision_are_refused(capsys, prior_checkpoint, tmp_pat
         assert "precision must be one of 32-true, bf16-mixed, 16-mixed, not bf16-true" in line
 
 
+@pytest.mark.parametrize(("kind", "warned"), [("AVX2", True), ("AVX512", False)])
+def test_a_narrow_precision_where_it_is_slow_is_said_to_be(
+    capsys, prior_checkpoint, tmp_path, monkeypatch, kind, warned
+):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: kind)
+    sample = ["sample", "--ckpt_path", str(prior_checkpoint), "--num_images", "1", "--out", str(tmp_path / "out")]
+    assert main([*sample, "--trainer.precision", "bf16-mixed"]) == 0
+    line = "warning: this CPU has no bfloat16, and bf16-mixed takes it several times as long as 32-true"
+    assert (line in capsys.readouterr().err) == warned
+
+
 def test_wrong_type_and_wrong_value(capsys, tokenizer_checkpoint):
     assert "many" in mistake(capsys, [*TINY, "--data.batch_size", "many"])
     assert "batch_size must be at least 1, not 0" in mistake(capsys, [*TINY, "--data.batch_size", "0"])
