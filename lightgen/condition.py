@@ -18,7 +18,7 @@ KNOWN = "known"
 
 @dataclass(frozen=True)
 class Condition:
-    """Named tensors with B rows, e.g. `{"label": (B,)}` or `{"text": (B, L, C), "text_mask": (B, L)}`.
+    """Named tensors with B rows, e.g. `{"label": (B,)}` or `{"caption": (B, L)}`.
 
     A name that is not there is told of no row. Of one that is there, single rows can be hidden, or told with a weight.
 
@@ -29,8 +29,7 @@ class Condition:
     Args:
         tensors: by name.
         hidden: (B,) True where a row is not told; a name that is not there is told to all rows.
-        weights: (B,) at least 0, where 0 is not told and 1 is what a name has that is not there. `Text`, `Picture` and
-            `ClassLabel` read them.
+        weights: (B,) at least 0, where 0 is not told and 1 is what a name has that is not there.
     """
 
     tensors: Mapping[str, Tensor] = field(default_factory=dict)

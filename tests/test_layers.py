@@ -12,7 +12,7 @@ from lightgen.cli.commands import COMMANDS
 
 ROOT = Path(lightgen.__file__).parent
 LAYERS = [
-    {"types", "registry"},
+    {"types", "registry", "for_each"},
     {"functional"},
     {"layout", "condition", "clock", "prediction", "labels"},
     {"warps", "guidance", "schedules", "text_encoders", "scorers", "conditioners"},
@@ -64,6 +64,7 @@ def files():
 
 
 def test_imports_point_one_way():
+    assert {part for part, _ in files()} == RANK.keys()
     wrong = []
     for part, path in files():
         for name in imports(path):

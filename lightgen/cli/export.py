@@ -25,7 +25,7 @@ def parser() -> PlainParser:
     made.add_argument(
         "--kind",
         help="write the prior's network as a file of a published kind, as `lightgen import` reads it: "
-        "halton-maskgit or llamagen-gpt; then --out is the file, by default NAME.pt",
+        "halton-maskgit, llamagen-gpt or llamagen-t2i; then --out is the file, by default NAME.pt",
     )
     return made
 

@@ -13,11 +13,10 @@ from torch.utils.checkpoint import checkpoint
 
 
 def checkpoint_activations(network: nn.Module) -> None:
-    """Keep, for the gradient, what goes into each block of a network and nothing of what is worked out in it.
+    """Keep, for the gradient, what goes into each block of a network and nothing of what is worked out in it; results stay.
 
     Args:
-        network: its blocks are what stands in a list of modules; they are changed in place, and so are their results
-            in no way.
+        network: its blocks are what stands in a list of modules; they are changed in place.
     """
     for module in network.modules():
         for block in module if isinstance(module, nn.ModuleList) else ():
