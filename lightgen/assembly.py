@@ -25,7 +25,7 @@ from lightgen.samplers.base import Sampler, require_fit, require_restart, sample
 from lightgen.samplers.iteration import Iteration
 from lightgen.samplers.recorded import Player
 from lightgen.tokenizers.base import Tokenizer
-from lightgen.types import NEUTRAL, Canvas, Diffusing, NoiseFamily, OnStep, Sample, to_uint8, to_unit
+from lightgen.types import NEUTRAL, Batch, Canvas, Diffusing, NoiseFamily, OnStep, Sample, to_uint8, to_unit
 from lightgen.windows import on_canvas
 
 WITHOUT_MASK = (NoiseFamily.UNIFORM, NoiseFamily.CAUSAL)
@@ -177,6 +177,11 @@ class Assembly(nn.Module):
     def initial(self, noise: Noise, canvas: Canvas | None = None) -> Tensor:
         """All-noise ids (B, N), where sampling starts."""
         return self.process.initial(self.layout(canvas).num_tokens, noise)
+
+    def told(self, batch: Batch) -> Condition:
+        """What the pictures of a batch are, as far as the network can be told."""
+        conditioner, told = self.network.conditioner, Condition(batch.get("condition", {}), batch.get("hidden", {}))
+        return Condition() if conditioner is None else conditioner.ahead(told.keep(conditioner.names))
 
     def completed(self, condition: Condition | None, noise: Noise) -> Condition:
         """What B pictures are asked for, where a condition leaves it open, e.g. random classes.

@@ -244,15 +244,11 @@ class Cascade(nn.Module):
         known: Sequence[KnownRegion | None] | None = None,
         best: BestOf | None = None,
     ) -> Iterator[Tensor]:
-        if not isinstance(seed, int):
-            raise ValueError(f"seed must be a whole number, not {seed!r}")
         for rows in torch.arange(num_images).split(whole("batch_size", batch_size)):
             noise = Noise(seed, rows.to(self.device))
             told, away = condition.select(rows), negative.select(rows)
             if best is not None:
-                noise = Noise(seed, best.draws(noise.index))
-                told = best.asked(self.completed(told, noise.select(slice(None, None, best.num))))
-                away = best.asked(away)
+                noise, told, away = best.begin(self.completed, noise, told, away)
             for iteration in self.iterate(noise, told, known, away):
                 ids_BN = iteration.run().ids
             images = self.stages[-1][0].decode(ids_BN)

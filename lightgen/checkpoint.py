@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import warnings
-import zipfile
 import zlib
 from pathlib import Path
 from typing import Any
@@ -20,12 +18,14 @@ from safetensors.torch import save as serialized
 from torch import Tensor, nn
 
 import lightgen
-from lightgen.functional.files import atomic, save_json
+from lightgen.functional.files import NotWritten, atomic, save_json
+from lightgen.functional.torch_files import read_torch
 from lightgen.functional.undrawn import undrawn
-from lightgen.migration import first_name, migrate
+from lightgen.migration import first_name, is_sound, migrate
 from lightgen.networks.low_rank import merged
-from lightgen.pretrained import located
+from lightgen.pretrained import config_of, located
 from lightgen.registry import Component, build, describe
+from lightgen.tokenizers.base import Tokenizer
 
 KEY = "lightgen"
 """Where a checkpoint says what it holds."""
@@ -35,6 +35,11 @@ KINDS = ("prior", "tokenizer", "scorer")
 
 TOKENIZER = "tokenizer."
 """How the weights of a prior's tokenizer begin."""
+
+STATES = ("state_dict", "current_model_state")
+"""Where a checkpoint has weights: those that it is used with, and those of training where they are others."""
+
+NONE = "is not a checkpoint that lightgen wrote, or is damaged"
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 """The files of a folder."""
@@ -61,18 +66,24 @@ def read(path: str | Path) -> dict[str, Any]:
     """A checkpoint's contents, on the CPU.
 
     Raises:
+        OSError: if a file may not be read.
         ValueError: in one line, if there is no such file, it is not a checkpoint or is damaged, it carries pickled code
             (which is refused, not run), lightgen did not write it, or it holds weights that are not finite.
     """
     path = located(path)
     contents = _read_folder(path) if path.is_dir() else _read_file(path)
-    for state in ("state_dict", "current_model_state"):
+    if not is_sound(contents, KEY):
+        raise ValueError(f"{path} {NONE}")
+    for state in STATES:
         if (name := not_finite(contents.get(state, {}))) is not None:
             raise ValueError(f"{path} holds weights that are NaN or infinite, the first in {name}: "
                              "its training ran away; take a checkpoint from before that")  # fmt: skip
-        if state in contents:
-            contents[state] = merged(contents[state])
-    migrate(contents, KEY)
+    try:
+        contents |= {state: merged(contents[state]) for state in STATES if state in contents}
+        migrate(contents, KEY)
+    except (AttributeError, LookupError, RuntimeError, TypeError):
+        # Deep inside, a description lacks a part, or the parts of a matrix do not belong together.
+        raise ValueError(f"{path} {NONE}") from None
     return contents
 
 
@@ -85,32 +96,13 @@ def not_finite(weights: dict[str, Tensor]) -> str | None:
     return None
 
 
-def _read_file(path: Path) -> dict[str, Any]:
+def _read_file(path: Path) -> Any:
     if not path.is_file():
-        raise ValueError(f"no checkpoint at {path}")
-    # torch writes the checksums of the format, but does not look at them.
-    if zipfile.is_zipfile(path) and not _is_whole(path):
-        raise ValueError(f"{path} is damaged: the checksum of a part of it is wrong")
-    try:
-        with warnings.catch_warnings():
-            # torch wonders about pickles that it is about to refuse.
-            warnings.simplefilter("ignore")
-            contents = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        if "Unsupported global" in str(error) or "WeightsUnpickler" in str(error):
-            raise ValueError(f"{path} carries pickled code and was refused; nothing in it was executed") from None
-        raise ValueError(f"{path} is not a checkpoint, or is damaged") from None
-    if not isinstance(contents, dict) or KEY not in contents:
-        raise ValueError(f"{path} is not a checkpoint that lightgen wrote")
-    return contents
-
-
-def _is_whole(path: Path) -> bool:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError):
-        return False
+        config = config_of(path, *KINDS)
+        # Where a run of that config leaves it.
+        known = config is not None and path == Path("runs", Path(config).stem, "last.ckpt")
+        raise ValueError(f"no checkpoint at {path}" + f"; `lightgen fit --config {config}` makes it" * known)
+    return read_torch(path)
 
 
 def _read_folder(folder: Path) -> dict[str, Any]:
@@ -119,8 +111,9 @@ def _read_folder(folder: Path) -> dict[str, Any]:
             raise ValueError(f"the folder {folder} is not one that lightgen exported: it has no {name}")
     try:
         entry = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        weights = load_file(folder / WEIGHTS)
+        # First, since the library says of a file that may not be read that it is not there.
         checksum = zlib.crc32((folder / WEIGHTS).read_bytes())
+        weights = load_file(folder / WEIGHTS)
     except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError) as error:
         raise ValueError(f"the folder {folder} is damaged: {error}") from None
     if not isinstance(entry, dict) or not {"component", "prefix", "config"} <= entry.keys():
@@ -129,11 +122,13 @@ def _read_folder(folder: Path) -> dict[str, Any]:
     if entry.setdefault(CHECKSUM, checksum) != checksum:
         raise ValueError(f"{folder / WEIGHTS} is damaged: its checksum is not that in {CONFIG}")
     if (beside := entry.pop(BESIDE, None)) is not None:
-        weights |= _beside(folder, **beside)
+        if not isinstance(beside, dict) or not isinstance(beside.get("name"), str):
+            raise ValueError(f"the folder {folder} is damaged: {BESIDE} in its {CONFIG} names no folder")
+        weights |= _beside(folder, beside["name"], beside.get("checksum"))
     return {KEY: entry, "state_dict": weights}
 
 
-def _beside(folder: Path, name: str, checksum: int) -> dict[str, Tensor]:
+def _beside(folder: Path, name: str, checksum: Any) -> dict[str, Tensor]:
     tokenizer = folder.parent / name
     try:
         contents = _read_folder(tokenizer)
@@ -167,7 +162,8 @@ def write(contents: dict[str, Any], path: Path) -> None:
             torch.save(contents, temporary)
         except RuntimeError as error:
             # What torch makes of a full disk.
-            raise OSError(f"{path} could not be written, is the disk full? What was there before still is") from error
+            said = f"{path} could not be written, is the disk full? What was there before still is"
+            raise NotWritten(said) from error
 
 
 def export(path: str | Path, folder: Path, half: bool = False, tokenizer: Path | None = None) -> Any:
@@ -225,8 +221,7 @@ def _left_out(weights: dict[str, Tensor], tokenizer: Path, folder: Path) -> dict
     there = _read_folder(tokenizer)
     own = {name.removeprefix(TOKENIZER): weights.pop(name) for name in [*weights] if name.startswith(TOKENIZER)}
     beside = there["state_dict"]
-    encoding = [name for name in own if not name.startswith("decoder.")]
-    if own.keys() != beside.keys() or not all(torch.equal(own[name], beside[name]) for name in encoding):
+    if own.keys() != beside.keys() or not Tokenizer.same_ids(own, beside):
         raise ValueError(f"{tokenizer} does not hold the prior's tokenizer with weights of the same precision")
     return {"name": tokenizer.resolve().name, "checksum": there[KEY][CHECKSUM]}
 
@@ -247,12 +242,22 @@ def load(path: str | Path, kind: str | None = None) -> Any:
     ('Activities', 'Animals & Nature')
     """
     contents = read(path)
-    held = contents[KEY]["component"]["kind"]
-    if kind is not None and held != kind:
-        raise ValueError(f"{path} holds a {held}, where a {kind} is needed")
+    if kind is not None:
+        require_kind(contents, kind, path)
     component = _assemble(contents, path)
     component.ckpt_path = str(path)
     return component
+
+
+def require_kind(contents: dict[str, Any], kind: str, path: str | Path) -> None:
+    """Refuse a checkpoint of anything else.
+
+    Raises:
+        ValueError: if it holds another kind.
+    """
+    held = contents[KEY]["component"]["kind"]
+    if held != kind:
+        raise ValueError(f"{path} holds a {held}, where a {kind} is needed")
 
 
 def _assemble(contents: dict[str, Any], path: str | Path) -> Any:
@@ -262,7 +267,7 @@ def _assemble(contents: dict[str, Any], path: str | Path) -> Any:
             component = build(entry["component"], *KINDS)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    except TypeError as error:
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError) as error:
         raise ValueError(
             f"{path} does not fit this version of lightgen: {' '.join(str(error).split())[:200]}"
         ) from None
@@ -287,11 +292,9 @@ def load_tokenizer(path: str) -> Any:
         ValueError: as `load`; for a missing file it says how to train one.
     """
     if not located(path).exists():
-        # A run is in a folder of its config's name, unless it was put elsewhere.
-        run = Path(path).parent.name
-        config = run if run.endswith("-tokenizer") else "ffhq256-tokenizer"
+        config = config_of(path, "tokenizer") or "ffhq256-tokenizer.yaml"
         raise ValueError(
-            f"no tokenizer at {path}; train one, e.g. `lightgen fit --config {config}.yaml`, "
+            f"no tokenizer at {path}; train one, e.g. `lightgen fit --config {config}`, "
             "and give its checkpoint with --model.tokenizer"
         )
     return tokenizer_in(path)

@@ -6,22 +6,19 @@ import base64
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
-from importlib.util import find_spec
 from io import BytesIO
 from itertools import product
 from pathlib import Path
 from string import Template
 from typing import Any
 
-import numpy as np
-import torch
 import yaml
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from lightgen.again import command
 from lightgen.asking import LAYOUT, NEGATIVE_TEXT, words
-from lightgen.figures import enlarged, grid
+from lightgen.figures import as_tensor, enlarged, font, grid
 from lightgen.functional.embedded import chunk
 from lightgen.functional.pictures import to_pil
 from lightgen.made import Pictures
@@ -147,9 +144,7 @@ class Crossing:
         asked = {name: value for name, value in told.items() if name not in ("seed", NEGATIVE_TEXT)}
         prior.condition(num_images=self.num_images, **asked)
         prior.negative(told.get(NEGATIVE_TEXT), self.num_images, recipe)
-        branches = 1 if recipe.guidance is None else len(recipe.guidance.branches)
-        num_tokens = prior.layout(self.canvas).num_tokens
-        return Cell(recipe, told, recipe.sampler.num_evaluations(num_tokens, branches))
+        return Cell(recipe, told, recipe.num_evaluations(prior.layout(self.canvas).num_tokens))
 
     def _names(self) -> list[str]:
         """What the prior can be asked for in words."""
@@ -206,28 +201,28 @@ class Sheet:
         x, y = self.crossing.x, self.crossing.y
         tiles = [_tile(cell.tensor) for cell in self.cells]
         height, width = tiles[0].height, tiles[0].width
-        font = ImageFont.truetype(_font(), FONT_SIZE)
+        letters = font(FONT_SIZE)
         rows = [y.label(value) for value in y.values]
-        left = max(int(font.getlength(label)) for label in rows) + 2 * MARGIN
+        left = max(int(letters.getlength(label)) for label in rows) + 2 * MARGIN
         step = (
-            max(width, *(int(font.getlength(x.label(v))) for v in x.values)) + MARGIN,
+            max(width, *(int(letters.getlength(x.label(v))) for v in x.values)) + MARGIN,
             height + (LINE if self._counts else 0) + MARGIN,
         )
         size = (left + step[0] * len(x.values), 2 * LINE + 2 * MARGIN + step[1] * len(y.values))
-        canvas = Image.new("RGB", (max(size[0], int(font.getlength(self.title)) + 2 * MARGIN), size[1]), "white")
+        canvas = Image.new("RGB", (max(size[0], int(letters.getlength(self.title)) + 2 * MARGIN), size[1]), "white")
         pen = ImageDraw.Draw(canvas)
-        pen.text((MARGIN, MARGIN // 2), self.title, "black", font)
+        pen.text((MARGIN, MARGIN // 2), self.title, "black", letters)
         for column, value in enumerate(x.values):
-            pen.text((left + column * step[0], LINE + MARGIN), x.label(value), "black", font)
+            pen.text((left + column * step[0], LINE + MARGIN), x.label(value), "black", letters)
         for number, tile in enumerate(tiles):
             row, column = divmod(number, len(x.values))
             top, start = 2 * LINE + MARGIN + row * step[1], left + column * step[0]
             if column == 0:
-                pen.text((MARGIN, top + height // 2 - FONT_SIZE), rows[row], "black", font)
+                pen.text((MARGIN, top + height // 2 - FONT_SIZE), rows[row], "black", letters)
             canvas.paste(tile, (start, top))
             if self._counts:
-                pen.text((start, top + height), self._counts[number], "grey", font)
-        return torch.from_numpy(np.array(canvas).transpose(2, 0, 1).copy())
+                pen.text((start, top + height), self._counts[number], "grey", letters)
+        return as_tensor(canvas)
 
     def html(self) -> str:
         """A web page of its own; each picture in it is a PNG with its settings, and says how to make it again."""
@@ -275,10 +270,3 @@ def _pictures(cell: Pictures) -> str:
         how = escape(command(settings), quote=True)
         shown.append(f'<img src="data:image/png;base64,{data}" alt="picture {settings["index"]}" title="{how}">')
     return f'<div style="grid-template-columns:repeat({columns:.0f},1fr)">{"".join(shown)}</div>'
-
-
-def _font() -> str:
-    """That of matplotlib, which knows letters with accents, without waiting for matplotlib."""
-    spec = find_spec("matplotlib")
-    assert spec is not None and spec.origin is not None
-    return str(Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf")

@@ -171,7 +171,8 @@ class Denoiser:
     @property
     def steady(self) -> bool:
         """Whether equal ids give equal logits at every step, so that an evaluation can be used again."""
-        return self._constant and not self.reads_time
+        painted = self._context is not None and self._context.regions is not None
+        return self._constant and not self.reads_time and not painted
 
     def expect(self, ids_AN: Tensor) -> None:
         """Announce the ids of the next evaluation: where they are those of the last one, that is used again.

@@ -153,17 +153,13 @@ class Drawing(Assembly):
     ) -> Iterator[Tensor]:
         """uint8 images (b, C, H, W), batch by batch."""
         batch_size = whole("batch_size", batch_size)
-        if not isinstance(seed, int):
-            raise ValueError(f"seed must be a whole number, not {seed!r}")
         for first in range(0, num_images, batch_size):
             rows = torch.arange(first, min(first + batch_size, num_images))
             noise = Noise(seed, rows.to(self.device))
             begun = Beginning() if given is None else given.begin(self, noise)
             told, away = condition.select(rows), negative.select(rows)
             if best is not None:
-                noise = Noise(seed, best.draws(noise.index))
-                told = best.asked(self.completed(told, noise.select(slice(None, None, best.num))))
-                away = best.asked(away)
+                noise, told, away = best.begin(self.completed, noise, told, away)
             sample = self.sample_ids(noise, recipe, told, begun.ids, begun.known, on_step, canvas, away, begun.start)
             images = self.decode(sample.ids, canvas)
             yield images if best is None else images[best.best(images, told, self.categories)]

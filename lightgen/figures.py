@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ GAP = 2
 SIDE = 128
 """Pictures smaller than this are shown enlarged, as far as they stay within it."""
 FONT_SIZE, LINE = 13, 18
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 MIN_WIDTH = 260
 """Of a sheet, so that a title has room."""
 
@@ -66,22 +66,22 @@ def sheet(
     head = above + (LINE if captions else 0)
     cells = torch.nn.functional.pad(shown, (0, 0, head, 0), value=255)
     laid = grid(cells, columns)
-    font = ImageFont.load_default(FONT_SIZE)
+    letters = font(FONT_SIZE)
     width = max(laid.shape[2], MIN_WIDTH)
-    lines = _wrapped(title, font, width)
+    lines = _wrapped(title, letters, width)
     top = LINE * len(lines) + GAP
     (canvas,) = to_pil(torch.nn.functional.pad(laid, (0, width - laid.shape[2], top, 0), value=255)[None])
     pen = ImageDraw.Draw(canvas)
     for number, line in enumerate(lines):
-        pen.text((GAP, LINE * number), line, "black", font)
+        pen.text((GAP, LINE * number), line, "black", letters)
     num_columns = (laid.shape[2] + GAP) // (shown.shape[3] + GAP)
     for number, caption in enumerate(captions or ()):
         row, column = divmod(number, num_columns)
         place = column * (shown.shape[3] + GAP) + GAP, top + above + row * (cells.shape[2] + GAP)
-        pen.text(place, _clipped(caption, font, shown.shape[3]), "black", font)
+        pen.text(place, _clipped(caption, letters, shown.shape[3]), "black", letters)
     for row, heading in enumerate(headings or ()):
-        pen.text((GAP, top + row * (cells.shape[2] + GAP)), _clipped(heading, font, width), "black", font)
-    return _tensor(canvas)
+        pen.text((GAP, top + row * (cells.shape[2] + GAP)), _clipped(heading, letters, width), "black", letters)
+    return as_tensor(canvas)
 
 
 def side_by_side(originals: Tensor, reconstructions: Tensor, columns: int = 8, when: str = "") -> Tensor:
@@ -110,7 +110,7 @@ def save_png(image: Tensor, path: Path, settings: Mapping[str, Any] | None = Non
 def read_png(path: Path) -> Tensor:
     """A uint8 picture (C, H, W) as `save_png` wrote it."""
     with Image.open(path) as image:
-        return _tensor(image)
+        return as_tensor(image)
 
 
 def save_gif(frames: Sequence[Tensor], path: Path, milliseconds: int = 120, rest: int = 2000) -> None:
@@ -121,22 +121,30 @@ def save_gif(frames: Sequence[Tensor], path: Path, milliseconds: int = 120, rest
         first.save(temporary, save_all=True, append_images=others, duration=durations, loop=0)
 
 
-def _tensor(image: Image.Image) -> Tensor:
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """That of matplotlib, which knows letters with accents, without waiting for matplotlib."""
+    spec = find_spec("matplotlib")
+    assert spec is not None and spec.origin is not None
+    return ImageFont.truetype(Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf", size)
+
+
+def as_tensor(image: Image.Image) -> Tensor:
+    """uint8 (C, H, W)."""
     array = np.array(image)
-    return torch.from_numpy(array[None] if array.ndim == 2 else array.transpose(2, 0, 1))
+    return torch.from_numpy(array[None] if array.ndim == 2 else np.ascontiguousarray(array.transpose(2, 0, 1)))
 
 
-def _wrapped(text: str, font: Font, width: int) -> list[str]:
+def _wrapped(text: str, letters: ImageFont.FreeTypeFont, width: int) -> list[str]:
     """The words of a text, in lines that have room."""
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
-        lines = [*lines[:-1], longer] if font.getlength(longer) <= width - 2 * GAP else [*lines, word]
+        lines = [*lines[:-1], longer] if letters.getlength(longer) <= width - 2 * GAP else [*lines, word]
     return lines
 
 
-def _clipped(text: str, font: Font, width: int) -> str:
+def _clipped(text: str, letters: ImageFont.FreeTypeFont, width: int) -> str:
     """As much of a text as has room."""
-    while font.getlength(text) > width - GAP:
+    while letters.getlength(text) > width - GAP:
         text = text[:-1]
     return text

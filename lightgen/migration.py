@@ -14,6 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
+from torch import Tensor
+
 import lightgen
 
 Description = dict[str, Any]
@@ -37,6 +40,33 @@ ADDED: dict[tuple[str, str], Description] = {
 
 REMOVED: dict[tuple[str, str], tuple[str, ...]] = {("sampler", "Ancestral"): ("start",)}
 """By kind and name of a component, arguments that it had: where pictures start from is no property of a sampler now."""
+
+
+def is_sound(contents: Any, key: str) -> bool:
+    """Whether contents have the form of a checkpoint, of this version or an earlier one.
+
+    Args:
+        contents: of the file, whatever they are.
+        key: where a checkpoint says what it holds.
+    """
+    entry = contents.get(key) if isinstance(contents, dict) else None
+    if not isinstance(entry, dict) or not all(isinstance(entry.get(name), str) for name in ("version", "prefix")):
+        return False
+    named, categories = entry.get("component"), entry.get("categories", {})
+    return (
+        isinstance(named, dict)
+        and {name: type(part) for name, part in named.items()} == {"kind": str, "name": str, "arguments": dict}
+        and isinstance(categories, dict)
+        and all(isinstance(names, list) for names in categories.values())
+        and all(map(_is_state, (contents.get("state_dict"), contents.get("current_model_state", {}))))
+    )
+
+
+def _is_state(state: Any) -> bool:
+    return isinstance(state, dict) and all(
+        isinstance(name, str) and isinstance(part, Tensor) and part.layout == torch.strided and not part.is_meta
+        for name, part in state.items()
+    )
 
 
 def migrate(contents: dict[str, Any], key: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lightgen import hub
+from lightgen.functional.files import shipped
 from lightgen.registry import suggestion
 
 PREFIX = "zoo:"
@@ -31,6 +32,12 @@ def located(checkpoint: str | Path) -> Path:
     return FOLDER / name.removeprefix(PREFIX)
 
 
+def config_of(checkpoint: str | Path, *kinds: str) -> str | None:
+    """The shipped config of one of these kinds whose name the folder of a checkpoint has, as those of runs have."""
+    name = f"{Path(checkpoint).parent.name}.yaml"
+    return name if any((shipped() / kind / name).is_file() for kind in kinds) else None
+
+
 def names() -> list[str]:
     """What there is."""
     return sorted(path.parent.name for path in FOLDER.glob(f"*/{CARD}"))
@@ -43,6 +50,11 @@ def zoo() -> dict[str, str]:
     SUNDAE with two unrolls on emoji, by class, 1.4 M parameters
     """
     return {PREFIX + name: card(name)["about"] for name in names()}
+
+
+def priors() -> list[str]:
+    """Those of the zoo that make pictures from nothing, by the name that `load` takes; others need those of another."""
+    return [PREFIX + name for name in names() if card(name)["kind"] == "prior"]
 
 
 def card(name: str) -> dict[str, Any]:

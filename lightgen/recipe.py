@@ -33,6 +33,15 @@ class Recipe(Component):
     warps: Warps = field(default_factory=Warps)
     guidance: Guidance | None = None
 
+    @property
+    def branches(self) -> int:
+        """Network evaluations of a step that asks once: those of the branches of guidance."""
+        return 1 if self.guidance is None else len(self.guidance.branches)
+
+    def num_evaluations(self, num_tokens: int) -> int:
+        """The most network evaluations that a picture of so many tokens may take."""
+        return self.sampler.num_evaluations(num_tokens, self.branches)
+
     def replace(self, **parts: object) -> Recipe:
         """The same recipe with other parts, e.g. `recipe.replace(sampler=MaskGIT(steps=8))`."""
         return dataclasses.replace(self, **parts)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from torch import Tensor
 from lightgen.asking import TEXT, in_words
 from lightgen.checkpoint import load_scorer
 from lightgen.condition import Condition
+from lightgen.functional.random import Noise
 from lightgen.functional.text import to_bytes
 from lightgen.labels import LABEL, Categories
 
@@ -47,6 +49,22 @@ class BestOf:
         """What the draws are asked for, B n rows, where pictures are asked for B."""
         rows = next(iter(condition.tensors.values()), torch.empty(0))
         return condition.select(torch.arange(len(rows), device=rows.device).repeat_interleave(self.num))
+
+    def begin(
+        self, completed: Callable[[Condition, Noise], Condition], noise: Noise, asked: Condition, away: Condition
+    ) -> tuple[Noise, Condition, Condition]:
+        """Random numbers and conditions of the draws, in place of those of B pictures.
+
+        Args:
+            completed: what a prior adds to what pictures are asked for; all draws of one are asked for the same, which
+                the first of them decides.
+            noise: of the pictures.
+            asked: what they are asked for.
+            away: what guidance goes away from.
+        """
+        draws = Noise(noise.seed, self.draws(noise.index))
+        asked = completed(asked, draws.select(slice(None, None, self.num)))
+        return draws, self.asked(asked), self.asked(away)
 
     @torch.no_grad()
     def best(self, images: Tensor, asked: Condition, categories: Categories) -> Tensor:

@@ -122,7 +122,6 @@ class NoiseLevel(NamedTuple):
     """By random codes."""
 
 
-@runtime_checkable
 class Diffusing(Protocol):
     """What samplers need of a diffusion process; they do not import one."""
 

@@ -11,6 +11,9 @@ from torch import Tensor
 from lightgen.functional import warping
 from lightgen.registry import Component
 
+SHARPEST = 1e-6
+"""The smallest temperature above 0: with smaller ones, logits would leave the numbers that float32 has."""
+
 
 @dataclass(frozen=True, repr=False)
 class Warps(Component):
@@ -42,8 +45,8 @@ class Warps(Component):
     def __post_init__(self) -> None:
         for name in ("temperature", "temperature_end"):
             value = getattr(self, name)
-            if value is not None and value < 0:
-                raise ValueError(f"{name} must be at least 0, not {value}")
+            if value is not None and value != 0 and not SHARPEST <= value < torch.inf:
+                raise ValueError(f"{name} must be 0, or a number from {SHARPEST} on, not {value}")
         if self.top_k is not None and self.top_k < 1:
             raise ValueError(f"top_k must be at least 1, not {self.top_k}")
         for name in ("top_p", "typical"):

@@ -46,6 +46,12 @@ def prior_checkpoint(runs) -> Path:
     return runs / "prior" / "last.ckpt"
 
 
+@pytest.fixture
+def short_files(monkeypatch) -> None:
+    """Seven pictures in a file of a token cache, so that small caches have several."""
+    monkeypatch.setattr("lightgen.data.encode.ROWS", 7)
+
+
 @pytest.fixture(scope="session")
 def text_prior_checkpoint(tmp_path_factory) -> Path:
     """A tiny prior of random weights that listens to text, class and style."""

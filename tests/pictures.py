@@ -1,4 +1,4 @@
-"""Picture files that tests make."""
+"""Files of pictures that tests make, and all that a folder holds."""
 
 import struct
 from pathlib import Path
@@ -33,3 +33,8 @@ def idx(root: Path, num_train: int = 30, num_test: int = 10, side: int = 28, see
         (root / f"{name}-images-idx3-ubyte").write_bytes(head + images.tobytes())
         (root / f"{name}-labels-idx1-ubyte").write_bytes(b"\0\0\x08\x01" + struct.pack(">i", num) + labels.tobytes())
     return root
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The files of a folder, by name."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}

@@ -1,4 +1,4 @@
-"""Networks that tests can reason about."""
+"""Networks that tests can reason about: of priors, and of features of pictures."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from lightgen.condition import Condition, Context
 from lightgen.conditioners import ClassLabel
 from lightgen.denoiser import Denoiser
 from lightgen.layout import Layout
+from lightgen.metrics.features import FeatureNetwork
 from lightgen.networks.base import Interface, Network
 
 
@@ -82,3 +83,15 @@ class TableNetwork(nn.Module):
     def forward(self, ids_BN: Tensor, time: Tensor | None = None, context: Context | None = None) -> Tensor:
         self.calls.append(ids_BN.clone())
         return self.table[ids_BN]
+
+
+class Pixels(FeatureNetwork):
+    """The pixels themselves, of so many a side."""
+
+    name, resize = "pixels", "none"
+
+    def __init__(self, size: int = 8) -> None:
+        self.network, self.dim = nn.Identity(), 3 * size**2
+
+    def features(self, images: Tensor) -> Tensor:
+        return images.flatten(1) / 255 - 0.5

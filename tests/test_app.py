@@ -80,7 +80,7 @@ def test_a_form_takes_no_nonsense(values, message):
      ({"told": {"text": "a cat"}}, "trained without text"),
      ({"told": {"layout": "/etc/passwd"}}, "trained without layout"),
      ({"told": {"label": "Flagg"}}, "did you mean 'Flags'"),
-     ({"temperature": -1.0}, "temperature must be at least 0")],
+     ({"temperature": -1.0}, "temperature must be 0, or a number from 1e-06 on")],
 )  # fmt: skip
 def test_a_wish_that_cannot_be_met_is_one_line(prior, change, message):
     with pytest.raises(ValueError, match=message):

@@ -138,7 +138,7 @@ def test_a_word_that_is_missing_is_hidden_through_loaders_caches_and_training(ru
     module = PriorModule.__new__(PriorModule)
     torch.nn.Module.__init__(module)
     module.prior = prior
-    told = module.condition(batch)
+    told = module.prior.told(batch)
     assert set(told.tensors) == {"label", "style", "caption"} and torch.equal(
         told.hidden["style"], said["hidden"]["style"]
     )
@@ -281,7 +281,7 @@ def test_every_text_with_every_style(run, prior, tmp_path, capsys):
     assert all(torch.equal(read_png(tmp_path / "out" / name), pictures[i]) for i, name in enumerate(files))
     # The sheet has a row for each text.
     said = capsys.readouterr().out.splitlines()[-1]
-    assert said.startswith("8 pictures of cats by MaskGIT, 2 steps")
+    assert said.startswith("8 pictures of 2 texts, 2 values of style, cats by MaskGIT, 2 steps")
     title = said[: said.rindex(", ", 0, said.rindex(" s: "))]
     order = [0, 4, 1, 5, 2, 6, 3, 7]
     made = sheet(pictures[order], title, [styles[i] for i in order], 4, ["a red heart", "the fox"])

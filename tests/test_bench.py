@@ -24,7 +24,7 @@ from lightgen.bench.results import Interval, Result, baselines, front, results
 from lightgen.bench.rows import Identity, Place, Row, read, read_identity
 from lightgen.bench.runner import Runner
 from lightgen.bench.sheet import save_cell, save_sheet
-from lightgen.bench.suite import Method, Suite, branches, recipes, within
+from lightgen.bench.suite import Method, Suite, recipes, within
 from lightgen.bench.table import RULES, markdown
 from lightgen.checkpoint import export, save
 from lightgen.cli.bench import parser
@@ -296,6 +296,7 @@ CHANGES = {
         "methods": {"A": {"prior": "tiny", "recipe": {"sampler": {"class_path": "MaskGIT"}}}}
     },
     "evaluations must be at least 1, not 0": {"evaluations": [0, 4]},
+    "evaluations names no budget": {"evaluations": []},
     "num_images must be above 3": {"num_images": 3},
     "no method has a setting that fits a budget": {
         "methods": {"A": {"prior": "tiny", "recipe": {"sampler": {"class_path": "ArgmaxUnrolled"}}}},
@@ -530,7 +531,6 @@ def test_budgets_count_evaluations():
     assert steps(ArgmaxUnrolled(1), 1) is None
     assert steps(Autoregressive(), 16) == 16
     assert steps(Autoregressive(), 15) is None
-    assert branches(None) == 1
 
 
 def test_a_grid_is_every_combination():

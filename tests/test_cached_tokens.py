@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from pictures import contents
 from pictures import folder as picture_folder
 from torch.utils.data import Dataset
 
@@ -16,10 +17,6 @@ from lightgen.cli.main import main
 from lightgen.data import CachedTokens
 from lightgen.data.loader import TrainLoader
 from lightgen.data.order import TrainOrder
-
-
-def contents(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,9 @@
 import errno
 import os
 import pickle
+import subprocess
+import sys
+import threading
 
 import pytest
 import torch
@@ -11,8 +14,10 @@ from PIL import Image
 
 from lightgen.cli import memory
 from lightgen.cli.configs import SUITES, shipped
+from lightgen.cli.explain import NO_MEMORY, explained
 from lightgen.cli.main import main
-from lightgen.data.masked import read_masked
+from lightgen.cli.output import set_up_output
+from lightgen.given import read_masked
 
 TINY = ["fit", "--config", "tiny-tokenizer.yaml", "--trainer.enable_progress_bar", "false"]
 PRIOR = ["fit", "--config", "tiny.yaml", "--trainer.enable_progress_bar", "false"]
@@ -132,6 +137,11 @@ def test_a_config_calls_only_what_lightgen_is_made_of(capsys, tokenizer_checkpoi
     line = mistake(capsys, [*PRIOR, "--model.tokenizer", str(tokenizer_checkpoint), f"--model.{option}", value])
     assert value.rpartition(".")[2] in line
     assert "a config may not call" in line or "cannot be" in line
+
+
+def test_a_config_without_a_name(capsys):
+    for config in (["--config", ""], ["--config="]):
+        assert mistake(capsys, ["fit", *config]) == "lightgen: --config needs the name of a file"
 
 
 @pytest.mark.parametrize("option", ["--config=", "--config", "-c"])
@@ -267,6 +277,33 @@ def test_a_narrow_precision_where_it_is_slow_is_said_to_be(
     assert (line in capsys.readouterr().err) == warned
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-"])
+def test_a_stream_that_is_closed_does_not_end_the_work(closed, tmp_path):
+    sample = "-m lightgen sample --ckpt_path zoo:emoji64-sundae --num_images 1"
+    command = f"{sys.executable} {sample} --out {tmp_path}/out {closed}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "") and (tmp_path / "out" / "000000.png").exists()
+
+
+def test_what_fails_beside_the_work_for_lack_of_room_is_one_line(capsys):
+    def full():
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    set_up_output()
+    behind = threading.Thread(target=full)
+    behind.start()
+    behind.join()
+    assert capsys.readouterr().err == "warning: something was not written: [Errno 28] No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+              torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")],
+)  # fmt: skip
+def test_too_little_memory_is_one_line(error):
+    assert explained(error) == (NO_MEMORY, 1)
+
+
 def test_wrong_type_and_wrong_value(capsys, tokenizer_checkpoint):
     assert "many" in mistake(capsys, [*TINY, "--data.batch_size", "many"])
     assert "batch_size must be at least 1, not 0" in mistake(capsys, [*TINY, "--data.batch_size", "0"])
@@ -332,6 +369,14 @@ def test_checkpoints_of_others_and_of_the_other_stage(capsys, tmp_path, tokenize
     assert "holds a tokenizer, where a prior is needed" in line
 
 
+def test_a_checkpoint_of_a_shipped_config_says_what_makes_it(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    line = mistake(capsys, ["bench", "--config", "smoke.yaml", "--out", "D"])
+    assert line.endswith("no checkpoint at runs/tiny/last.ckpt; `lightgen fit --config tiny.yaml` makes it")
+    for path in ("runs/nobody/last.ckpt", "tiny/last.ckpt", "runs/tiny/other.ckpt", "runs/maskgit/last.ckpt"):
+        assert mistake(capsys, ["sample", "--ckpt_path", path]) == f"lightgen: no checkpoint at {path}"
+
+
 def test_missing_checkpoint(capsys, tmp_path):
     assert "no checkpoint at" in mistake(capsys, ["sample", "--ckpt_path", "none.ckpt", "--out", str(tmp_path)])
     assert "no checkpoint at" in mistake(capsys, [*TINY, "--ckpt_path", "none.ckpt"])
@@ -340,7 +385,9 @@ def test_missing_checkpoint(capsys, tmp_path):
 def test_missing_and_senseless_options_of_sample(capsys, tmp_path, prior_checkpoint):
     sample = ["sample", "--ckpt_path", str(prior_checkpoint), "--out", str(tmp_path / "out")]
     assert "num_images must be at least 1" in mistake(capsys, [*sample, "--num_images", "0"])
-    assert "temperature must be at least 0" in mistake(capsys, [*sample, "--warps.temperature", "-1"])
+    for value in ("-1", ".nan", ".inf", "1e-38"):
+        line = mistake(capsys, [*sample, "--warps.temperature", value])
+        assert "temperature must be 0, or a number from 1e-06 on, not" in line
     assert "label must be in [0, 2]" in mistake(capsys, [*sample, "--label", "7"])
     assert "steps must be at least 1, not 0" in mistake(capsys, [*sample, "--sampler.steps", "0"])
     assert not (tmp_path / "out" / "samples.json").exists()
@@ -352,6 +399,7 @@ def test_canvas_of_sample(capsys, tmp_path, prior_checkpoint):
     assert "at least one window, 1x1, not 0.5x2" in mistake(capsys, [*sample, "0.5x2"])
     assert "whole cells, 1/4 of a window down and 1/4 across" in mistake(capsys, [*sample, "1.1x2"])
     assert "canvas must be two numbers like 2x1.5, rows first, not big" in mistake(capsys, [*sample, "big"])
+    assert "canvas must be two numbers like 2x1.5, rows first, not -1x2" in mistake(capsys, [*sample, "-1x2"])
     assert not (tmp_path / "out").exists()
 
 

@@ -25,6 +25,7 @@ def test_codebook_takes_the_nearest_code(unit):
     torch.testing.assert_close(quantized.latent, codes[quantized.ids].movedim(-1, 1).float())
     torch.testing.assert_close(quantizer.lookup(quantized.ids), quantized.latent)
     torch.testing.assert_close(quantized.loss.double(), 0.25 * distances.amin(-1).mean() / 3)
+    assert quantizer.eval()(latent).loss == 0
     scaled = normalize(latent, dim=1) if unit else latent
     expected = torch.autograd.grad(scaled.sum(), latent)[0]
     torch.testing.assert_close(torch.autograd.grad(quantized.latent.sum(), latent)[0], expected)

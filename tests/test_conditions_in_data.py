@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch import LightningModule
+from pictures import contents
 from pictures import folder as picture_folder
 
 from lightgen.checkpoint import fingerprint
 from lightgen.data import CachedTokens, ImageFolder, SyntheticImages
-from lightgen.data import encode as encoding
 from lightgen.data.base import SPLITS
 from lightgen.data.encode import encode
 from lightgen.data.token_cache import TokenCache
@@ -54,15 +54,6 @@ def same(condition, other):
     assert condition.keys() == other.keys()
     for name, tensor in condition.items():
         assert tensor.dtype == other[name].dtype and torch.equal(tensor, other[name]), name
-
-
-def contents(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-@pytest.fixture
-def short_files(monkeypatch):
-    monkeypatch.setattr(encoding, "ROWS", 7)
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])

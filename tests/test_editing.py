@@ -15,10 +15,10 @@ from test_samplers import DIFFUSIONS, DRAWS, ERROR, FITTING, JOINT
 import lightgen
 from lightgen.checkpoint import KEY, save
 from lightgen.cli.main import main
-from lightgen.data.masked import read_masked
 from lightgen.editing import noised, start_of
 from lightgen.figures import GAP, LINE, read_png
 from lightgen.functional.random import Noise
+from lightgen.given import read_masked
 from lightgen.guidance import ConstantGuidance
 from lightgen.networks import CausalTransformer, Transformer
 from lightgen.prior import Prior
@@ -229,9 +229,10 @@ def test_edit_command(files, capsys):
     assert "3 steps (the last of 5), 6 network evaluations each (2 a step, for guidance)" in capsys.readouterr().out
     assert record["guidance"]["arguments"]["scale"] == 3 and set(record["evaluations"]) == {6}
     assert [path[-5] for path in record["images"]] == list("aabbaabb") and record["strength"] == 0.6
+    # The title has two lines.
     assert read_png(files / "found" / "sheet.png").shape == (
         3,
-        LINE + GAP + 2 * (128 + LINE + GAP) - GAP,
+        2 * LINE + GAP + 2 * (128 + LINE + GAP) - GAP,
         6 * 130 - GAP,
     )
     again = prior.edit(images.repeat_interleave(2, 0), 0.6, 8, label=[1, 2] * 4, seed=4)

@@ -7,16 +7,12 @@ import torch
 from published import Published, pictures
 from safetensors.torch import load_file, save_file
 from test_cli_errors import mistake
+from test_importing import run
 
 import lightgen
 from lightgen.checkpoint import fingerprint, load
-from lightgen.cli.main import main
 from lightgen.data.token_cache import TokenCache
 from lightgen.figures import read_png
-
-
-def run(*args):
-    assert main([str(arg) for arg in args]) == 0
 
 
 @pytest.fixture

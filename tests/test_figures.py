@@ -72,6 +72,11 @@ def test_a_sheet_has_a_title_captions_and_every_picture(channels: int, captions:
     assert (made[:, LINE + GAP :, width : width + GAP] == 255).all()
 
 
+def test_letters_that_the_font_knows_are_not_all_the_same_box() -> None:
+    cyrillic, other = (sheet(torch.zeros(1, 3, 64, 64, dtype=torch.uint8), "", [letter]) for letter in "ЖЮ")
+    assert not torch.equal(cyrillic, other)
+
+
 def test_a_long_title_is_broken_and_one_picture_leaves_room_for_it() -> None:
     short, long = (sheet(pictures(1), "seven words about what it shows " * times) for times in (1, 4))
     assert short.shape[2] == long.shape[2] == MIN_WIDTH and long.shape[1] > short.shape[1] + LINE

@@ -12,11 +12,11 @@ import lightgen
 from lightgen.checkpoint import save
 from lightgen.cli.main import main
 from lightgen.condition import Condition
-from lightgen.data.masked import read_masked
 from lightgen.data.pictures import to_tensor
 from lightgen.figures import GAP, LINE, enlarged, read_png
 from lightgen.functional.masks import dilate, erode, token_mask
 from lightgen.functional.random import Noise
+from lightgen.given import read_masked
 from lightgen.guidance import ConstantGuidance
 from lightgen.inpainting import SUPPORT, known_region
 from lightgen.prior import Prior
@@ -242,6 +242,12 @@ def test_inpaint_command(prior, prior_checkpoint, files, capsys):
     put_back, record = inpaint(prior_checkpoint, files, "back", *mask, *options, "--composite", "--batch_size", "2")
     assert record["composite"] and pixels.any()
     assert torch.equal(put_back, torch.where(pixels, image, found))
+    # The panel beside the original shows what results keep: whole cells, or all that was put back.
+    kept = {"out": known.shown(prior.layout()), "back": torch.where(pixels, image, NEUTRAL)}
+    for name, panel in kept.items():
+        shown = read_png(files / name / "sheet.png")
+        assert torch.equal(shown[:, top:, step : step + 128], enlarged(panel)), name
+    assert not torch.equal(kept["out"], kept["back"])
     assert not torch.equal(found[:, :, pixels], image[:, pixels].expand(3, -1, -1))
 
 

@@ -32,7 +32,7 @@ LAYERS = [
         "recipe",
     },
     {"assembly"},
-    {"inpainting", "editing", "references", "reranking", "settings"},
+    {"inpainting", "editing", "references", "reranking", "settings", "given"},
     {"again", "made", "drawing"},
     {"prior", "cascade", "importers", "sampling", "model_card"},
     {"crossing"},

@@ -6,31 +6,21 @@ import shlex
 import pytest
 import torch
 from pictures import picture
-from torch import nn
+from PIL import Image
+from stubs import Pixels
 
 import lightgen
+from lightgen.cli.liked import read
 from lightgen.cli.main import main
-from lightgen.figures import read_png
-from lightgen.metrics.features import FeatureNetwork
-
-
-class LikedPixels(FeatureNetwork):
-    """The pixels themselves."""
-
-    name, dim, resize = "pixels", 768, "none"
-
-    def __init__(self):
-        self.network = nn.Identity()
-
-    def features(self, images):
-        return images.flatten(1) / 255 - 0.5
+from lightgen.figures import as_tensor, read_png
 
 
 @pytest.fixture(scope="module")
 def trained(tokenizer_checkpoint, tmp_path_factory):
     """A token cache with an index, a prior of each kind, and a picture."""
     root, paths = tmp_path_factory.mktemp("liked"), {}
-    index = ["index", "--tokenizer", str(tokenizer_checkpoint), "--features", "LikedPixels", "--neighbours", "3"]
+    index = ["index", "--tokenizer", str(tokenizer_checkpoint), "--features", Pixels.__name__,
+             "--features.size", "16", "--neighbours", "3"]  # fmt: skip
     assert main([*index, "--out", str(root / "ids")]) == 0
     parts = {"Neighbours": {"num": 2}, "Picture": {}}
     for name, arguments in parts.items():
@@ -105,6 +95,15 @@ def test_what_made_them_is_kept(trained, tmp_path, capsys):
     assert torch.equal(read_png(tmp_path / "given" / "000001.png"), prior.sample(2, label=1, like=(cat, 0.5))[1])
 
 
+def test_a_reference_picture_is_turned_as_its_camera_says(tmp_path):
+    image, exif = picture(3, (24, 16)), Image.Exif()
+    exif[0x0112] = 6
+    image.save(tmp_path / "turned.png", exif=exif)
+    upright, weight = read(f"{tmp_path / 'turned.png'}:0.5")
+    assert upright.size == (16, 24) and weight == 0.5
+    assert torch.equal(as_tensor(upright), as_tensor(image.rotate(-90, expand=True)))
+
+
 def test_a_reference_picture_and_its_weight(trained, tmp_path):
     plainly, _ = sampled(trained["Picture"], tmp_path / "a", "--label", "1")
     liked, record = sampled(trained["Picture"], tmp_path / "b", "--label", "1", "--like", trained["cat"])
@@ -120,8 +119,8 @@ def test_a_reference_picture_and_its_weight(trained, tmp_path):
     ("name", "options", "said"),
     [
         ("Picture", ["--like", "{cat}:-1"], "a weight must be at least 0, not -1"),
-        ("Picture", ["--like", "nowhere.png"], "there is no picture at nowhere.png"),
-        ("Picture", ["--like", "{ids}/cache.json"], "is no picture that can be read"),
+        ("Picture", ["--like", "nowhere.png"], "no picture at nowhere.png"),
+        ("Picture", ["--like", "{ids}/cache.json"], "cannot be read as a picture"),
         ("Picture", ["--neighbours", "{ids}"], "trained without neighbours; it knows like, label"),
         ("Neighbours", ["--like", "{cat}"], "--neighbours names a token cache with an index"),
         ("Neighbours", ["--like", "{cat}:0.5", "--neighbours", "{ids}"], "neighbours have no weight"),

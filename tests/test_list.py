@@ -124,6 +124,18 @@ def test_commands_of_the_docs_work(page, parsers):
                 assert Path(locate(value, SUITES if words[1] == "bench" else CONFIGS)).is_file()
 
 
+FIRST = ("README", "index", "start", "gallery", "conditions", "guidance", "which-sampler")
+"""Pages whose commands people give one after the other, in one folder."""
+
+
+def test_commands_of_the_first_pages_write_to_folders_of_their_own():
+    folders = {}
+    for words in (words for page in PAGES if page.stem in FIRST for words in commands(page)):
+        if words[1] in ("sample", "inpaint", "edit", "grid") and not words[2].endswith(".help"):
+            folders.setdefault(words[words.index("--out") + 1], set()).add(shlex.join(words))
+    assert len(folders) > 15 and [several for several in folders.values() if len(several) > 1] == []
+
+
 def test_a_second_word_shows_more(capsys):
     trainer = helped(capsys, "sample", "--help", "trainer")
     assert "--trainer.max_epochs N" in trainer and "--num_images" not in trainer
@@ -136,6 +148,12 @@ def test_a_second_word_shows_more(capsys):
     assert sampler.startswith("SUNDAE: Draw a proposal") and "--sampler.patience N" in sampler
     assert main(["sample", "--sampler.help", "sundae"]) == 2
     assert "--sampler.help cannot be 'sundae'; did you mean 'SUNDAE'?" in capsys.readouterr().err
+
+
+def test_help_of_fit_and_validate_has_the_short_ways(capsys):
+    (line,) = (line for line in helped(capsys, "fit", "--help").splitlines() if line.startswith("  --init_from"))
+    assert "weights" in line
+    assert "lightgen validate --ckpt_path runs/emoji64/last.ckpt\n" in helped(capsys, "validate", "--help")
 
 
 def test_completion(capsys):

@@ -13,6 +13,7 @@ import pytest
 import timm
 import torch
 from PIL import Image
+from stubs import Pixels
 from torch import Tensor, distributed, multiprocessing, nn
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
@@ -21,7 +22,7 @@ from lightgen.functional.weights import OFFLINE, efficientnet_lite0_state_dict, 
 from lightgen.metrics.base import FeatureMetric
 from lightgen.metrics.classification import ClassAccuracy, InceptionScore
 from lightgen.metrics.classifiers import Classifier, TimmClassifier
-from lightgen.metrics.features import EfficientNetLite0, FeatureNetwork, TimmFeatures
+from lightgen.metrics.features import EfficientNetLite0, TimmFeatures
 from lightgen.metrics.frechet import FeatureStatistics, FrechetDistance
 from lightgen.metrics.generation import GenerationScores
 from lightgen.metrics.inception import CleanInceptionV3, InceptionClassifier, InceptionV3
@@ -33,18 +34,6 @@ from lightgen.metrics.protocols import Custom
 from lightgen.metrics.scores import KIDScore, NoveltyScore, RecallScore
 
 pytestmark = pytest.mark.filterwarnings("ignore:a Frechet distance from")
-
-
-class _Pixels(FeatureNetwork):
-    """The pixels themselves."""
-
-    name, dim, resize = "pixels", 48, "none"
-
-    def __init__(self) -> None:
-        self.network = nn.Identity()
-
-    def features(self, images: Tensor) -> Tensor:
-        return images.flatten(1) / 255
 
 
 class _Brightness(Classifier):
@@ -65,7 +54,7 @@ def pictures(n: int, seed: int, high: int = 256) -> Tensor:
 
 
 def scored(real: Tensor, fake: Tensor) -> dict[str, float]:
-    scores = GenerationScores(_Pixels())
+    scores = GenerationScores(Pixels(4))
     scores.update(real, real=True)
     scores.update(fake, real=False)
     return {name: float(value) for name, value in scores.compute().items()}
@@ -73,7 +62,7 @@ def scored(real: Tensor, fake: Tensor) -> dict[str, float]:
 
 def test_scores_do_not_depend_on_batches() -> None:
     real, fake = pictures(30, 1), pictures(25, 2, high=200)
-    scores = GenerationScores(_Pixels())
+    scores = GenerationScores(Pixels(4))
     for rows in fake.split(7):
         scores.update(rows, real=False)
     for rows in real.split(8):
@@ -89,7 +78,7 @@ def test_identical_pictures_score_best() -> None:
 
 
 def test_too_few_pictures_are_refused() -> None:
-    scores = GenerationScores(_Pixels())
+    scores = GenerationScores(Pixels(4))
     scores.update(pictures(9, 1), real=True)
     with pytest.raises(ValueError, match="there are no fake pictures to compare"):
         scores.compute()
@@ -101,7 +90,7 @@ def test_too_few_pictures_are_refused() -> None:
 @pytest.mark.parametrize("metric", [FrechetDistance, KID, PRDC])
 def test_each_score_alone_is_that_of_all(metric: type[FeatureMetric]) -> None:
     real, fake = pictures(60, 1), pictures(55, 2, high=200)
-    expected, alone = scored(real, fake), metric(_Pixels())
+    expected, alone = scored(real, fake), metric(Pixels(4))
     for images, is_real in ((real[:20], True), (fake, False), (real[20:], True)):
         alone.update(images, real=is_real)
     found = {name: float(value) for name, value in alone.compute().items()}
@@ -117,10 +106,10 @@ def test_each_score_alone_is_that_of_all(metric: type[FeatureMetric]) -> None:
 
 def test_statistics_stand_for_real_pictures() -> None:
     real, fake = pictures(60, 1), pictures(55, 2, high=200)
-    seen = FeatureStatistics(_Pixels())
+    seen = FeatureStatistics(Pixels(4))
     for rows in real.split(11):
         seen.update(rows)
-    for scores in (FrechetDistance(_Pixels(), seen.compute()), GenerationScores(_Pixels(), seen.compute())):
+    for scores in (FrechetDistance(Pixels(4), seen.compute()), GenerationScores(Pixels(4), seen.compute())):
         scores.update(fake, real=False)
         if isinstance(scores, FrechetDistance):
             with pytest.raises(ValueError, match="already given by their statistics"):
@@ -129,20 +118,20 @@ def test_statistics_stand_for_real_pictures() -> None:
             scores.update(real[:9], real=True)
         assert float(scores.compute()["FD(pixels)"]) == pytest.approx(scored(real, fake)["FD(pixels)"], rel=1e-9)
     with pytest.raises(ValueError, match="at least 2 pictures are needed for a covariance, not 0"):
-        FeatureStatistics(_Pixels()).compute()
+        FeatureStatistics(Pixels(4)).compute()
 
 
 def test_novelty_of_copies_and_of_new_pictures() -> None:
     train, held_out = pictures(30, 1), pictures(30, 2)
     for fake, novelty in ((train[:10], 0), (held_out, 0.5)):
-        scores = Novelty(_Pixels())
+        scores = Novelty(Pixels(4))
         for part, images in (("fake", fake), ("train", train), ("held_out", held_out)):
             scores.update(images, part)
         assert float(scores.compute()["novelty(pixels)"]) == novelty
     assert scores.protocol()["num_train"] == 30
     with pytest.raises(ValueError, match="part must be one of train, held_out, fake, not real"):
         scores.update(train, "real")
-    scores = Novelty(_Pixels())
+    scores = Novelty(Pixels(4))
     scores.update(train, "train")
     with pytest.raises(ValueError, match="there are no held-out pictures"):
         scores.compute()
@@ -170,13 +159,13 @@ def test_class_scores() -> None:
 
 
 def test_the_protocol_says_what_was_compared() -> None:
-    scores = GenerationScores(Custom(_Pixels(), k=2))
+    scores = GenerationScores(Custom(Pixels(4), k=2))
     scores.update(pictures(9, 1), real=True)
     scores.update(pictures(8, 1), real=False)
     scores.compute()
     protocol = scores.protocol()
     assert (protocol["num_real"], protocol["num_fake"], protocol["k"]) == (9, 8, 2)
-    assert protocol["features"]["name"] == "_Pixels" and protocol["resize"] == "none"
+    assert protocol["features"]["name"] == "Pixels" and protocol["resize"] == "none"
 
 
 def test_what_scores_share_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,16 +178,16 @@ def test_what_scores_share_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_any_scores_may_be_asked_for() -> None:
-    scores = GenerationScores(_Pixels(), scores=[KIDScore(), RecallScore()])
+    scores = GenerationScores(Pixels(4), scores=[KIDScore(), RecallScore()])
     for images, is_real in ((pictures(30, 1), True), (pictures(25, 2, high=200), False)):
         scores.update(images, real=is_real)
     found = {name: float(value) for name, value in scores.compute().items()}
     expected = scored(pictures(30, 1), pictures(25, 2, high=200))
     assert found == {name: expected[name] for name in ("KID(pixels)", "KID(pixels) standard error", "recall")}
     with pytest.raises(ValueError, match="score novelty compares with training pictures"):
-        GenerationScores(_Pixels(), scores=[NoveltyScore()])
+        GenerationScores(Pixels(4), scores=[NoveltyScore()])
     with pytest.raises(ValueError, match="scores must name at least one score"):
-        GenerationScores(_Pixels(), scores=[])
+        GenerationScores(Pixels(4), scores=[])
 
 
 def test_networks_stay_out_of_modules() -> None:
@@ -214,14 +203,14 @@ def every_metric(rank: int, world_size: int, empty: bool) -> dict[str, float]:
     shared = ours if not empty else slice(0, 55 * (rank == 0))
     share = fake[shared]
     found = {}
-    for metric in (GenerationScores(_Pixels()), FrechetDistance(_Pixels()), KID(_Pixels()), PRDC(_Pixels())):
+    for metric in (GenerationScores(Pixels(4)), FrechetDistance(Pixels(4)), KID(Pixels(4)), PRDC(Pixels(4))):
         metric.update(real[ours], real=True)
         if len(share):
             metric.update(share, real=False)
         values = metric.compute()
         found.update({f"{type(metric).__name__} {name}": float(value) for name, value in values.items()})
         found.update({name: metric.protocol()[name] for name in ("num_real", "num_fake")})
-    novelty, accuracy, score = Novelty(_Pixels()), ClassAccuracy(_Brightness()), InceptionScore(_Brightness())
+    novelty, accuracy, score = Novelty(Pixels(4)), ClassAccuracy(_Brightness()), InceptionScore(_Brightness())
     novelty.update(real[:20][ours], "train")
     novelty.update(real[20:][ours], "held_out")
     if len(share):

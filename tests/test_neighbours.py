@@ -6,7 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from pictures import contents
 from pictures import folder as picture_folder
+from stubs import Pixels
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -25,7 +27,6 @@ from lightgen.functional.random import Noise
 from lightgen.functional.text import to_bytes
 from lightgen.guidance import ConstantGuidance, Interleaved
 from lightgen.layout import Layout
-from lightgen.metrics.features import FeatureNetwork
 from lightgen.networks import CausalTransformer, Transformer
 from lightgen.networks.base import Interface
 from lightgen.prior import Prior
@@ -37,18 +38,6 @@ from lightgen.tokenizers import PixelTokenizer
 V, GRID, N, K = 7, (2, 4), 8, 2
 SMALL = {"dim": 16, "heads": 2, "dim_head": 8, "depth": 4}
 OPTIONS = {"image_size": 8, "channels": 1, "batch_size": 4, "val_fraction": 0.2, "test_fraction": 0.1}
-
-
-class Pixels(FeatureNetwork):
-    """The pixels themselves."""
-
-    name, dim, resize = "pixels", 192, "none"
-
-    def __init__(self):
-        self.network = nn.Identity()
-
-    def features(self, images):
-        return images.flatten(1) / 255 - 0.5
 
 
 def conditioner():
@@ -193,7 +182,7 @@ def test_variants_are_apart_unless_they_are_wanted(tmp_path):
 
 def test_an_index_is_the_same_to_the_byte_goes_on_and_comes_later(tmp_path, monkeypatch):
     cache, data = index_of(tmp_path / "pictures", tmp_path / "ids")
-    contents = {path.name: path.read_bytes() for path in cache.folder.iterdir()}
+    whole = contents(cache.folder)
     later = tmp_path / "later"
     encode(later, PixelTokenizer(8), data)
     with pytest.raises(ValueError, match="no index; `lightgen index"):
@@ -217,7 +206,7 @@ def test_an_index_is_the_same_to_the_byte_goes_on_and_comes_later(tmp_path, monk
     ):
         encode(later, PixelTokenizer(8), data, indexing=Indexing(Pixels(), 4))
     encode(later, PixelTokenizer(8), data, indexing=Indexing(Pixels(), 3))
-    assert {path.name: path.read_bytes() for path in later.iterdir()} == contents
+    assert contents(later) == whole
 
 
 def test_an_empty_index_and_too_many_neighbours_are_refused(tmp_path):

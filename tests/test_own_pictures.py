@@ -109,7 +109,9 @@ def test_encoded_once_and_read_from_the_cache(here, capsys):
 @pytest.mark.parametrize("command", ["validate", "test"])
 def test_a_checkpoint_is_scored_on_its_own_data(here, capsys, checkpoint, command):
     args = [command, "--ckpt_path", checkpoint, "--trainer.enable_progress_bar", "false", "--data.test_fraction", "0.1"]
+    before = sorted(here.rglob("*"))
     assert main(args) == 0
+    assert sorted(here.rglob("*")) == before
     text = said(capsys)
     assert "ImageFolder: " in text and f"{'val' if command == 'validate' else 'test'}/loss" in text
 

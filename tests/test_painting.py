@@ -17,11 +17,13 @@ from lightgen.layout import Layout
 from lightgen.networks import CausalTransformer, Hourglass, Transformer
 from lightgen.networks.attention import CrossAttention
 from lightgen.prior import Prior
-from lightgen.processes import Causal
+from lightgen.processes import Absorbing, Causal
 from lightgen.processes import MaskGIT as MaskGITProcess
 from lightgen.recipe import Recipe
-from lightgen.samplers import Autoregressive, MaskGIT
+from lightgen.samplers import Ancestral, Autoregressive, Halton, MaskGIT, ReMDM
 from lightgen.samplers.recorded import Player
+from lightgen.samplers.remasking import Rescale
+from lightgen.schedules import Power
 from lightgen.tokenizers import PixelTokenizer
 from lightgen.warps import Warps
 
@@ -139,6 +141,39 @@ def test_painting_changes_what_is_told_and_off_is_nothing(kind, mixed):
     guidance = ConstantGuidance(3.0)
     away = logits(Condition())
     torch.testing.assert_close(logits(painted, guidance=guidance), 3 * logits(painted) - 2 * away, rtol=1e-3, atol=1e-3)
+
+
+class Listening:
+    """A network that notes how strongly it is told to paint."""
+
+    def __init__(self):
+        self.strengths = []
+
+    def context(self, condition, num_rows):
+        return Context(regions=torch.ones(num_rows, N, 1))
+
+    def __call__(self, ids, time, context):
+        self.strengths.append(context.strength.unique().item())
+        return torch.zeros(*ids.shape, 3)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "left"),
+    [
+        (Ancestral(16), lambda done: 1 - done), (ReMDM(16, Rescale(0.1)), lambda done: 1 - done),
+        (MaskGIT(8), lambda done: math.cos(math.pi / 2 * done)),
+        (Halton(8, schedule=Power(2.0)), lambda done: 1 - done**2),
+    ],
+    ids=lambda made: type(made).__name__,
+)  # fmt: skip
+def test_painting_is_as_strong_as_the_noise_that_is_left_says_at_every_step(sampler, left):
+    """Though ids stay as they are: an evaluation of before would be of another strength."""
+    network, noise, process = Listening(), Noise.of(3, 1), Absorbing(3)
+    taken = sampler(Denoiser(network, Layout(GRID, 3), process=process), process.initial(N, noise), None, noise)
+    steps = len(network.strengths)
+    times = torch.tensor([left(step / sampler.steps) for step in range(steps)], dtype=torch.float64)
+    assert steps == int(taken.trace.evaluations) and steps > sampler.steps // 2
+    assert torch.allclose(torch.tensor(network.strengths), painting_strength(times))
 
 
 @torch.no_grad()

@@ -69,7 +69,50 @@ def test_another_checkpoint_s_pictures_are_other_pictures(sample, prior_checkpoi
     lightgen.checkpoint.save(other, tmp_path / "other.ckpt")
     args = ["sample", "--ckpt_path", str(tmp_path / "other.ckpt"), "--num_images", "1", "--out", str(out)]
     assert main(args) == 2
-    assert "made otherwise (see 'weights' in samples.json)" in capsys.readouterr().err
+    named = f"out holds pictures made with ckpt_path {prior_checkpoint}, not {tmp_path / 'other.ckpt'};"
+    assert named in capsys.readouterr().err
+    # The same, before the record is complete; and equal weights under another name are no other pictures.
+    record = json.loads((out / "samples.json").read_text())
+    lightgen.checkpoint.save(lightgen.load(prior_checkpoint), tmp_path / "equal.ckpt")
+    assert main([*args[:2], str(tmp_path / "equal.ckpt"), *args[3:]]) == 0
+    (out / "samples.json").write_text(json.dumps({name: record[name] for name in ("num_images", "weights", "seed")}))
+    assert main([*args, "--seed", "1"]) == 2
+    assert "made with seed 0, not 1" in capsys.readouterr().err
+
+
+def test_the_record_names_the_checkpoint_from_the_start(tmp_path):
+    def hold(weights, **more):
+        with picture_folder.writing(tmp_path, "samples.json", {"weights": weights, "seed": 0}, 1, **more):
+            (tmp_path / "000000.png").write_bytes(b"killed here")
+
+    hold("0" * 16, ckpt_path="mine.ckpt")
+    with pytest.raises(ValueError, match=r"made with ckpt_path mine\.ckpt, not yours\.ckpt;"):
+        hold("1" * 16, ckpt_path="yours.ckpt")
+    with pytest.raises(ValueError, match=r"made otherwise \(see 'weights' in samples\.json\);"):
+        hold("1" * 16, ckpt_path="mine.ckpt")
+
+
+def test_what_is_left_out_makes_other_pictures_too(sample):
+    assert sample("--num_images", 1, "--dtype", "bfloat16")[0] == 0
+    code, said, _ = sample("--num_images", 1)
+    assert code == 2 and "out holds pictures made with dtype bfloat16, not None;" in said
+
+
+def test_of_several_differences_one_that_was_typed_is_named(tmp_path):
+    made = {"weights": "0" * 16, "sampler": {"class": "SUNDAE"}, "then": [{"class": "Halton"}], "text": "fox" * 100}
+    with picture_folder.writing(tmp_path, "samples.json", made, 1):
+        (tmp_path / "000000.png").write_bytes(b"")
+    other = {"weights": "1" * 16, "sampler": {"class": "MaskGIT"}, "then": None, "text": "cat"}
+    for name, said in (("text", r"made with text \w{100}…, not cat;"), ("sampler", "see 'sampler' in"),
+                       ("then", "see 'then' in"), ("weights", "see 'weights' in")):  # fmt: skip
+        with pytest.raises(ValueError, match=said), picture_folder.writing(tmp_path, "samples.json", other, 1):
+            pass
+        other[name] = made[name]
+    with (
+        pytest.raises(ValueError, match="holds pictures made without 'guidance';"),
+        picture_folder.writing(tmp_path, "samples.json", {**made, "guidance": {"class": "Sum"}}, 1),
+    ):
+        pass
 
 
 def test_a_killed_run_is_gone_on_with_by_the_same_command_alone(sample, monkeypatch):

@@ -3,6 +3,7 @@
 import inspect
 import itertools
 import math
+from fractions import Fraction
 
 import pytest
 import torch
@@ -190,6 +191,23 @@ def test_as_many_steps_as_tokens_write_one_at_a_time(num):
     assert steps == list(range(num - 1, -1, -1))
 
 
+@pytest.mark.parametrize("grid", [(4, 4), (3, 7), (9, 9), (12, 18)])
+def test_halton_is_the_sequence_in_exact_fractions(grid):
+    def mirrored(index, base):
+        value, scale = Fraction(0), Fraction(1)
+        while index:
+            scale /= base
+            index, digit = divmod(index, base)
+            value += digit * scale
+        return value
+
+    order, index = {}, 0
+    while len(order) < grid[0] * grid[1]:
+        index += 1
+        order.setdefault(int(mirrored(index, 2) * grid[0]) * grid[1] + int(mirrored(index, 3) * grid[1]), len(order))
+    assert halton_rank(grid).tolist() == [order[cell] for cell in sorted(order)]
+
+
 @pytest.mark.parametrize("grid", [(4, 4), (3, 7), (16, 16)])
 def test_halton_visits_every_cell_once_and_spreads(grid):
     rank = halton_rank(grid)
@@ -287,8 +305,10 @@ CHANGING = [
 @pytest.mark.parametrize("steps", [1, 5, 3 * N])
 def test_a_network_without_time_is_evaluated_once_and_after_each_change(sampler, process, steps):
     trace = sampled(sampler(steps), process, TableNetwork(V + 1, V)).trace
-    assert torch.equal(trace.evaluations, 1 + (trace.changed[:-1] > 0).sum(0))
+    # One that is finished before the end needs none after its last change.
+    assert torch.equal(trace.evaluations, 1 + (trace.changed[:-1] > 0).sum(0) - trace.finished.long())
     assert steps < N or (trace.evaluations < steps).any()
+    assert (sampler, process) != (Ancestral, Absorbing) or trace.evaluations.max() <= min(steps, N)
 
 
 @pytest.mark.parametrize(("sampler", "process"), CHANGING)

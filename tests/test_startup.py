@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 import lightgen
@@ -34,14 +35,19 @@ for args in json.loads(sys.argv[1]):
     found.append([code, [name for name in {HEAVY} if name in sys.modules]])
 print(json.dumps(found))
 """
+    mask, image = tmp_path / "mask.png", str(tmp_path / "light" / "000000.png")
+    Image.linear_gradient("L").resize((64, 64)).save(mask)
+    changed = ["--ckpt_path", PRIOR, "--image", image, "--num_images", "1", "--sampler.steps", "2"]
     runs = [
         [*SAMPLE, "--animate", "--out", str(tmp_path / "light")],
+        ["inpaint", *changed, "--mask", str(mask), "--out", str(tmp_path / "painted")],
+        ["edit", *changed, "--out", str(tmp_path / "edited")],
         [*SAMPLE, "--trainer.devices", "1", "--trainer.accelerator", "cpu", "--out", str(tmp_path / "trained")],
     ]
     command = [sys.executable, "-c", code, json.dumps(runs)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    light, trained = json.loads(done.stdout.splitlines()[-1])
-    assert light == [0, []] and trained[0] == 0 and {"lightning", "torchmetrics"} & {*trained[1]}
+    *light, trained = json.loads(done.stdout.splitlines()[-1])
+    assert light == [[0, []]] * 3 and trained[0] == 0 and {"lightning", "torchmetrics"} & {*trained[1]}
     assert done.stderr == ""
     for name in ("000000.png", "000001.png", "grid.png"):
         assert (tmp_path / "light" / name).read_bytes() == (tmp_path / "trained" / name).read_bytes()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch import Trainer
+from pictures import contents
 from pictures import folder as picture_folder
 from torch import nn
 
@@ -81,10 +82,6 @@ class Told(Conditioner):
 
 def made(root, **options):
     return ImageFolder(str(root), **OPTIONS | {"captions": "text"} | options)
-
-
-def contents(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 @pytest.fixture(scope="module")

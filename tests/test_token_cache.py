@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock
+from pictures import contents
 from pictures import folder as picture_folder
 from PIL import Image
 
 from lightgen.checkpoint import load_tokenizer
 from lightgen.cli.main import main
 from lightgen.data import CachedTokens, ImageFolder, SyntheticImages
-from lightgen.data import encode as encoding
 from lightgen.data.base import SPLITS
 from lightgen.data.encode import encode
 from lightgen.data.order import TrainOrder
@@ -36,16 +36,6 @@ SMALL = {"image_size": 16, "num_images": 60, "val_fraction": 0.2, "test_fraction
 @pytest.fixture
 def tokenizer(tokenizer_checkpoint):
     return load_tokenizer(str(tokenizer_checkpoint))
-
-
-@pytest.fixture
-def short_files(monkeypatch):
-    """Seven pictures in a file, so that small caches have several."""
-    monkeypatch.setattr(encoding, "ROWS", 7)
-
-
-def contents(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def everything(dataset):

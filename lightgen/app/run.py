@@ -85,10 +85,9 @@ class Run:
             condition = prior.condition(num_images=num, **told)
         self.shown = torch.arange(num)
         if best_of is not None:
-            noise, self.shown = Noise(wish.seed, best_of.draws(noise.index)), self.shown * best_of.num
-            condition = best_of.asked(prior.completed(condition, noise.select(slice(None, None, best_of.num))))
+            noise, condition, away = best_of.begin(prior.completed, noise, condition, away)
+            self.shown = self.shown * best_of.num
             texts(condition, prior.categories)
-            away = best_of.asked(away)
         self.condition = condition
         how = (begun.ids, begun.known, self.canvas, away)
         self.iteration = prior.iterate(noise, recipe, condition, *how, watch=True)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from lightgen.checkpoint import load, load_scorer
-from lightgen.pretrained import zoo
+from lightgen.pretrained import priors
 from lightgen.prior import Prior
 from lightgen.registry import suggestion
 from lightgen.reranking import BestOf, chosen_by
@@ -30,9 +30,7 @@ class Shelf:
     def __init__(self, paths: Sequence[str] = (), device: torch.device | str = "cpu", judge: str | None = None) -> None:
         self.device, self.judge = device, judge
         self._scorer = None if judge is None else load_scorer(judge)
-        # What stands after --then makes the pictures of another prior finer, and little by itself.
-        alone = [name for name, about in zoo().items() if "tokenizer" not in name and "--then" not in about]
-        self.names = [*dict.fromkeys([*paths, *alone])]
+        self.names = [*dict.fromkeys([*paths, *priors()])]
         self._loaded: dict[str, Prior] = {}
         self._lock = Lock()
         for path in paths:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lightgen.checkpoint import fingerprint, load_scorer
+from lightgen.bench.loaded import Loaded
+from lightgen.checkpoint import load_scorer
 from lightgen.reranking import BestOf
 from lightgen.scorers.base import Scorer
 
@@ -20,24 +21,11 @@ class Reranking:
     """The fingerprint of what is in it."""
 
 
-class Judges:
-    """Scorers by their checkpoints, and what names their weights."""
+class Judges(Loaded[Scorer]):
+    """Scorers by their checkpoints."""
 
     def __init__(self) -> None:
-        self._loaded: dict[str, Scorer] = {}
-        self._weights: dict[str, str] = {}
-
-    def __getitem__(self, checkpoint: str) -> Scorer:
-        """The scorer, loaded at the first call."""
-        if checkpoint not in self._loaded:
-            self._loaded[checkpoint] = load_scorer(checkpoint)
-        return self._loaded[checkpoint]
-
-    def weights(self, checkpoint: str) -> str:
-        """The fingerprint of a scorer's weights, worked out at the first call."""
-        if checkpoint not in self._weights:
-            self._weights[checkpoint] = fingerprint(self[checkpoint])
-        return self._weights[checkpoint]
+        super().__init__(load_scorer)
 
     def reranking(self, best_of: int, checkpoint: str | None, judge: str | None) -> Reranking | None:
         """How a method chooses; None where it makes one draw.

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lightgen.condition import Condition
 from lightgen.data.pictures import Pictures
 from lightgen.functional.random import Noise
 from lightgen.modules.prior import Conditioned
@@ -39,9 +38,7 @@ def bits_per_token(prior: Prior, pictures: Pictures, seed: int, whole: bool = Fa
     bound, parts = (full_sum if whole else estimate), []
     for index in torch.arange(0, len(pictures), every).split(BATCH):
         batch = pictures.__getitems__(index.tolist())
-        conditioner, told = prior.network.conditioner, Condition(batch["condition"], batch.get("hidden", {}))
-        condition = Condition() if conditioner is None else conditioner.ahead(told.keep(conditioner.names))
-        ids = prior.encode(batch["image"])
+        condition, ids = prior.told(batch), prior.encode(batch["image"])
         nats = bound(process, Conditioned(prior.network, condition), ids, Noise(seed, index))
         parts.append(nats / math.log(2) / ids.shape[1])
     return torch.cat(parts)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import partial
 
+from lightgen.bench.loaded import Loaded
 from lightgen.checkpoint import fingerprint, load
 from lightgen.data.base import ImageData
 from lightgen.data.own import own_pictures, title
@@ -14,24 +16,11 @@ from lightgen.registry import build
 log = logging.getLogger(__name__)
 
 
-class Priors:
-    """Priors by their checkpoints, and what names their weights."""
+class Priors(Loaded[Prior]):
+    """Priors by their checkpoints."""
 
     def __init__(self) -> None:
-        self._loaded: dict[str, Prior] = {}
-        self._weights: dict[str, str] = {}
-
-    def __getitem__(self, checkpoint: str) -> Prior:
-        """The prior, loaded at the first call."""
-        if checkpoint not in self._loaded:
-            self._loaded[checkpoint] = load(checkpoint, "prior")
-        return self._loaded[checkpoint]
-
-    def weights(self, checkpoint: str) -> str:
-        """The fingerprint of a prior's weights, worked out at the first call."""
-        if checkpoint not in self._weights:
-            self._weights[checkpoint] = fingerprint(self[checkpoint])
-        return self._weights[checkpoint]
+        super().__init__(partial(load, kind="prior"))
 
     def tokenizer(self, checkpoint: str) -> str:
         """The fingerprint of its tokenizer."""

@@ -6,21 +6,17 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import torch
-from matplotlib import get_data_path
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from lightgen.bench.generator import SHOWN
 from lightgen.bench.results import Result, sides
 from lightgen.bench.rows import Row
-from lightgen.figures import GAP, grid, read_png, save_png
+from lightgen.figures import GAP, as_tensor, font, grid, read_png, save_png
+from lightgen.functional.pictures import to_pil
 
 HEAD, LABEL = 26, 190
 FONT_SIZE = 14
-FONT = str(Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"))
-"""That of the curves; Pillow's own knows no letters with accents."""
 LONGEST = 60
 """Letters of a part of a file's name."""
 
@@ -66,19 +62,19 @@ def save_sheet(found: Sequence[Result], pictures: Path, path: Path) -> None:
     named = [i == 0 or heads != lines[i - 1][1] for i, (_, heads, _) in enumerate(lines)]
     size = (LABEL + step[1] * max(len(heads) for _, heads, _ in lines), HEAD * sum(named) + step[0] * len(lines))
     sheet = Image.new("RGB", size, "white")
-    pen, font, top = ImageDraw.Draw(sheet), ImageFont.truetype(FONT, FONT_SIZE), 0
+    pen, letters, top = ImageDraw.Draw(sheet), font(FONT_SIZE), 0
     for (method, heads, shown), is_named in zip(lines, named, strict=True):
         if is_named:
-            pen.text((6, top + 4), "network evaluations", "black", font)
+            pen.text((6, top + 4), "network evaluations", "black", letters)
             for column, head in enumerate(heads):
-                pen.text((LABEL + column * step[1], top + 4), head, "black", font)
+                pen.text((LABEL + column * step[1], top + 4), head, "black", letters)
             top += HEAD
-        pen.text((6, top + height // 2 - FONT_SIZE), method.replace(" ", "\n", 1), "black", font)
+        pen.text((6, top + height // 2 - FONT_SIZE), method.replace(" ", "\n", 1), "black", letters)
         for column, result in enumerate(shown):
             if result is None:
-                pen.text((LABEL + column * step[1], top + height // 2 - FONT_SIZE), "–", "grey", font)
+                pen.text((LABEL + column * step[1], top + height // 2 - FONT_SIZE), "–", "grey", letters)
             else:
-                array = cells[result.rows[0].id].expand(3, -1, -1).permute(1, 2, 0).numpy()
-                sheet.paste(Image.fromarray(np.ascontiguousarray(array)), (LABEL + column * step[1], top))
+                (picture,) = to_pil(cells[result.rows[0].id][None])
+                sheet.paste(picture.convert("RGB"), (LABEL + column * step[1], top))
         top += step[0]
-    save_png(torch.from_numpy(np.array(sheet).transpose(2, 0, 1).copy()), path)
+    save_png(as_tensor(sheet), path)

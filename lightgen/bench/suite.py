@@ -10,7 +10,6 @@ from typing import Any
 
 from lightgen.bench.priors import common_pictures
 from lightgen.data.base import ImageData
-from lightgen.guidance.base import Guidance
 from lightgen.metrics.protocols import EvaluationProtocol
 from lightgen.metrics.scores import Score, checked
 from lightgen.recipe import Recipe
@@ -123,8 +122,10 @@ class Suite:
             list(recipes(method))
         budgets = [b for method in self.methods.values() for b in method.evaluations or self.evaluations]
         for what, numbers in (("evaluations", budgets), ("batch_size", [self.batch_size])):
-            if not numbers or min(numbers) < 1:
-                raise ValueError(f"{what} must be at least 1, not {min(numbers, default=None)}")
+            if not numbers:
+                raise ValueError(f"{what} names no budget; give numbers of network evaluations, e.g. [8, 16]")
+            if min(numbers) < 1:
+                raise ValueError(f"{what} must be at least 1, not {min(numbers)}")
         for what, number in (("num_images", self.num_images), ("tuning_images", self.tuning_images)):
             if number is not None and number <= self.protocol.k:
                 raise ValueError(f"{what} must be above {self.protocol.k}, the neighbours of precision, not {number}")
@@ -175,11 +176,11 @@ def within(recipe: Recipe, budget: int, num_tokens: int) -> Recipe | None:
     """The recipe with as many steps as take at most `budget` network evaluations; None if not even one step does."""
     sampler = describe(recipe.sampler)
     if "steps" not in sampler["arguments"]:
-        return recipe if most_evaluations(recipe, num_tokens) <= budget else None
+        return recipe if recipe.num_evaluations(num_tokens) <= budget else None
     for steps in range(budget, 0, -1):
         arguments = {**sampler["arguments"], "steps": steps}
         fitted = recipe.replace(sampler=build({**sampler, "arguments": arguments}, "sampler"))
-        if most_evaluations(fitted, num_tokens) <= budget:
+        if fitted.num_evaluations(num_tokens) <= budget:
             return fitted
     return None
 
@@ -188,17 +189,7 @@ def budgets(suite: Suite, method: Method, num_tokens: int) -> list[int]:
     """The budgets of a method; one that has no steps to choose has those that its recipes take."""
     if "steps" in describe(method.recipe.sampler)["arguments"]:
         return method.evaluations or suite.evaluations
-    return sorted({method.best_of * most_evaluations(recipe, num_tokens) for recipe in recipes(method)})
-
-
-def most_evaluations(recipe: Recipe, num_tokens: int) -> int:
-    """The most network evaluations that a picture may take."""
-    return recipe.sampler.num_evaluations(num_tokens, branches(recipe.guidance))
-
-
-def branches(guidance: Guidance | None) -> int:
-    """Network evaluations of a step of one evaluation: those of the branches of guidance."""
-    return 1 if guidance is None else len(guidance.branches)
+    return sorted({method.best_of * recipe.num_evaluations(num_tokens) for recipe in recipes(method)})
 
 
 def _set(parts: dict[str, Any], path: str, value: Any) -> None:

@@ -30,29 +30,43 @@ COMMANDS = {
     "list": ("list", "every component by kind, with its source paper"),
 }
 
+READ_BEFORE = {
+    "fit": {
+        "--init_from PATH": "a checkpoint whose weights training begins with: of a prior, a tokenizer or a scorer, "
+        "also zoo:NAME; no config is needed",
+    },
+}
+"""Options that no parser has, because they are read before it is made: what they take, and what they are for."""
+
 EXAMPLES = {
     "fit": (
         "lightgen fit --config emoji64-tokenizer.yaml",
         "lightgen fit --config emoji64.yaml --model.tokenizer runs/emoji64-tokenizer/last.ckpt",
         "lightgen fit --config emoji64.yaml --ckpt_path runs/emoji64/last.ckpt    # goes on with a run",
-        "lightgen fit --init_from P --data ImageFolder --data.root FOLDER    # trains a prior or a tokenizer on",
+        "lightgen fit --init_from P --data ImageFolder --data.root FOLDER    # begins with the weights in P",
     ),
-    "validate": ("lightgen validate --config emoji64.yaml --ckpt_path runs/emoji64/last.ckpt",),
-    "test": ("lightgen test --config emoji64.yaml --ckpt_path runs/emoji64/last.ckpt",),
+    "validate": (
+        "lightgen validate --ckpt_path runs/emoji64/last.ckpt",
+        "lightgen validate --config emoji64.yaml --ckpt_path runs/emoji64/last.ckpt    # logs into its run's folder",
+    ),
+    "test": (
+        "lightgen test --ckpt_path runs/emoji64/last.ckpt",
+        "lightgen test --config emoji64.yaml --ckpt_path runs/emoji64/last.ckpt    # logs into its run's folder",
+    ),
     "encode": (
         "lightgen encode --tokenizer zoo:emoji64-tokenizer --out emoji-tokens",
         "lightgen encode --tokenizer runs/ffhq256-tokenizer/last.ckpt --data.mirror true --num_crops 4 --out ids",
     ),
     "index": (
         "lightgen index --tokenizer zoo:emoji64-tokenizer --neighbours 8 --out emoji-tokens",
-        "lightgen sample --ckpt_path P --neighbours emoji-tokens --like cat.png --out s    # trained with Neighbours",
+        "lightgen sample --ckpt_path P --neighbours emoji-tokens --like cat.png --out n    # trained with Neighbours",
     ),
     "sample": (
         "lightgen sample --ckpt_path zoo:emoji64-causal --num_images 36 --out samples",
         "lightgen sample --ckpt_path zoo:emoji64-sundae --sampler.steps 50 --guidance.scale 3 --animate --out s",
         "lightgen sample --ckpt_path zoo:emoji64-absorbing --sampler MaskGIT --warps.temperature 0.5 --out m",
         "lightgen sample --from samples/000007.png --seed 7 --out varied    # the same settings, other pictures",
-        'lightgen sample --ckpt_path zoo:icons64-causal --text "red heart" "fox" --style noto --out by-text',
+        'lightgen sample --ckpt_path zoo:icons64-causal --text "red heart" "fox" --style noto --out foxes',
     ),
     "grid": (
         "lightgen grid --ckpt_path zoo:emoji64-absorbing --x steps=4,8,16 --y sampler=MaskGIT,Halton --out grid",

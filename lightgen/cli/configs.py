@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-import lightgen
+from lightgen.functional.files import shipped
 
 CONFIGS, SUITES = "configs", "benchmarks/suites"
 """The folders of what trains and samples (tokenizer, prior, method), and of what `lightgen bench` runs."""
@@ -20,13 +20,6 @@ OVERLAYS = "method"
 """The folder of those that only change others."""
 MAX_VALUES = 100_000
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-def shipped(folder: str = CONFIGS) -> Path:
-    """The folder of shipped configs: inside the installed package, or beside it in a checkout."""
-    package = Path(lightgen.__file__).parent
-    installed = package / folder
-    return installed if installed.is_dir() else package.parent / folder
 
 
 def names(folder: str = CONFIGS) -> list[str]:
@@ -40,6 +33,8 @@ def locate(name: str, folder: str = CONFIGS) -> str:
     Raises:
         ValueError: if it is neither here nor shipped; the message names the nearest shipped one.
     """
+    if not name:
+        raise ValueError("--config needs the name of a file")
     if Path(name).is_file():
         return name
     if Path(name).is_dir():

@@ -12,12 +12,11 @@ from lightgen.checkpoint import digest
 from lightgen.cli import picture_run
 from lightgen.cli.parser import Parser
 from lightgen.cli.picture_run import Request
-from lightgen.data.folder import pictures_under
-from lightgen.data.masked import read_masked
-from lightgen.data.own import own_filter
 from lightgen.editing import Edit, start_of
 from lightgen.figures import read_png, save_png, sheet
 from lightgen.functional.files import save_json
+from lightgen.functional.picture_files import pictures_under
+from lightgen.given import own_filter, read_masked
 from lightgen.settings import EDIT
 
 NUM_IMAGES = 4

@@ -6,6 +6,8 @@ import errno
 import re
 from pathlib import Path
 
+from lightgen.functional.files import NotWritten
+
 USERS = {
     errno.ENOTDIR: "is a file, where a folder is needed",
     errno.EEXIST: "is a file, where a folder is needed",
@@ -19,6 +21,8 @@ USERS = {
 """What the system refuses because of what it was asked for."""
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
+NO_MEMORY = ("there is not enough memory; smaller batches (--batch_size, --data.batch_size) or a smaller --canvas "
+             "take less")  # fmt: skip
 NO_GPU = "there is no GPU here; leave out --trainer.accelerator, or give it cpu"
 LIGHTNINGS = (
     (
@@ -49,10 +53,14 @@ def explained(error: Exception) -> tuple[str, int]:
         # The traceback of another process; its last line is what happened.
         text = str(error).strip().splitlines()[-1].partition(": ")[2]
     if isinstance(error, OSError) and error.errno in USERS and error.filename is not None:
-        return f"{_culprit(Path(error.filename))} {USERS[error.errno]}", 2
+        path = Path(error.filename)
+        # Of what is in a closed folder the system does not even say whether it is a file.
+        return f"{path if isinstance(error, PermissionError) else _culprit(path)} {USERS[error.errno]}", 2
     if isinstance(error, OSError) and error.errno in FULL:
         where = f" for {error.filename}" if error.filename is not None else ""
         return f"there is no room left{where}: {error.strerror}; make some, and give the same command again", 1
+    if isinstance(error, MemoryError) or re.search("can't allocate memory|out of memory", text):
+        return NO_MEMORY, 1
     for pattern, plain in LIGHTNINGS:
         if match := re.fullmatch(pattern, text):
             return match.expand(plain), 2
@@ -61,7 +69,7 @@ def explained(error: Exception) -> tuple[str, int]:
         return re.sub(r"`Trainer\((\w+)=(.*?)\)`", r"--trainer.\1 \2", text), 2
     if isinstance(error, ValueError):
         return text or "a value is wrong", 2
-    if isinstance(error, FloatingPointError):
+    if isinstance(error, (FloatingPointError, NotWritten)):
         return text, 1
     return f"{type(error).__name__}: {text} (add --debug for the traceback)", 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
@@ -17,7 +17,7 @@ from lightgen.callbacks.data_wait import DataWait
 from lightgen.callbacks.interrupt import StopOnInterrupt
 from lightgen.callbacks.run_folder import RunFolder
 from lightgen.callbacks.step_progress import StepProgress
-from lightgen.checkpoint import read
+from lightgen.checkpoint import read, require_kind
 from lightgen.cli.agreement import data_that_fit
 from lightgen.cli.configs import with_located_configs, with_texts
 from lightgen.cli.explain import NO_GPU
@@ -26,6 +26,8 @@ from lightgen.cli.init_from import with_initial
 from lightgen.cli.nulls import with_nulls
 from lightgen.cli.parser import Parser
 from lightgen.functional.files import save_text
+from lightgen.modules.base import TrainingModule
+from lightgen.registry import find
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +39,11 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     "num_sanity_val_steps": 0,
     "enable_model_summary": False,
 }
+
+LIGHTNINGS = "pytorch-lightning_version"
+"""What Lightning looks for in a checkpoint."""
+TRAINING = ("loops", "optimizer_states", "lr_schedulers")
+"""What a training that goes on needs besides."""
 
 
 class FitParser(Parser, LightningArgumentParser):
@@ -69,12 +76,13 @@ class CLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         super().parse_arguments(parser, args)
-        config = self.config[str(self.config["subcommand"])]
+        command = str(self.config["subcommand"])
+        config = self.config[command]
         # A checkpoint of lightgen holds nothing but data; others are refused, before Lightning looks at them.
         config["weights_only"] = True
         path = config.get("ckpt_path")
-        if path and path not in ("last", "best") and "pytorch-lightning_version" not in read(path):
-            raise ValueError(f"{path} holds weights alone, which this command cannot go on from")
+        if path and path not in ("last", "best"):
+            require_fitting(path, config["model"]["class_path"], command)
 
     def before_instantiate_classes(self) -> None:
         config = self.config[str(self.subcommand)]
@@ -170,6 +178,27 @@ def make(kind: type[CLI], args: list[str], *callbacks: Callback) -> CLI:
         seed_everything_default=0,
         args=args,
     )
+
+
+def require_fitting(path: str, module: str, command: str) -> None:
+    """Refuse a checkpoint that a command cannot go on with, which Lightning would notice late and say at length.
+
+    Args:
+        path: of the checkpoint.
+        module: the class that is to go on with it.
+        command: `fit`, `validate` or `test`.
+
+    Raises:
+        ValueError: in one line, if it holds something else than the module trains, or weights alone.
+    """
+    contents = read(path)
+    require_kind(contents, cast(type[TrainingModule], find("module", module.rpartition(".")[2])).product, path)
+    if command == "fit" and not contents.keys() >= {LIGHTNINGS, *TRAINING}:
+        raise ValueError(
+            f"{path} holds weights alone, so that fit cannot go on with it; --init_from {path} begins with them"
+        )
+    if LIGHTNINGS not in contents:
+        raise ValueError(f"{path} holds weights alone, which {command} scores without --config and --model")
 
 
 def require_accelerator(name: Any) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-from lightgen.cli.commands import COMMANDS, EXAMPLES
+from lightgen.cli.commands import COMMANDS, EXAMPLES, READ_BEFORE
 from lightgen.cli.configs import IN_CONFIGS
 
 ALL, TRAINER = "all", "trainer"
@@ -58,7 +58,11 @@ def option(action: argparse.Action, needed: bool, texts: Mapping[str, str]) -> s
         text += " (in the config)" if action.dest in IN_CONFIGS else " (needed)"
     elif isinstance(default, (int, float, str)) and default not in (False, "", argparse.SUPPRESS):
         text += f" ({default})" * ("default" not in text.lower())
-    left = f"{name} {metavar(action)}".strip()
+    return _line(f"{name} {metavar(action)}".strip(), text)
+
+
+def _line(left: str, text: str) -> str:
+    """An option with what it takes, and beside it, or below if that is long, what it is for."""
     body = _wrapped(text, COLUMN)
     if len(left) + INDENT < COLUMN:
         return (" " * INDENT + left).ljust(COLUMN) + body.lstrip()
@@ -109,12 +113,12 @@ def _is_hidden(action: argparse.Action, section: str, texts: Mapping[str, str]) 
 
 
 def _more(parser: Any, command: str) -> list[str]:
-    lines = []
+    lines = [_line(left, text) for left, text in READ_BEFORE.get(command, {}).items()]
     if any(action.dest.startswith(f"{TRAINER}.") for action in parser._actions):
         text = (
             f"accelerator, devices, precision and all else of Lightning's Trainer: `lightgen {command} --help trainer`"
         )
-        lines += [f"  --{TRAINER}.NAME VALUE".ljust(COLUMN) + _wrapped(text, COLUMN).lstrip()]
+        lines += [_line(f"--{TRAINER}.NAME VALUE", text)]
     if helped := [a.dest.removesuffix(".help") for a in parser._actions if a.dest.endswith(".help") and "." not in
                   a.dest.removesuffix(".help")]:  # fmt: skip
         lines += [

@@ -9,10 +9,9 @@ from lightgen.cli import picture_run
 from lightgen.cli.canvas import pair
 from lightgen.cli.parser import Parser
 from lightgen.cli.picture_run import Request
-from lightgen.data.masked import read_masked
-from lightgen.data.own import own_filter
 from lightgen.figures import read_png, save_png, sheet
 from lightgen.functional.files import save_json
+from lightgen.given import own_filter, read_masked
 from lightgen.inpainting import known_region
 from lightgen.settings import INPAINT
 
@@ -85,7 +84,9 @@ def run(request: Request) -> None:
             return
         numbers, names = range(min(request.num_images, SHEET_LIMIT)), request.turns.file_names(request.num_images)
         results = [read_png(parsed.out / names[i]) for i in numbers]
-        shown = [known.image, known.shown(prior.layout(canvas)), *results]
+        # Whole cells; of those that are redrawn, with `composite` also the pixels that are put back.
+        kept = known.shown(prior.layout(canvas))
+        shown = [known.image, known.composite(kept) if parsed.composite else kept, *results]
         captions = ["original", "what is kept", *(f"result {i}" for i in numbers)]
         if request.turns.varied:
             captions[2:] = [request.turns.words(i, request.turns.varied) for i in numbers]

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from lightgen.asking import LIKE, require_told, words
 from lightgen.checkpoint import digest
 from lightgen.cli.parser import Parser
 from lightgen.condition import Condition
 from lightgen.functional.likeness import NEIGHBOURS, PICTURE
+from lightgen.functional.picture_files import read_upright
 from lightgen.functional.random import Noise
 from lightgen.prior import Prior
 from lightgen.references import picture
@@ -87,14 +88,7 @@ def read(given: str) -> tuple[Image.Image, float | None]:
     path, weight = Path(given), None
     if not path.is_file() and (found := re.fullmatch(r"(.+):(-?\d+\.?\d*)", given)):
         path, weight = Path(found[1]), float(found[2])
-    if not path.is_file():
-        raise ValueError(f"--{LIKE} {given}: there is no picture at {path}")
-    try:
-        image = Image.open(path)
-        image.load()
-    except (UnidentifiedImageError, OSError) as error:
-        raise ValueError(f"--{LIKE} {given}: {path} is no picture that can be read ({error})") from None
-    return image, weight
+    return read_upright(path), weight
 
 
 def record(condition: Condition) -> dict[str, str]:

@@ -9,6 +9,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from lightgen.cli.commands import COMMANDS
 from lightgen.cli.explain import explained
@@ -60,6 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run() -> None:
     """The console entry point."""
+    # A stream that is closed is None; what is said to nobody must not end the work.
+    nobody = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    sys.stdout, sys.stderr = sys.stdout or nobody, sys.stderr or nobody
     for stream in (sys.stdout, sys.stderr):
         # What a terminal has no sign for is a question mark, and not the end of the work.
         if isinstance(stream, io.TextIOWrapper):

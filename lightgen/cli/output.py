@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 import warnings
 
 from lightning_utilities.core.rank_zero import rank_zero_only
@@ -23,6 +24,7 @@ NOISE = (
     ".*resuming from a checkpoint that ended before the epoch ended.*",
     ".*using the WeightAveraging callback, but loading a checkpoint outside.*",
     ".*Found keys that are in the model state dict but not in the checkpoint.*",
+    ".*could be decompression bomb DOS attack.*",
 )
 
 
@@ -50,6 +52,7 @@ def set_up_output() -> None:
     for message in NOISE:
         warnings.filterwarnings("ignore", message)
     warnings.showwarning = _Warnings()
+    threading.excepthook = _behind
     for library in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(library).setLevel(logging.WARNING)
     logger = logging.getLogger("lightgen")
@@ -57,6 +60,14 @@ def set_up_output() -> None:
     logger.propagate = False
     if not logger.handlers:
         logger.addHandler(_Lines())
+
+
+def _behind(failed: threading.ExceptHookArgs) -> None:
+    """A failure beside the main thread: that a log cannot be written for lack of room takes one line."""
+    if isinstance(failed.exc_value, OSError):
+        warnings.warn(f"something was not written: {failed.exc_value}", stacklevel=2)
+    else:
+        threading.__excepthook__(failed)
 
 
 class _Warnings:

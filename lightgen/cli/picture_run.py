@@ -17,11 +17,12 @@ from torch import Tensor
 from lightgen import settings as recorded
 from lightgen.acceleration import Acceleration, Dtype, Mode, chosen
 from lightgen.asking import LAYOUT, NEGATIVE_TEXT, TEXT, in_words, require_one_window
+from lightgen.asking import words as known_words
 from lightgen.cascade import Cascade
 from lightgen.checkpoint import fingerprint, load
 from lightgen.cli import asked, from_png, one_device, picture_folder, stages
 from lightgen.cli.asked import Asked
-from lightgen.cli.canvas import CANVAS, pair
+from lightgen.cli.canvas import CANVAS, pair, with_negative_pairs
 from lightgen.cli.configs import with_located_configs
 from lightgen.cli.liked import files as liked_files
 from lightgen.cli.liked import liked
@@ -36,17 +37,24 @@ from lightgen.condition import Condition
 from lightgen.editing import Edit
 from lightgen.functional.random import Noise
 from lightgen.inpainting import KnownRegion
+from lightgen.labels import LABEL
 from lightgen.prior import Prior
 from lightgen.provenance import provenance
 from lightgen.recipe import Recipe
 from lightgen.reranking import BestOf, chosen_by, texts
 from lightgen.samplers.iteration import Iteration
 from lightgen.sampling import PictureFiles, Sampling
-from lightgen.settings import EDIT, INPAINT, PARTS, SAMPLE, Settings
+from lightgen.settings import CHOICE, EDIT, INPAINT, LIKENESS, PARTS, SAMPLE, Settings
 from lightgen.types import Canvas, OnStep
 
 if TYPE_CHECKING:
     from lightgen.cli.many_devices import ManyDevices
+
+
+SEVERAL = {TEXT: "texts", LAYOUT: "layouts", LABEL: "classes"}
+"""What people call several of what pictures are asked for."""
+LEFT_OUT = dict.fromkeys((TEXT, NEGATIVE_TEXT, LAYOUT, *LIKENESS, *CHOICE, "then", "dtype"))
+"""What a record has only where it was asked for; a folder of pictures with it is none of those without."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +128,7 @@ def requested(parser: Callable[[bool], Parser], args: list[str], num_usual: int,
     Raises:
         ValueError: if it makes no sense, before any work.
     """
-    args, origin = from_png.expanded(args, command)
+    args, origin = from_png.expanded(with_negative_pairs(args), command)
     painting, whole = command in (INPAINT, EDIT), command == EDIT
     words, later = with_located_configs(args), list[stages.Stage]()
     if not painting:
@@ -165,8 +173,7 @@ def requested(parser: Callable[[bool], Parser], args: list[str], num_usual: int,
     negative = prior.negative(away, 1, recipe) if cascade is None else cascade.negative(away)
     if (best_of := chosen_by(parsed.get("best_of", 1), parsed.get("judge"))) is not None:
         texts(asked, maker.categories)
-    where, branches = devices(), 1 if recipe.guidance is None else len(recipe.guidance.branches)
-    each = recipe.sampler.num_evaluations(prior.layout(canvas).num_tokens, branches)
+    where, each = devices(), recipe.num_evaluations(prior.layout(canvas).num_tokens)
     evaluations = num_images * (1 if best_of is None else best_of.num) * each // where.world_size
     acceleration = chosen(parsed.accelerate, parsed.dtype, where.device, evaluations)
     run = (canvas, where, acceleration, best_of, parsed)
@@ -214,7 +221,9 @@ def writing(request: Request, record: str, decided: dict[str, Any]) -> Iterator[
     if not request.devices.is_first:
         yield
         return
-    with picture_folder.writing(parsed.out, record, decided, request.num_images, parsed.overwrite):
+    known = dict.fromkeys(word for prior, _ in request.stages for word in known_words(prior.network.conditioner))
+    held = (parsed.out, record, {**LEFT_OUT, **known, **decided}, request.num_images, parsed.overwrite)
+    with picture_folder.writing(*held, ckpt_path=str(parsed.ckpt_path)):
         yield
 
 
@@ -294,17 +303,22 @@ def num_steps(request: Request) -> int:
 def described(request: Request, record: dict[str, Any]) -> str:
     """What was made, in a line: how many pictures, by what, in how many steps, at what cost."""
     by = ", then by ".join(stages.by(*stage, request.canvas, request.start) for stage in request.stages)
-    guidance = request.recipe.guidance
-    branches = 1 if guidance is None or request.cascade is not None else len(guidance.branches)
+    branches = request.recipe.branches if request.cascade is None else 1
     doubled = f" ({branches} a step, for guidance)" if branches > 1 else ""
     canvas = f" of {record['canvas']['windows']} windows" if record["canvas"] else ""
     chosen = "" if request.best_of is None else f", the best of {request.best_of.num} each,"
     mean = sum(record["evaluations"]) / record["num_images"]
-    of_all = f" of {textwrap.shorten(request.turns.same, 80)}" if request.turns.same else ""
+    of_all = f" of {said}" if (said := in_few_words(request.turns)) else ""
     return (
         f"{stages.count(record['num_images'], 'picture')}{of_all}{chosen} by {by}, "
-        f"{mean:.4g} network evaluations{canvas} each{doubled}"
+        f"{mean:.4g} network evaluation{'' if mean == 1 else 's'}{canvas} each{doubled}"
     )
+
+
+def in_few_words(turns: Turns) -> str:
+    """What pictures are asked for: how many texts, classes and so on where there are several, then what all share."""
+    several = [f"{len({*turns.columns[name]})} {SEVERAL.get(name, f'values of {name}')}" for name in turns.varied]
+    return ", ".join([*several, *[textwrap.shorten(turns.same, 80)] * bool(turns.same)])
 
 
 def summary(request: Request, record: dict[str, Any], path: Path) -> str:

@@ -80,7 +80,8 @@ def run(tokenizer: Tokenizer, data: ImageData, parsed: Any) -> None:
     if num == 0:
         raise ValueError(f"there are no pictures in the {parsed.split} split")
     decided = {"tokenizer": fingerprint(tokenizer), "data": data.fingerprint, "split": parsed.split}
-    with picture_folder.writing(parsed.out, RECORD, {**decided, "num_images": num}, num, parsed.overwrite):
+    held = (parsed.out, RECORD, {**decided, "num_images": num}, num, parsed.overwrite)
+    with picture_folder.writing(*held, ckpt_path=str(parsed.ckpt_path)):
         health = Health(tokenizer.layout)
         sheet: list[torch.Tensor] = []
         with progress_bar(f"reconstructing {num} pictures", math.ceil(num / parsed.batch_size), "batches") as advance:

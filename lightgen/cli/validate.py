@@ -30,11 +30,16 @@ def main(args: list[str]) -> int:
     class Alone(CLI):
         """Scores the weights that the checkpoint is used with, in place of going on from it."""
 
+        def before_instantiate_classes(self) -> None:
+            super().before_instantiate_classes()
+            # Without a config there is no folder of a run, and nothing is written to the one that this is called in.
+            self.save_config_callback = None
+
         def after_instantiate_classes(self) -> None:
             super().after_instantiate_classes()
             getattr(self.model, self.model.product).load_state_dict(product.state_dict())
 
-    config = {"model": _module(checkpoint, product, "--model.loss" not in options)}
+    config = {"model": _module(checkpoint, product, "--model.loss" not in options), "trainer": {"logger": False}}
     if "--data" not in options:
         config["data"] = as_config(own_pictures(checkpoint) or own_data(checkpoint))
         if config["data"] is None:

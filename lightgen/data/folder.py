@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, ClassVar
@@ -17,9 +17,8 @@ from lightgen.data.base import ImageData
 from lightgen.data.collection import Array, Collection, said
 from lightgen.data.columns import Columns, tell
 from lightgen.data.metadata import read_metadata, texts_beside
-from lightgen.data.pictures import UNREADABLE, refuse_corrupt, warn_of_corrupt
-
-SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp"))
+from lightgen.data.pictures import refuse_corrupt, warn_of_corrupt
+from lightgen.functional.picture_files import UNREADABLE, files_under, is_picture
 
 
 class ImageFolder(ImageData):
@@ -75,7 +74,7 @@ class _Files:
         self.root = root
 
     def names(self) -> list[str]:
-        return [path.relative_to(self.root).as_posix() for path in _files_under(self.root)]
+        return [path.relative_to(self.root).as_posix() for path in files_under(self.root)]
 
     def read(self, name: str) -> IO[bytes]:
         return (self.root / name).open("rb")
@@ -94,29 +93,6 @@ class _Files:
     def size(self, name: str) -> int:
         """Bytes."""
         return (self.root / name).stat().st_size
-
-
-def pictures_under(root: Path) -> list[Path]:
-    """The files in a folder, and in those below it, that are pictures by their names, sorted."""
-    return sorted(path for path in _files_under(root) if _is_picture(PurePosixPath(path.relative_to(root))))
-
-
-def _files_under(root: Path) -> Iterator[Path]:
-    """The files in a folder and those below it; linked folders come last, without those that were there already."""
-    seen: set[str] = set()
-    tops = [root]
-    # The list grows while links are found.
-    for top in tops:
-        if top != root and root.resolve().is_relative_to(top.resolve()):
-            continue
-        for folder, folders, files in os.walk(top):
-            if os.path.realpath(folder) in seen:
-                folders.clear()
-                continue
-            seen.add(os.path.realpath(folder))
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            tops += [path for path in (Path(folder, name) for name in folders) if path.is_symlink()]
-            yield from (path for path in (Path(folder, name) for name in files) if path.is_file())
 
 
 class _Zip(_Files):
@@ -151,7 +127,7 @@ class _Folder(Collection):
     def __init__(self, files: _Files, labels: bool, columns: Columns) -> None:
         self.files, self.columns = files, columns
         everything = files.names()
-        names = sorted(name for name in everything if _is_picture(PurePosixPath(name)))
+        names = sorted(name for name in everything if is_picture(PurePosixPath(name)))
         if not names:
             raise ValueError(f"no JPEG, PNG or WebP files in {files.root}")
         corrupt = {name: str(files.root / name) for name in names if not self._has_header(name)}
@@ -197,9 +173,3 @@ class _Folder(Collection):
                 return True
         except UNREADABLE:
             return False
-
-
-def _is_picture(path: PurePosixPath) -> bool:
-    """Whether a file is one by its name; systems leave hidden ones about, some of which have a picture's suffix."""
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
-    return path.suffix.lower() in SUFFIXES and not hidden

@@ -11,7 +11,6 @@ from typing import Any
 import yaml
 
 from lightgen.checkpoint import KEY, read
-from lightgen.functional.pictures import Filter, check_filter
 from lightgen.registry import components, kinds_of_arguments
 
 log = logging.getLogger(__name__)
@@ -40,17 +39,6 @@ def own_pictures(checkpoint: str) -> Description | None:
         pictures: Description | None = data["arguments"].get("data")
         return pictures
     return data
-
-
-def own_filter(checkpoint: str) -> Filter:
-    """By which the pictures were resized that a checkpoint was trained on; the usual one where it does not say."""
-    try:
-        pictures = own_pictures(checkpoint)
-    except ValueError:
-        pictures = None
-    found: Filter = (pictures or {"arguments": {}})["arguments"].get("resize", "lanczos")
-    check_filter(found)
-    return found
 
 
 def own_loss(checkpoint: str) -> Description | None:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import struct
 import warnings
-import zipfile
-import zlib
 from typing import cast
 
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from lightgen.data.collection import Collection, described
+from lightgen.functional.picture_files import UNREADABLE
 from lightgen.functional.pictures import Filter, Window, to_tensor
 from lightgen.functional.splits import window
 from lightgen.labels import LABEL
@@ -23,9 +20,6 @@ Key = tuple[int, bool]
 """A picture's number in its split, and whether to mirror it."""
 
 CORRUPT_LIMIT = 0.01
-UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, zipfile.BadZipFile, RuntimeError,
-              Image.DecompressionBombError)  # fmt: skip
-"""What is raised for files that are damaged, or far too large. RuntimeError is Pillow's for AVIF."""
 
 
 class Pictures(Dataset[Batch]):

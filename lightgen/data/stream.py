@@ -21,7 +21,8 @@ from lightgen.data.collection import Array, described, draw_caption
 from lightgen.data.columns import Columns, padded
 from lightgen.data.loader import TimedLoader, leave_signals_to_the_main_process, whole
 from lightgen.data.metadata import Row, captions, column
-from lightgen.data.pictures import UNREADABLE, refuse_corrupt
+from lightgen.data.pictures import refuse_corrupt
+from lightgen.functional.picture_files import UNREADABLE
 from lightgen.functional.random import Noise, Stream
 from lightgen.types import Batch
 

@@ -13,6 +13,20 @@ from pathlib import Path
 from typing import Any
 
 
+class NotWritten(OSError):
+    """A file that could not be written, in words for whoever wanted it."""
+
+
+def require_readable(path: Path) -> None:
+    """Open a file for reading, where a library's own opening would hide why it cannot.
+
+    Raises:
+        OSError: as the system says it.
+    """
+    with path.open("rb"):
+        pass
+
+
 @contextmanager
 def atomic(path: Path, durable: bool = False) -> Iterator[Path]:
     """A temporary path beside `path`, renamed to it when the block ends without an error; its folder is made.
@@ -63,6 +77,13 @@ def _is_alive(process: int) -> bool:
 def _sync(path: Path) -> None:
     with path.open("rb+") as file:
         os.fsync(file.fileno())
+
+
+def shipped(folder: str = "configs") -> Path:
+    """A folder that ships along: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).parents[1]
+    installed = package / folder
+    return installed if installed.is_dir() else package.parent / folder
 
 
 def save_json(value: Any, path: Path) -> None:

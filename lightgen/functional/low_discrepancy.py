@@ -26,22 +26,20 @@ def halton_rank(grid: Grid) -> Tensor:
     found, index = 0, 0
     while found < h * w:
         index += 1
-        cell = int(radical_inverse(index, 2) * h) * w + int(radical_inverse(index, 3) * w)
+        cell = _stretched(index, 2, h) * w + _stretched(index, 3, w)
         if rank[cell] < 0:
             rank[cell] = found
             found += 1
     return rank
 
 
-def radical_inverse(index: int, base: int) -> float:
-    """The digits of a number in a base, mirrored at the point: a fraction in [0, 1).
+def _stretched(index: int, base: int, size: int) -> int:
+    """The whole part of `size` times a number's radical inverse: its digits in a base, mirrored at the point.
 
-    >>> [radical_inverse(index, 2) for index in range(5)]
-    [0.0, 0.5, 0.25, 0.75, 0.125]
+    In whole numbers, as in base 3 a float may lie just below the border between two cells.
     """
-    value, scale = 0.0, 1.0
+    mirrored, scale = 0, 1
     while index:
-        scale /= base
         index, digit = divmod(index, base)
-        value += digit * scale
-    return value
+        mirrored, scale = mirrored * base + digit, scale * base
+    return mirrored * size // scale

@@ -51,10 +51,17 @@ class Noise:
     Args:
         seed: any integer.
         index: (B,) int64, the number of each picture; equal (seed, index) means equal numbers.
+
+    Raises:
+        ValueError: if the seed is no integer.
     """
 
     seed: int
     index: Tensor
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.seed, int):
+            raise ValueError(f"seed must be a whole number, not {self.seed!r}")
 
     @classmethod
     def of(cls, seed: int, num_images: int, first: int = 0, device: torch.device | str = "cpu") -> Noise:

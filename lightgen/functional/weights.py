@@ -12,6 +12,8 @@ import torch
 from timm.models import load_state_dict
 from torch import Tensor, nn
 
+from lightgen.functional.files import require_readable
+
 OFFLINE = "tf_efficientnet_lite0"
 """The model whose weights the extra `demo` brings."""
 
@@ -59,10 +61,12 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     """The tensors of a weights file by name; nothing in the file is executed.
 
     Raises:
+        OSError: if the file may not be read.
         ValueError: in one line, if the file is missing, is no weights file, or needs code to be run.
     """
     if not Path(path).is_file():
         raise ValueError(f"there is no weights file {path}")
+    require_readable(Path(path))
     try:
         stored: dict[str, Tensor] = load_state_dict(str(path), weights_only=True)
     except (RuntimeError, OSError, ValueError, LookupError, EOFError, AttributeError, pickle.PickleError):

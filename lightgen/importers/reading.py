@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from lightgen.functional.files import require_readable
 from lightgen.importers.flax import is_msgpack, read_msgpack
 
 HOLDERS = ("ema", "model_state_dict", "model", "state_dict", "net", "module")
@@ -32,6 +33,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     that what is beside them, the state of an optimizer say, takes no memory.
 
     Raises:
+        OSError: if the file may not be read.
         ValueError: in one line, if the file is missing, is no checkpoint, or holds no named tensors.
     """
     contents = _held(_contents(path))
@@ -47,6 +49,7 @@ def read_tensor(path: Path) -> Tensor:
     """The one tensor that a torch file holds, without a name.
 
     Raises:
+        OSError: if the file may not be read.
         ValueError: in one line, if the file is missing, or holds anything else.
     """
     contents = _contents(path)
@@ -58,6 +61,7 @@ def read_tensor(path: Path) -> Tensor:
 def _contents(path: Path) -> Any:
     if not path.is_file():
         raise ValueError(f"there is no weights file {path}")
+    require_readable(path)
     read = _safetensors if path.suffix == ".safetensors" else read_msgpack if is_msgpack(path) else _torch
     return read(path)
 

@@ -18,7 +18,6 @@ from lightgen.networks.vq_diffusion import VQDiffusion
 from lightgen.processes.mask_replace import MaskReplace
 from lightgen.quantizers.remapped import Remapped
 from lightgen.recipe import Recipe
-from lightgen.registry import changed
 from lightgen.samplers.ancestral import Ancestral
 from lightgen.tokenizers.base import Tokenizer
 from lightgen.tokenizers.quantized import QuantizedAutoencoder
@@ -131,10 +130,7 @@ def remapped(tokenizer: Tokenizer, numbers: Tensor, vocab_size: int) -> Tokenize
         raise ValueError(f"{type(tokenizer).__name__} has no codebook that --mapping could be of")
     quantizer = Remapped(tokenizer.quantizer, vocab_size)
     quantizer.number(numbers)
-    made = changed(tokenizer, quantizer=quantizer)
-    made.encoder.load_state_dict(tokenizer.encoder.state_dict())
-    made.decoder.load_state_dict(tokenizer.decoder.state_dict())
-    return made
+    return tokenizer.with_quantizer(quantizer)
 
 
 def names(depth: int, learned: bool) -> Names:

@@ -80,14 +80,9 @@ def require_same_ids(tokenizer: Tokenizer, other: Tokenizer) -> None:
     Raises:
         ValueError: in one line.
     """
-    own, there = (_encoding(each) for each in (tokenizer, other))
-    if own.keys() != there.keys() or not all(torch.equal(own[name], there[name]) for name in own):
+    if not Tokenizer.same_ids(tokenizer.state_dict(), other.state_dict()):
         raise ValueError("the prior to begin with was trained on ids of another tokenizer, which mean other things: "
                          "leave out --model.tokenizer, which then is its own")  # fmt: skip
-
-
-def _encoding(tokenizer: Tokenizer) -> dict[str, Tensor]:
-    return {name: tensor for name, tensor in tokenizer.state_dict().items() if not name.startswith("decoder.")}
 
 
 def _shape(tensor: Tensor | None) -> str:

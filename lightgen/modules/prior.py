@@ -144,7 +144,7 @@ class PriorModule(TrainingModule):
         ids_BN = self.ids(batch)
         first = self.global_rank * len(ids_BN)
         noise = Noise.of(self.seed, len(ids_BN), first, self.device).fold(self._batches_done())
-        condition = self.condition(batch)
+        condition = self.prior.told(batch)
         if self.prior.network.conditioner is not None:
             condition = self.prior.network.conditioner.hide(condition, noise)
         output = self.prior.process.loss(with_holes(self.prior, condition, ids_BN, noise), ids_BN, noise)
@@ -162,15 +162,9 @@ class PriorModule(TrainingModule):
         """Ids (B, N) of a batch, which holds them already or holds images."""
         return self.prior.layout().flatten(batch["ids"].long()) if "ids" in batch else self.prior.encode(batch["image"])
 
-    def condition(self, batch: Batch) -> Condition:
-        """What the pictures of a batch are, as far as the network can be told."""
-        conditioner = self.prior.network.conditioner
-        told = Condition(batch.get("condition", {}), batch.get("hidden", {}))
-        return Condition() if conditioner is None else conditioner.ahead(told.keep(conditioner.names))
-
     def evaluate(self, split: str, batch: Batch) -> None:
         ids_BN = self.ids(batch)
-        noise, condition = Noise(self.seed, batch["index"]), self.condition(batch)
+        noise, condition = Noise(self.seed, batch["index"]), self.prior.told(batch)
         output = self.prior.process.loss(with_holes(self.prior, condition, ids_BN, noise), ids_BN, noise)
         scores = {"loss": output.loss, **output.metrics}
         if self.prior.process.has_likelihood:

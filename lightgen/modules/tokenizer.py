@@ -22,7 +22,6 @@ from lightgen.modules.base import TrainingModule, require_finite_rate
 from lightgen.modules.discriminator_optimizer import DiscriminatorOptimizer
 from lightgen.modules.optim import OptimizerFactory, SchedulerFactory
 from lightgen.quantizers.base import Quantizer
-from lightgen.registry import build, describe
 from lightgen.tokenizers.quantized import QuantizedAutoencoder
 from lightgen.types import Batch, to_unit
 
@@ -75,7 +74,7 @@ class TokenizerModule(TrainingModule):
     ) -> None:
         super().__init__(optimizer, scheduler, max_skipped, compile)
         coder = load_vqgan(tokenizer) if isinstance(tokenizer, str) else tokenizer
-        self.tokenizer = coder if quantizer is None else with_quantizer(coder, quantizer)
+        self.tokenizer = coder if quantizer is None else coder.with_quantizer(quantizer)
         self.reconstruction_loss = loss or ReconstructionLoss()
         self.codebook_weight = codebook_weight
         self.adversarial = adversarial
@@ -232,20 +231,3 @@ def load_vqgan(path: str) -> QuantizedAutoencoder:
     if not isinstance(tokenizer, QuantizedAutoencoder):
         raise ValueError(f"{path} holds a {type(tokenizer).__name__}, where a quantized autoencoder is needed")
     return tokenizer
-
-
-def with_quantizer(tokenizer: QuantizedAutoencoder, quantizer: Quantizer) -> QuantizedAutoencoder:
-    """The tokenizer's encoder and decoder around another quantizer.
-
-    Raises:
-        ValueError: if the quantizer's latents have another dimension.
-    """
-    if quantizer.dim != tokenizer.quantizer.dim:
-        raise ValueError(f"the quantizer's dim must be that of the tokenizer's, {tokenizer.quantizer.dim}, "
-                         f"not {quantizer.dim}")  # fmt: skip
-    description = describe(tokenizer)
-    description["arguments"]["quantizer"] = describe(quantizer)
-    changed: QuantizedAutoencoder = build(description, "tokenizer")
-    changed.encoder.load_state_dict(tokenizer.encoder.state_dict())
-    changed.decoder.load_state_dict(tokenizer.decoder.state_dict())
-    return changed

@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 
 def checkpoint_activations(network: nn.Module) -> None:
-    """Keep, for the gradient, what goes into each block of a network and nothing of what is worked out in it; results stay.
+    """Keep, for the gradient, what goes into each block of a network, and nothing of what is worked out in it.
 
     Args:
         network: its blocks are what stands in a list of modules; they are changed in place.

@@ -25,10 +25,15 @@ class TokenNetwork(Network):
         adaptive: whether the vectors of condition and time shift, scale and gate every block (`adaLN-Zero`, Peebles and
             Xie, 2022, arXiv 2212.09748), instead of being added to the cells.
         learned: whether every cell has a vector of its own, which says where it is.
+
+    Raises:
+        ValueError: if D is not at least 1.
     """
 
     def __init__(self, interface: Interface, dim: int, adaptive: bool = False, learned: bool = False) -> None:
         super().__init__(interface)
+        if dim < 1:
+            raise ValueError(f"dim must be at least 1, not {dim}")
         self.num_ids = interface.num_ids
         self.dim, self.adaptive = dim, adaptive
         self.token = self.beginning()

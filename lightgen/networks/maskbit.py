@@ -14,7 +14,7 @@ from lightgen.condition import Context
 from lightgen.networks.base import Interface
 from lightgen.networks.embedding import TokenNetwork
 from lightgen.networks.prefixed import require_unattended
-from lightgen.networks.styled import Style, StyledBlock, draw_weights, fixed
+from lightgen.networks.styled import StyledBlock, draw_weights, fixed, style_of
 
 
 class MaskBit(TokenNetwork):
@@ -42,13 +42,11 @@ class MaskBit(TokenNetwork):
         self, interface: Interface, dim: int = 256, depth: int = 8, heads: int = 4, hidden: int | None = None
     ) -> None:
         require_unattended(self, interface)
-        if heads < 1 or dim % heads:
-            raise ValueError(f"heads must divide dim, {dim}, and {heads} does not")
         vocab_size = interface.layout.vocab_size
         if vocab_size < 2 or vocab_size & (vocab_size - 1):
             raise ValueError(f"MaskBit reads bits, so that the codes must be 2, 4, 8 and so on, not {vocab_size}")
         self.num_bits = vocab_size.bit_length() - 1
-        style = Style(dim, heads, dim // heads, 4 * dim if hidden is None else hidden, eps=1e-12, post=True)
+        style = style_of(dim, heads, hidden, eps=1e-12, post=True)
         super().__init__(interface, dim, adaptive=True, learned=True)
         fixed(self, "bits", lambda: torch.arange(self.num_bits))
         self.last = nn.Parameter(torch.zeros(1, dim))

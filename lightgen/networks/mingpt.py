@@ -15,7 +15,7 @@ from lightgen.condition import Context
 from lightgen.networks.base import Interface
 from lightgen.networks.embedding import TokenNetwork
 from lightgen.networks.prefixed import Memory, Prefixed
-from lightgen.networks.styled import Style, StyledBlock, draw_weights
+from lightgen.networks.styled import StyledBlock, draw_weights, style_of
 
 
 class MinGPT(Prefixed):
@@ -35,7 +35,7 @@ class MinGPT(Prefixed):
 
     def __init__(self, interface: Interface, dim: int = 256, depth: int = 8, heads: int = 4) -> None:
         super().__init__(interface, dim)
-        style = _style(dim, heads, causal=True)
+        style = style_of(dim, heads, causal=True)
         self.position = nn.Parameter(torch.zeros(self.num_places, dim))
         self.blocks = nn.ModuleList(StyledBlock(style) for _ in range(depth))
         draw_weights(self)
@@ -67,7 +67,7 @@ class BidirectionalMinGPT(TokenNetwork):
 
     def __init__(self, interface: Interface, dim: int = 256, depth: int = 8, heads: int = 4) -> None:
         super().__init__(interface, dim, learned=True)
-        style = _style(dim, heads, causal=False)
+        style = style_of(dim, heads)
         self.blocks = nn.ModuleList(StyledBlock(style) for _ in range(depth))
         draw_weights(self)
 
@@ -79,9 +79,3 @@ class BidirectionalMinGPT(TokenNetwork):
         for block in self.blocks:
             x_BND = block(x_BND)
         return x_BND
-
-
-def _style(dim: int, heads: int, causal: bool) -> Style:
-    if heads < 1 or dim % heads:
-        raise ValueError(f"heads must divide dim, {dim}, and {heads} does not")
-    return Style(dim, heads, dim // heads, 4 * dim, causal=causal)

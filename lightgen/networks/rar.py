@@ -15,7 +15,7 @@ from lightgen.condition import Context
 from lightgen.networks.base import Interface
 from lightgen.networks.layers import Modulation
 from lightgen.networks.prefixed import Memory, Prefixed
-from lightgen.networks.styled import Style, StyledBlock, draw_weights, modulated
+from lightgen.networks.styled import StyledBlock, draw_weights, modulated, style_of
 
 
 class RAR(Prefixed):
@@ -41,10 +41,7 @@ class RAR(Prefixed):
     def __init__(
         self, interface: Interface, dim: int = 256, depth: int = 8, heads: int = 4, hidden: int | None = None
     ) -> None:
-        if heads < 1 or dim % heads:
-            raise ValueError(f"heads must divide dim, {dim}, and {heads} does not")
-        self.style = Style(dim, heads, dim // heads, 4 * dim if hidden is None else hidden, eps=1e-6,
-                           query_norm="head", modulated=True, causal=True)  # fmt: skip
+        self.style = style_of(dim, heads, hidden, eps=1e-6, query_norm="head", modulated=True, causal=True)
         super().__init__(interface, dim)
         num_tokens = self.layout.num_tokens
         self.start = nn.Parameter(torch.zeros(1, 1, dim))

@@ -14,7 +14,7 @@ from lightgen.condition import Condition, Context
 from lightgen.networks.base import Interface, Network
 from lightgen.networks.layers import Modulation
 from lightgen.networks.prefixed import require_plain
-from lightgen.networks.styled import Style, StyledAttention, draw_weights, modulated
+from lightgen.networks.styled import Style, StyledAttention, draw_weights, modulated, style_of
 from lightgen.types import Grid
 
 
@@ -50,8 +50,7 @@ class VQDiffusion(Network):
         positions: Grid | None = None,
     ) -> None:
         require_plain(self, interface)
-        if heads < 1 or dim % heads:
-            raise ValueError(f"heads must divide dim, {dim}, and {heads} does not")
+        style = style_of(dim, heads, hidden)
         if num_steps < 1:
             raise ValueError(f"num_steps must be at least 1, not {num_steps}")
         rows, columns = self.positions = positions or interface.layout.grid
@@ -64,7 +63,6 @@ class VQDiffusion(Network):
             self.conditioner.attach(depth * dim)
         self.token = nn.Embedding(interface.num_ids, dim)
         self.row, self.column = nn.Embedding(rows, dim), nn.Embedding(columns, dim)
-        style = Style(dim, heads, dim // heads, 4 * dim if hidden is None else hidden)
         self.blocks = nn.ModuleList(
             Block(style, self.layout.grid, num_steps if self.reads_time else 0, self.conditioner is not None)
             for _ in range(depth)

@@ -19,7 +19,8 @@ from lightgen.types import Denoise, LossOutput
 class MaskGIT(Masked):
     """Mask a share cos(pi u / 2) of the tokens, u uniform; the loss is the mean cross-entropy of masked tokens.
 
-    L = -E over u, M of mean over n in M of log p(x_n | x outside of M).
+    L = -E over u, M of sum over n in M of log p(x_n | x outside of M), over E of |M|: every masked token of a batch
+    counts alike, whatever share of its picture is masked.
 
     Args:
         vocab_size: V; MASK is id V.

@@ -48,7 +48,7 @@ class Codebook(Quantizer):
         # Picture by picture: the distances of one to all codes fill hundreds of megabytes at times.
         ids = torch.stack([nearest(picture, codes_VD) for picture in scaled])
         quantized = self.embed(ids)
-        loss = self.commitment_weight * mse_loss(scaled, quantized)
+        loss = self.commitment_weight * mse_loss(scaled, quantized) if self.training else latent.new_zeros(())
         return Quantized(scaled + (quantized - scaled).detach(), ids, loss)
 
     def embed(self, ids: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
+from lightgen.functional.categorical import gumbel
 from lightgen.functional.random import Noise, Stream
 from lightgen.quantizers.base import Quantized, Quantizer
 from lightgen.quantizers.learned_codebook import check_vocab_size, rank
@@ -60,8 +61,8 @@ class GumbelVQ(Quantizer):
             return Quantized(self.embed(ids), ids, latent.new_zeros(()))
         num = len(logits_NV)
         noise = Noise.of(0, num, rank() * num, latent.device)
-        gumbel = -(-noise.uniform(int(self.steps), Stream.TOKEN, self.vocab_size).log()).log()
-        noisy_NV = logits_NV + gumbel
+        drawn = gumbel(noise.uniform(int(self.steps), Stream.TOKEN, self.vocab_size))
+        noisy_NV = logits_NV + drawn.to(logits_NV)
         ids_N, soft_NV = noisy_NV.argmax(1), (noisy_NV / self.temperature).softmax(1)
         chosen_NV = one_hot(ids_N, self.vocab_size) + soft_NV - soft_NV.detach()
         quantized = (chosen_NV @ self.codes).view(*shape, -1).movedim(-1, 1)

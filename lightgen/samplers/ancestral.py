@@ -50,4 +50,6 @@ class Ancestral(Sampler):
         prediction = denoise(state.ids, clock, level)
         clean = prediction.draw(state.noise.uniform(clock.step, Stream.TOKEN, state.ids.shape[1]))
         process = process_of(denoise)
-        return process.reverse(clean, state.ids, clock.time, earlier, state.noise, clock.step), None
+        ids = process.reverse(clean, state.ids, clock.time, earlier, state.noise, clock.step)
+        # What absorbing noise has left is never noise again.
+        return ids, (ids != denoise.layout.mask).all(1) if process.family is NoiseFamily.ABSORBING else None

@@ -42,8 +42,6 @@ class Sampler(Component):
     """Roles of networks beside the first that it asks, e.g. `("critic",)`."""
     revisits: ClassVar[bool] = False
     """Whether a step may leave a picture as it was and look at it again: then the last evaluation is used again."""
-    replayable: ClassVar[bool] = True
-    """Whether a step between the first and the last is the same program as any other, with other numbers."""
     adaptive: ClassVar[bool] = False
     """Whether pictures decide themselves how many evaluations they take; `num_evaluations` is only the most."""
 
@@ -64,10 +62,10 @@ class Sampler(Component):
         return state
 
     def clock(self, state: State) -> Clock:
-        """Where the step that comes stands: time 1 - k / S, at most that of the start, and progress k / (S - 1)."""
+        """Where the step that comes stands: the time of k / S, at most that of the start, and progress k / (S - 1)."""
         progress = state.step / (self.steps - 1) if self.steps > 1 else 0.0
-        time = min(1 - state.step / self.steps, state.start)
-        return Clock.even(state.step, time, progress, state.ids, self.steps)
+        time = float(self.noise_left(torch.tensor(state.step / self.steps, dtype=torch.float64)))
+        return Clock.even(state.step, min(time, state.start), progress, state.ids, self.steps)
 
     @abstractmethod
     def step(self, state: State, denoise: Denoiser, clock: Clock) -> tuple[Tensor, Tensor | None]:

@@ -22,7 +22,6 @@ class Steps(Protocol):
     """What the loop needs of a sampler: see `lightgen.samplers.base.Sampler`."""
 
     revisits: ClassVar[bool]
-    replayable: ClassVar[bool]
 
     def start(self, state: State, denoise: Denoiser) -> State: ...
 
@@ -72,7 +71,6 @@ class Iteration:
         self.known = torch.zeros_like(ids_BN, dtype=torch.bool) if known_BN is None else known_BN.clone()
         self.finished = torch.zeros_like(everyone, dtype=torch.bool)
         self.confidence = torch.zeros_like(ids_BN, dtype=torch.float32) if watch else None
-        player = player if sampler.replayable else None
         # What is played evaluates every picture of a batch anyway.
         again = sampler.revisits and denoise.steady and player is None
         self._denoise = denoise.bind(everyone, watch or again, self.known)

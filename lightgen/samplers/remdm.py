@@ -5,7 +5,6 @@ Wang et al., 2025, "Remasking discrete diffusion models with inference-time scal
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -39,7 +38,7 @@ class ReMDM(Sampler):
     accepts: ClassVar[frozenset[NoiseFamily]] = frozenset({NoiseFamily.ABSORBING})
     revisits: ClassVar[bool] = True
     nfe: ClassVar[str] = "at most S; with `Confidence` 2 more from given tokens"
-    exact: ClassVar[str] = "in the limit (`Cap`, `Rescale`, `Loop`)"
+    exact: ClassVar[str] = "in the limit (`Cap`, `Rescale`)"
     source: ClassVar[str] = "Wang et al., 2025, arXiv 2503.00307"
 
     def __init__(self, steps: int = 128, remasking: Remasking | None = None) -> None:
@@ -51,11 +50,6 @@ class ReMDM(Sampler):
         if self.remasking.confidence is not None:
             confidence = given_confidence(state, denoise, self.remasking.confidence)
         return state.remember(confidence=confidence)
-
-    def clock(self, state: State) -> Clock:
-        clock = super().clock(state)
-        time = self.noise_left(torch.full_like(clock.time, state.step / self.steps))
-        return replace(clock, time=time.clamp_max(state.start))
 
     def noise_left(self, done: Tensor) -> Tensor:
         return self.remasking.time(done)

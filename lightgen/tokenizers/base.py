@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from lightgen.layout import Layout
@@ -28,6 +30,15 @@ class Tokenizer(nn.Module, Component):
     def levels(self) -> tuple[Layout, ...]:
         """The layouts of its ids from coarse to fine, where there are several; then `layout` is the last."""
         return (self.layout,)
+
+    @staticmethod
+    def same_ids(weights: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> bool:
+        """Whether two tokenizers with these weights give every picture the same ids: all but the decoder is equal."""
+        own, there = (
+            {name: tensor for name, tensor in each.items() if not name.startswith("decoder.")}
+            for each in (weights, others)
+        )
+        return own.keys() == there.keys() and all(torch.equal(own[name], there[name]) for name in own)
 
     @property
     def decoding(self) -> nn.Module | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
 from lightgen.layout import Layout
 from lightgen.quantizers.base import Quantized, Quantizer
+from lightgen.registry import changed
 from lightgen.tokenizers.base import Tokenizer
 from lightgen.tokenizers.layers import channels_last
 
@@ -53,6 +55,20 @@ class QuantizedAutoencoder(Tokenizer):
         self.encoder = channels_last(encoder)
         self.decoder = channels_last(decoder)
         self.quantizer = quantizer
+
+    def with_quantizer(self, quantizer: Quantizer) -> Self:
+        """Encoder and decoder, with the weights that they have, around another quantizer.
+
+        Raises:
+            ValueError: if its latents have another dimension.
+        """
+        if quantizer.dim != self.quantizer.dim:
+            raise ValueError(f"the quantizer's dim must be that of the tokenizer's, {self.quantizer.dim}, "
+                             f"not {quantizer.dim}")  # fmt: skip
+        made = changed(self, quantizer=quantizer)
+        made.encoder.load_state_dict(self.encoder.state_dict())
+        made.decoder.load_state_dict(self.decoder.state_dict())
+        return made
 
     @property
     @abstractmethod
