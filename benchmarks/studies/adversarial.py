@@ -13,14 +13,12 @@ from __future__ import annotations
 import argparse
 import csv
 import math
-import shlex
 from pathlib import Path
 
 from emoji_health import health_on_emoji
+from training import run
 
 from lightgen.checkpoint import load
-from lightgen.cli import fit
-from lightgen.cli.demo import is_done
 from lightgen.data.emoji import Emoji
 from lightgen.losses.perceptual import FeatureDistance
 from lightgen.provenance import provenance
@@ -45,19 +43,6 @@ def command(name: str, seed: int, root: Path) -> list[str]:
             str(root), *logger, "--trainer.enable_progress_bar", "false"]  # fmt: skip
 
 
-def train(name: str, seed: int, root: Path) -> Path:
-    """Train one of the two, or what is left of it; the path of its checkpoint."""
-    last, args = root / "last.ckpt", command(name, seed, root)
-    if is_done(last):
-        return last
-    if last.is_file():
-        args += ["--ckpt_path", str(last)]
-    print(f"lightgen {shlex.join(args)}", flush=True)
-    if fit.main(args):
-        raise KeyboardInterrupt
-    return last
-
-
 def logged(folder: Path) -> tuple[int, int]:
     """How many training values a run logged that are not finite, and how many updates it skipped."""
     rows = [row for path in folder.rglob("metrics.csv") for row in csv.DictReader(path.open(encoding="utf-8"))]
@@ -75,7 +60,7 @@ def main() -> None:
     for seed in args.seeds:
         for name in RUNS:
             root, column = args.out / f"{name}-{seed}", f"{name}, seed {seed}"
-            tokenizer = load(train(name, seed, root), "tokenizer")
+            tokenizer = load(run(command(name, seed, root), root), "tokenizer")
             found[column] = health_on_emoji(tokenizer, FeatureDistance())
             numbers[column] = logged(root)
     print(f"\n{len(Emoji().dataset('val'))} held-out emoji at 64x64, {CONFIG}, with and without discriminator\n")

@@ -10,18 +10,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from statistics import fmean
 
-import torch
-from torch import Tensor
+from emoji_kid import best_temperature, kid
 
-import lightgen
-from lightgen.data.emoji import Emoji
-from lightgen.functional.distances import kernel_distance
-from lightgen.guidance import ConstantGuidance
-from lightgen.metrics.features import EfficientNetLite0
-from lightgen.recipe import Recipe
 from lightgen.samplers import (
     Ancestral,
     ArgmaxUnrolled,
@@ -33,10 +26,8 @@ from lightgen.samplers import (
     ReMDM,
     Sampler,
 )
-from lightgen.warps import Warps
 
-NUM_IMAGES, TUNING_IMAGES, TUNING_SEED = 400, 64, 1000
-TEMPERATURES = (0.4, 0.55, 0.7, 0.85)
+NUM_IMAGES = 400
 
 
 def remdm(steps: int, confidence: str) -> Sampler:
@@ -76,9 +67,7 @@ def main() -> None:
                 ways = []
                 for on in (False, True):
                     made = partial(sampler, evaluations // 2, leave_one_out=on)
-                    best = min(
-                        TEMPERATURES, key=lambda t, m=made: kid("uniform", m(), t, 2.0, TUNING_SEED, TUNING_IMAGES)[0]
-                    )
+                    best = best_temperature("uniform", made(), 2.0)
                     ways.append((f"{'leave one out' if on else 'as it is'}, temperature {best}", made, best))
                 compare(f"{name}, uniform", "uniform", evaluations, 2.0, ways, seeds)
     if "eb_sampler" in arguments.part:
@@ -102,37 +91,6 @@ def compare(
     cells = [cell for (way, _, _), found in zip(ways, values, strict=True) for cell in (way, f"{fmean(found):.4f}")]
     differences = ", ".join(f"{b - a:+.4f}" for a, b in zip(*values, strict=True))
     print(f"| {name} | {evaluations} | {' | '.join(cells)} | {differences} |", flush=True)
-
-
-def kid(prior: str, sampler: Sampler, temperature: float, scale: float, seed: int, num: int) -> tuple[float, float]:
-    """KID of pictures, and the network evaluations of one, on average."""
-    made = loaded(prior)
-    recipe = Recipe(sampler, Warps(temperature), ConstantGuidance(scale))
-    features, evaluations = [], []
-    for first in range(0, num, 64):
-        noise = lightgen.functional.random.Noise.of(seed, min(64, num - first), first)
-        sample = made.sample_ids(noise, recipe)
-        evaluations.append(sample.trace.evaluations.double())
-        features.append(network()(made.decode(sample.ids)))
-    return float(kernel_distance(real(), torch.cat(features)).value), float(torch.cat(evaluations).mean())
-
-
-@cache
-def loaded(prior: str) -> lightgen.prior.Prior:
-    """Of the zoo by the end of its name, or of a checkpoint's path."""
-    return lightgen.load(prior if "/" in prior else f"zoo:emoji64-{prior}")
-
-
-@cache
-def network() -> EfficientNetLite0:
-    return EfficientNetLite0()
-
-
-@cache
-def real() -> Tensor:
-    data = Emoji(image_size=64, mirror=True, val_fraction=0.1, test_fraction=0.0, skin_tones=False)
-    images = data.dataset("val").images()
-    return torch.cat([network()(batch) for batch in images.split(64)])
 
 
 if __name__ == "__main__":

@@ -20,10 +20,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from guidance import fit, of
-from listening import captioned, pictures_at, pictures_of
+from classifier import features_of, fit
 from priors import batches, some
 from torch import Tensor, nn
+from trained_on import captioned, pictures_at, pictures_of
 
 from lightgen.checkpoint import load, load_scorer
 from lightgen.data.emoji import Emoji
@@ -103,7 +103,7 @@ def of_classes() -> Task:
     data, features = Emoji(), EfficientNetLite0()
     num_classes = len(data.class_names)
     images, label = some(data.dataset("train"), NUM_TRAINING)
-    classifier = fit(of(features, images), label, num_classes)
+    classifier = fit(features_of(features, images), label, num_classes)
     pictures, old = some(data.dataset("val"), NUM)
     new = (old + 1 + Noise.of(0, NUM).integers(0, 0, 1, num_classes - 1).squeeze(1)) % num_classes
     return Task(pictures, {"label": new}, new, old, lambda images: classes(features, classifier, images))
@@ -136,7 +136,7 @@ def of_captions(held_out: Pictures, judge: Scorer) -> Task:
 @torch.no_grad()
 def classes(features: FeatureNetwork, classifier: nn.Module, images: Tensor) -> Tensor:
     """(B,) what the classifier takes pictures for."""
-    answer: Tensor = classifier(of(features, images)).argmax(1)
+    answer: Tensor = classifier(features_of(features, images)).argmax(1)
     return answer
 
 

@@ -18,16 +18,17 @@ from __future__ import annotations
 
 import argparse
 import copy
-import sys
 from pathlib import Path
 from typing import Any
 
 import torch
-from listening import pictures_at, pictures_of
+from figures import bits, psnr, spread
+from priors import decoded, encoded, sampled
 from torch import Tensor
 from torch.nn.functional import interpolate
+from trained_on import held_out, pictures_of
+from training import learn
 
-from lightgen.bench.likelihood import mean_and_error
 from lightgen.cascade import Cascade
 from lightgen.checkpoint import fingerprint, load, save
 from lightgen.condition import Condition
@@ -36,20 +37,16 @@ from lightgen.data.base import ImageData
 from lightgen.data.emoji import Emoji
 from lightgen.figures import save_png, sheet
 from lightgen.functional.random import Noise
-from lightgen.modules.prior import Conditioned
-from lightgen.networks import Transformer
 from lightgen.prior import Prior
 from lightgen.processes import MaskGIT as Masked
-from lightgen.processes.likelihood import estimate
 from lightgen.recipe import Recipe
 from lightgen.registry import changed
 from lightgen.samplers import MaskGIT
 from lightgen.tokenizers.base import Tokenizer
 from lightgen.types import to_uint8, to_unit
 
-COLUMNS, MOST = 8, 192
-SIDES, STEPS, BATCH = (32, 64), (300, 500), 32
-NATS = torch.log(torch.tensor(2.0))
+COLUMNS = 8
+SIDES, STEPS = (32, 64), (300, 500)
 
 
 @torch.no_grad()
@@ -61,9 +58,7 @@ def main(folder: Path, pair: list[str] | None) -> None:
             save(prior, Path(path))
     low, high = (load(path, "prior") for path in paths)
     cascade = Cascade([low, high])
-    data: list[ImageData] = (
-        [Emoji(side) for side in SIDES] if pair is None else [pictures_of(path, None) for path in pair]
-    )
+    data: list[ImageData] = [Emoji(side) for side in SIDES] if pair is None else [pictures_of(path) for path in pair]
     pictures = [held_out(each) for each in data]
     coarse, fine = (encoded(prior, images) for prior, images in zip((low, high), pictures, strict=True))
     told = {"right": coarse, "of another picture": coarse.roll(1, 0), "none": None}
@@ -76,14 +71,15 @@ def main(folder: Path, pair: list[str] | None) -> None:
     for name, ids in told.items():
         condition = Condition() if ids is None else Condition({"coarse": ids})
         made[name] = sampled(high, condition, len(fine))
-        print(f"| {name} | {spread(bits(high, fine, condition))} | {accuracy(high, fine, condition):.3f} | "
-              f"{spread(psnr(made[name], pictures[1]))} |", flush=True)  # fmt: skip
+        cost = bits(high.process, high.network, fine, condition)
+        print(f"| {name} | {spread(cost, 2)} | {accuracy(high, fine, condition):.3f} | "
+              f"{spread(psnr(made[name], pictures[1]), 2)} |", flush=True)  # fmt: skip
     ids = encoded(high, enlarged)
     same, again = float((ids == fine).float().mean()), decoded(high, ids)
-    print(f"| bicubic, as ids | | {same:.3f} | {spread(psnr(again, pictures[1]))} |")
-    print(f"| bicubic, as pixels | | | {spread(psnr(enlarged, pictures[1]))} |")
+    print(f"| bicubic, as ids | | {same:.3f} | {spread(psnr(again, pictures[1]), 2)} |")
+    print(f"| bicubic, as pixels | | | {spread(psnr(enlarged, pictures[1]), 2)} |")
     best = decoded(high, fine)
-    print(f"| the right fine ids | | 1.000 | {spread(psnr(best, pictures[1]))} |\n")
+    print(f"| the right fine ids | | 1.000 | {spread(psnr(best, pictures[1]), 2)} |\n")
     first, last = [one.run().ids for one in cascade.iterate(Noise.of(0, COLUMNS))]
     rows = [pictures[1], best, enlarged, made["right"], bicubic(low, high, first), high.decode(last)]
     names = ["held out", "its fine ids", "coarse, bicubic", "made finer", "coarse of a cascade", "made finer"]
@@ -102,8 +98,16 @@ def trained() -> tuple[Prior, Prior]:
         images = Emoji(side).dataset("train").images()[::2]
         with torch.no_grad():
             ids.append(torch.cat([tokenizer.encode(to_unit(some)).flatten(1) for some in images.split(64)]))
-    low = learn(tokenizers[0], ids[0], STEPS[0])
-    return low, learn(tokenizers[1], ids[1], STEPS[1], ids[0], LowResolution(low.layout(), fingerprint(low.tokenizer)))
+    low = prior_of(tokenizers[0], ids[0], STEPS[0], None, Condition())
+    level = LowResolution(low.layout(), fingerprint(low.tokenizer))
+    return low, prior_of(tokenizers[1], ids[1], STEPS[1], level, Condition({"coarse": ids[0]}))
+
+
+def prior_of(tokenizer: Tokenizer, ids: Tensor, steps: int, level: LowResolution | None, told: Condition) -> Prior:
+    process = Masked(tokenizer.layout.vocab_size, label_smoothing=0.0)
+    network = learn(process, tokenizer.layout, ids, level, told,
+                    dim=128, steps=steps, every=50, what=f"{ids.shape[1]} ids, ")  # fmt: skip
+    return Prior(tokenizer, network, process, Recipe(MaskGIT(steps=8))).eval()
 
 
 def resized(tokenizer: Tokenizer, side: int) -> Tokenizer:
@@ -113,67 +117,10 @@ def resized(tokenizer: Tokenizer, side: int) -> Tokenizer:
     return made.eval()
 
 
-def learn(
-    tokenizer: Tokenizer, ids: Tensor, steps: int, coarse: Tensor | None = None, level: LowResolution | None = None
-) -> Prior:
-    torch.manual_seed(0)
-    process = Masked(tokenizer.layout.vocab_size, label_smoothing=0.0)
-    network = Transformer(process.interface(tokenizer.layout, level), dim=128, depth=3, heads=2)
-    optimizer = torch.optim.AdamW(network.parameters(), 2e-3, (0.9, 0.95), weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, steps, pct_start=0.1)
-    for step in range(steps):
-        noise = Noise.of(0, BATCH).fold(step)
-        rows = noise.integers(0, 0, 1, len(ids)).squeeze(1)
-        told = (
-            Condition() if coarse is None or level is None else level.hide(Condition({"coarse": coarse[rows]}), noise)
-        )
-        networks: Any = {"denoiser": Conditioned(network, told)}
-        loss = process.loss(networks, ids[rows], noise).loss
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        if step % 50 == 0:
-            print(f"{ids.shape[1]} ids, step {step}: loss {loss.item():.3f}", file=sys.stderr, flush=True)
-    return Prior(tokenizer, network.eval(), process, Recipe(MaskGIT(steps=8))).eval()
-
-
-def scores(low: Prior, high: Prior, pictures: list[Tensor]) -> dict[str, float]:
-    """Of the finer prior, told the right ids of held-out pictures, which are given in both sizes."""
-    fine, told = encoded(high, pictures[1]), Condition({"coarse": encoded(low, pictures[0])})
-    made = psnr(sampled(high, told, len(fine)), pictures[1])
-    return {"bits per fine token": float(bits(high, fine, told).mean()), "psnr": float(made.mean())}
-
-
-def held_out(data: ImageData) -> Tensor:
-    """uint8 pictures, from all over the split."""
-    there = data.dataset("val")
-    return pictures_at(there, [*range(0, len(there), max(1, len(there) // MOST))][:MOST])
-
-
-def encoded(prior: Prior, images: Tensor) -> Tensor:
-    return torch.cat([prior.encode(some) for some in images.split(64)])
-
-
-def decoded(prior: Prior, ids: Tensor) -> Tensor:
-    return torch.cat([prior.decode(some) for some in ids.split(64)])
-
-
 def bicubic(low: Prior, high: Prior, coarse: Tensor) -> Tensor:
     """uint8 pictures of the finer prior's size of coarse ids."""
     small = to_unit(decoded(low, coarse))
     return to_uint8(interpolate(small, high.tokenizer.image_size, mode="bicubic").clamp(-1, 1))
-
-
-def bits(prior: Prior, fine: Tensor, condition: Condition) -> Tensor:
-    """(n,) bits per token of each picture, on the same random terms whatever the condition."""
-    process: Any = prior.process
-    found = []
-    for rows in torch.arange(len(fine)).split(64):
-        bound = Conditioned(prior.network, condition.select(rows))
-        found.append(estimate(process, bound, fine[rows], Noise(0, rows)))
-    return torch.cat(found) / NATS / fine.shape[1]
 
 
 def accuracy(prior: Prior, fine: Tensor, condition: Condition) -> float:
@@ -181,23 +128,6 @@ def accuracy(prior: Prior, fine: Tensor, condition: Condition) -> float:
     blank = prior.initial(Noise.of(0, len(fine)))
     logits = prior.network(blank, None, prior.network.context(condition, len(fine)))
     return float((logits.argmax(-1) == fine).float().mean())
-
-
-def sampled(prior: Prior, condition: Condition, num: int) -> Tensor:
-    made = [
-        prior.decode(prior.sample_ids(Noise(0, rows), condition=condition.select(rows)).ids)
-        for rows in torch.arange(num).split(64)
-    ]
-    return torch.cat(made)
-
-
-def psnr(images: Tensor, truth: Tensor) -> Tensor:
-    """(n,) dB."""
-    return -10 * ((images.float() - truth.float()) / 255).square().mean((1, 2, 3)).clamp_min(1e-10).log10()
-
-
-def spread(values: Tensor) -> str:
-    return "{:.2f} ± {:.2f}".format(*mean_and_error(values))
 
 
 if __name__ == "__main__":

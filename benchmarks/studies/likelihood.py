@@ -13,10 +13,11 @@ import math
 import sys
 
 import torch
+from figures import spread
 from priors import ids_and_labels, read
 from torch import Tensor
 
-from lightgen.bench.likelihood import bits_per_token, mean_and_error
+from lightgen.bench.likelihood import bits_per_token
 from lightgen.data.emoji import Emoji
 
 PARTS = 16
@@ -56,11 +57,6 @@ def without_network(train: Tensor, held_out: Tensor, vocab_size: int) -> dict[st
         "unigram": float(unigram.mean()),
         "per-position marginals": float(marginal.mean()),
     }
-
-
-def spread(bits: Tensor) -> str:
-    """Mean and standard error over pictures."""
-    return "{:.3f} ± {:.3f}".format(*mean_and_error(bits))
 
 
 if __name__ == "__main__":

@@ -12,24 +12,20 @@ trained on training pictures.
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 import torch
-from guidance import accuracy, fit, of
-from priors import batches
+from classifier import accuracy, features_of, fit
+from priors import batches, sampled
 from torch import Tensor, nn
+from trained_on import captioned, pictures_at, pictures_of
 
 from lightgen.checkpoint import load, load_scorer
 from lightgen.condition import Condition
-from lightgen.data.base import ImageData
-from lightgen.data.own import own_pictures
 from lightgen.data.pictures import Pictures
-from lightgen.functional.random import Noise
 from lightgen.guidance import ConstantGuidance
 from lightgen.metrics.captions import COSINE, CaptionScores
 from lightgen.metrics.features import EfficientNetLite0
 from lightgen.prior import Prior
-from lightgen.registry import build
 
 SCALES = (1.0, 2.0, 4.0)
 STYLE = "style"
@@ -59,7 +55,9 @@ def main() -> None:
         found = scores.compute()
         cosine = float(found.pop(COSINE))
         (name, recall), *_ = found.items()
-        style = f"{accuracy(styles, of(features, shown), told.tensors[STYLE]):.3f}" if styles and with_style else ""
+        style = ""
+        if styles and with_style:
+            style = f"{accuracy(styles, features_of(features, shown), told.tensors[STYLE]):.3f}"
         told_of = name.removeprefix("R@1 of ")
         print(f"| {what} | {scale} | {len(shown)} | {recall:.3f} of {told_of} | {cosine:.3f} | {style} |", flush=True)
 
@@ -82,31 +80,6 @@ def main() -> None:
         line("generated, learned captions", f"{scale:g}", generated(prior, learned, scale), learned)
         if combined is not None:
             line("generated, held-out combinations", f"{scale:g}", generated(prior, combined, scale), combined)
-
-
-def pictures_of(checkpoint: str, root: str | None) -> ImageData:
-    """The pictures that a checkpoint was trained on, split as then.
-
-    Raises:
-        ValueError: if it does not say, or they are not there.
-    """
-    found: Any = own_pictures(checkpoint)
-    if found is None:
-        raise ValueError(f"{checkpoint} does not say which pictures it was trained on")
-    if root is not None:
-        found["arguments"]["root"] = root
-    data: ImageData = build(found, "data")
-    return data
-
-
-def pictures_at(pictures: Pictures, rows: list[int]) -> Tensor:
-    """(n, C, H, W) uint8: some of them."""
-    return torch.cat([pictures.__getitems__([row])["image"] for row in rows])
-
-
-def captioned(pictures: Pictures) -> list[int]:
-    """Those that have a caption."""
-    return pictures.condition()["caption"][:, 0].nonzero().flatten().tolist()
 
 
 def spread(numbers: list[int], num: int) -> list[int]:
@@ -150,10 +123,7 @@ def generated(prior: Prior, asked: Condition, scale: float) -> Tensor:
     recipe = prior.recipe.replace(guidance=ConstantGuidance(scale))
     assert prior.network.conditioner is not None
     told = asked.keep(prior.network.conditioner.names)
-    made = []
-    for (index,) in batches(torch.arange(len(next(iter(told.tensors.values()))))):
-        made.append(prior.decode(prior.sample_ids(Noise(0, index), recipe, told.select(index)).ids))
-    return torch.cat(made)
+    return sampled(prior, told, len(told), recipe)
 
 
 if __name__ == "__main__":

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import torch
+from figures import bits, spread
 from torch import Tensor
+from training import learn
 
-from lightgen.bench.likelihood import mean_and_error
 from lightgen.checkpoint import load_tokenizer
 from lightgen.condition import Condition
 from lightgen.conditioners import Neighbours
@@ -28,17 +28,12 @@ from lightgen.data import ImageFolder
 from lightgen.data.encode import encode
 from lightgen.data.index import Indexing, ids_of
 from lightgen.data.token_cache import TokenCache
-from lightgen.functional.random import Noise
-from lightgen.layout import Layout
 from lightgen.metrics.features import EfficientNetLite0
-from lightgen.modules.prior import Conditioned
-from lightgen.networks import Transformer
 from lightgen.processes import MaskGIT as Masked
-from lightgen.processes.likelihood import estimate
 
 RARE, LEFT = "fxemoji", 20
-EVERY, NUM, STEPS, BATCH, TERMS = 10, 2, 350, 32, 2
-NATS = torch.log(torch.tensor(2.0))
+EVERY, NUM, TERMS = 10, 2, 2
+TRAINING = {"dim": 96, "steps": 350}
 
 
 def main(pictures: Path, out: Path, seed: int) -> None:
@@ -51,11 +46,16 @@ def main(pictures: Path, out: Path, seed: int) -> None:
     print(f"{len(ids)} pictures in the memory, {int(left.sum())} of them to train on, {len(val)} held out; {NUM} "
           f"neighbours, {layout.num_tokens} ids each; "
           f"{(near_label(cache, label) == label).float().mean():.0%} have the style of their nearest")  # fmt: skip
-    made = learn(process, layout, ids[left], near[left], Neighbours(NUM, dropout=0.2), seed)
-    without = learn(process, layout, ids[left], None, None, seed)
-    told = {"true": val_near, "random": val_near.roll(len(val) // 2, 0), "none": None}
-    found = {name: bits(process, made, val, condition(part)) for name, part in told.items()}
-    found["none, trained without"] = bits(process, without, val, Condition())
+    told = Condition({"neighbours": near[left]})
+    made = learn(process, layout, ids[left], Neighbours(NUM, dropout=0.2), told, seed=seed, **TRAINING)
+    without = learn(process, layout, ids[left], None, Condition(), seed=seed, **TRAINING)
+    asked = {
+        "true": Condition({"neighbours": val_near}),
+        "random": Condition({"neighbours": val_near.roll(len(val) // 2, 0)}),
+        "none": Condition(),
+    }
+    found = {name: bits(process, made, val, condition, TERMS) for name, condition in asked.items()}
+    found["none, trained without"] = bits(process, without, val, Condition(), TERMS)
     print("\n| neighbours | bits per token | of the common styles | of the style cut down |\n|---|---|---|---|")
     common = val_label != rare
     for name, values in found.items():
@@ -89,47 +89,6 @@ def of_split(cache: TokenCache, split: Any) -> tuple[Tensor, Tensor, Tensor]:
 def near_label(cache: TokenCache, label: Tensor) -> Tensor:
     """The style of each picture's nearest."""
     return label[torch.from_numpy(cache.neighbours("train")[:, 0])]
-
-
-def condition(near: Tensor | None) -> Condition:
-    return Condition() if near is None else Condition({"neighbours": near})
-
-
-def learn(
-    process: Masked, layout: Layout, ids: Tensor, near: Tensor | None, told: Neighbours | None, seed: int
-) -> Transformer:
-    torch.manual_seed(seed)
-    network = Transformer(process.interface(layout, told), dim=96, depth=3, heads=2)
-    optimizer = torch.optim.AdamW(network.parameters(), 2e-3, (0.9, 0.95), weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, STEPS, pct_start=0.1)
-    for step in range(STEPS):
-        noise = Noise.of(seed, BATCH).fold(step)
-        rows = noise.integers(0, 0, 1, len(ids)).squeeze(1)
-        hidden = Condition() if near is None or told is None else told.hide(condition(near[rows]), noise)
-        loss = process.loss({"denoiser": Conditioned(network, hidden)}, ids[rows], noise).loss
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        if step % 100 == 0:
-            print(f"step {step}: loss {loss.item():.3f}", file=sys.stderr, flush=True)
-    return network.eval()
-
-
-@torch.no_grad()
-def bits(process: Any, network: Transformer, ids: Tensor, told: Condition) -> Tensor:
-    """(n,) bits per token of each picture."""
-    found = torch.zeros(len(ids))
-    for rows in torch.arange(len(ids)).split(64):
-        bound = Conditioned(network, told.select(rows))
-        for term in range(TERMS):
-            found[rows] += estimate(process, bound, ids[rows], Noise(term, rows)).float() / TERMS
-    return found / NATS / ids.shape[1]
-
-
-def spread(values: Tensor) -> str:
-    return "{:.3f} ± {:.3f}".format(*mean_and_error(values))
 
 
 if __name__ == "__main__":

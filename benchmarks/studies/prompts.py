@@ -16,13 +16,12 @@ from pathlib import Path
 
 import torch
 import yaml
-from listening import pictures_at, pictures_of
-from priors import batches
+from priors import batches, sampled
 from torch import Tensor
+from trained_on import pictures_at, pictures_of
 
 from lightgen.bench.judges import Judges
 from lightgen.checkpoint import load
-from lightgen.functional.random import Noise
 from lightgen.functional.text import to_bytes, to_texts
 from lightgen.prior import Prior
 from lightgen.scorers.base import Scorer
@@ -95,11 +94,8 @@ def read(path: Path) -> dict[str, list[str]]:
 
 def drawn(prior: Prior, prompts: list[str], draws: int) -> Tensor:
     """Pictures (P n, C, H, W) uint8: so many of each prompt."""
-    asked, pictures = prior.condition(num_images=len(prompts), text=prompts), []
-    for (index,) in batches(torch.arange(len(prompts) * draws)):
-        ids_BN = prior.sample_ids(Noise(0, index), condition=asked.select(index // draws)).ids
-        pictures.append(prior.decode(ids_BN))
-    return torch.cat(pictures)
+    own = torch.arange(len(prompts)).repeat_interleave(draws)
+    return sampled(prior, prior.condition(num_images=len(prompts), text=prompts).select(own), len(own))
 
 
 @torch.no_grad()

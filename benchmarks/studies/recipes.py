@@ -21,10 +21,9 @@ from typing import Any
 
 import torch
 from emoji_health import BATCH, health_on_emoji
+from training import run
 
 from lightgen.checkpoint import load
-from lightgen.cli import fit
-from lightgen.cli.demo import is_done
 from lightgen.data.emoji import Emoji
 from lightgen.losses.perceptual import FeatureDistance
 from lightgen.provenance import provenance
@@ -49,21 +48,13 @@ SCORES = {
 
 def train(name: str, root: Path) -> Path:
     """Train one of them, or what is left of it; the path of its checkpoint."""
-    folders = {run: root / str(number) for number, run in enumerate(RUNS)}
-    last = folders[name] / "last.ckpt"
+    folders = {each: root / str(number) for number, each in enumerate(RUNS)}
     args = ["fit", *RUNS[name], "--trainer.default_root_dir", str(folders[name])]
     args += ["--trainer.enable_progress_bar", "false", "--trainer.limit_val_batches", "0"]
     if name != FIRST:
         args += ["--model.tokenizer", str(folders[FIRST] / "last.ckpt")]
-    if is_done(last):
-        return last
-    if last.is_file():
-        args += ["--ckpt_path", str(last)]
-    print(f"lightgen {shlex.join(args)}", file=sys.stderr, flush=True)
     with redirect_stdout(sys.stderr):
-        if fit.main(args):
-            raise KeyboardInterrupt
-    return last
+        return run(args, folders[name])
 
 
 @torch.no_grad()

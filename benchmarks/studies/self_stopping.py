@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 from statistics import fmean, stdev
 
-from confidence import kid
+from emoji_kid import kid
 
 from lightgen.samplers import SUNDAE
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 from statistics import fmean, stdev
 
-from confidence import TEMPERATURES, TUNING_IMAGES, TUNING_SEED, kid, loaded
+from emoji_kid import best_temperature, kid, loaded
 
 from lightgen.bench.likelihood import bits_per_token
 from lightgen.data.emoji import Emoji
@@ -37,7 +37,7 @@ def main() -> None:
         assert bits is not None
         for evaluations in arguments.evaluations:
             sampler = Ancestral(evaluations // 2)
-            best = min(TEMPERATURES, key=lambda t, s=sampler: kid(path, s, t, SCALE, TUNING_SEED, TUNING_IMAGES)[0])
+            best = best_temperature(path, sampler, SCALE)
             found = [kid(path, sampler, best, SCALE, seed, arguments.images)[0] for seed in arguments.seeds]
             error = stdev(found) / len(found) ** 0.5
             name = loaded(path).process.schedule

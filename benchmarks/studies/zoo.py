@@ -5,8 +5,8 @@
 
 What is scored is what was written, as float16. Of a tokenizer: held-out pictures through it. Of a prior: as many
 pictures as there are held-out ones, by its own sampler, and bits per token where it has a likelihood. Of one that is
-told the ids of a coarser prior: what levels.py has of it. Parameters of a prior are those of its network; steps and
-images seen are those of the last run of the command.
+told the ids of a coarser prior: bits per token and PSNR, told the right ones, as in levels.py. Parameters of a prior
+are those of its network; steps and images seen are those of the last run of the command.
 """
 
 from __future__ import annotations
@@ -15,16 +15,19 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import levels
 import yaml
 from emoji_health import health_on
+from figures import bits, psnr
 from lightning.pytorch import Trainer
-from listening import pictures_of
+from priors import encoded, sampled
+from torch import Tensor
+from trained_on import held_out, pictures_of
 
 from lightgen.bench.likelihood import BITS, bits_per_token
 from lightgen.bench.runner import Runner
 from lightgen.checkpoint import KEY, export, fingerprint, load, read
 from lightgen.cli.many_devices import TRAINER_DEFAULTS
+from lightgen.condition import Condition
 from lightgen.data.base import ImageData
 from lightgen.functional.files import save_json
 from lightgen.metrics.protocols import Offline
@@ -47,15 +50,16 @@ def main() -> None:
     folder = FOLDER / args.name
     export(args.checkpoint, folder, half=True, tokenizer=args.tokenizer)
     model, contents = load(folder), read(args.checkpoint)
-    data = pictures_of(str(args.checkpoint), None)
+    data = pictures_of(str(args.checkpoint))
     if args.coarser is None:
         found = scores(model, folder, data)
     else:
-        pictures = [levels.held_out(each) for each in (pictures_of(args.coarser, None), data)]
-        found = levels.scores(load(args.coarser), model, pictures)
+        pictures = [held_out(each) for each in (pictures_of(args.coarser), data)]
+        found = scores_of_refiner(load(args.coarser), model, *pictures)
     config = yaml.safe_load(contents[KEY]["config"])
     options = config["data"]["init_args"]
     card = {
+        "kind": model.kind if args.coarser is None else "refiner",
         "about": args.about,
         "command": args.command,
         "parameters": sum(p.numel() for p in (model.network if isinstance(model, Prior) else model).parameters()),
@@ -79,10 +83,20 @@ def scores(model: Any, folder: Path, data: ImageData) -> dict[str, float]:
     runner = Runner(data, Offline(), Trainer(**TRAINER_DEFAULTS))
     what = runner.measurement("sampler", str(folder), 0, runner.evaluator.num_real, model.recipe)
     found = runner.run(what).scores
-    bits = bits_per_token(model, data.dataset("val"), 0)
-    if bits is not None:
-        found[BITS] = float(bits.mean())
+    of_each = bits_per_token(model, data.dataset("val"), 0)
+    if of_each is not None:
+        found[BITS] = float(of_each.mean())
     return found
+
+
+def scores_of_refiner(low: Prior, high: Prior, coarse: Tensor, fine: Tensor) -> dict[str, float]:
+    """Of the finer prior, told the right ids of held-out pictures, which are given in both sizes."""
+    ids, told = encoded(high, fine), Condition({"coarse": encoded(low, coarse)})
+    made = psnr(sampled(high, told, len(ids)), fine)
+    return {
+        "bits per fine token": float(bits(high.process, high.network, ids, told).mean()),
+        "psnr": float(made.mean()),
+    }
 
 
 if __name__ == "__main__":
