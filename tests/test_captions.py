@@ -18,7 +18,7 @@ from lightgen.data import CachedTokens, ImageFolder
 from lightgen.data.encode import encode
 from lightgen.data.token_cache import TokenCache
 from lightgen.functional.text import LONGEST, to_bytes, to_texts
-from lightgen.modules import PriorModule
+from lightgen.prior import Prior
 from lightgen.tokenizers import PixelTokenizer
 
 OPTIONS = {"image_size": 8, "channels": 1, "batch_size": 4, "val_fraction": 0.2, "test_fraction": 0.1}
@@ -174,8 +174,7 @@ def test_what_is_missing_is_counted_and_hidden_and_broken_lines_are_passed_over(
         name for name, h in zip(data.dataset("train").names, batch["hidden"]["caption"], strict=True) if h
     ] == missing
     # The network is not told: to it they are as those without a caption altogether.
-    module = SimpleNamespace(prior=SimpleNamespace(network=SimpleNamespace(conditioner=Text())))
-    told = PriorModule.condition(module, batch)
+    told = Prior.told(SimpleNamespace(network=SimpleNamespace(conditioner=Text())), batch)
     assert [*told.tensors] == ["caption"] and torch.equal(told.hidden["caption"], batch["hidden"]["caption"])
     assert Condition.cat([told, told.hide()]).hidden["caption"].sum() == 2 + 49
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from test_metrics import _Pixels
+from stubs import Pixels
 from torch import nn
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 from torchvision import models
@@ -17,10 +17,12 @@ from lightgen.tokenizers import PixelTokenizer
 from lightgen.types import to_unit
 
 
-class _Grey(_Pixels):
-    """The pixels, of which there are 16."""
+class _Grey(Pixels):
+    """The pixels of one channel, of which there are 16."""
 
-    dim = 16
+    def __init__(self):
+        super().__init__(4)
+        self.dim = 16
 
     def features(self, images):
         return images[:, 0].flatten(1) / 255
