@@ -34,7 +34,12 @@ def read_masked(
 
 def own_filter(checkpoint: str) -> Filter:
     """By which the pictures were resized that a checkpoint was trained on; the usual one where it does not say."""
-    data = _arguments(yaml.safe_load(read(checkpoint)[KEY].get("config") or "{}"), "data")
+    try:
+        config = yaml.safe_load(read(checkpoint)[KEY].get("config") or "{}")
+    except (AttributeError, yaml.YAMLError):
+        # No text, or none of YAML.
+        config = None
+    data = _arguments(config, "data")
     found: Filter = {"resize": "lanczos", **_arguments(data, "data"), **data}["resize"]
     check_filter(found)
     return found

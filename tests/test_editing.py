@@ -18,7 +18,7 @@ from lightgen.cli.main import main
 from lightgen.editing import noised, start_of
 from lightgen.figures import GAP, LINE, read_png
 from lightgen.functional.random import Noise
-from lightgen.given import read_masked
+from lightgen.given import own_filter, read_masked
 from lightgen.guidance import ConstantGuidance
 from lightgen.networks import CausalTransformer, Transformer
 from lightgen.prior import Prior
@@ -277,3 +277,18 @@ def test_bad_input_of_the_command_is_one_line(files, capsys):
     ):
         assert message in mistake(capsys, [*common, *more])
     assert not (files / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ("data: {class_path: X, init_args: {resize: box}}", "box"),
+        ("data: {class_path: Y, init_args: {data: {class_path: X, init_args: {resize: bicubic}}}}", "bicubic"),
+        *((config, "lanczos") for config in (None, "", "data: [", "[1, 2]", 3, "data: 3")),
+    ],
+)  # fmt: skip
+def test_the_filter_of_a_checkpoint_whatever_its_config_says(config, expected, prior_checkpoint, tmp_path):
+    contents = torch.load(prior_checkpoint, weights_only=True)
+    contents[KEY]["config"] = config
+    torch.save(contents, tmp_path / "last.ckpt")
+    assert own_filter(str(tmp_path / "last.ckpt")) == expected

@@ -65,7 +65,7 @@ class Wish:
         cls = sampler_called(self.sampler, prior.process.family, prior.others.keys())
         own = prior.recipe.sampler
         sampler = changed(own, **self.options_of(cls)) if type(own) is cls else cls(**self.options_of(cls))
-        if takes_steps(sampler) and self.steps is not None:
+        if sampler.takes_steps and self.steps is not None:
             sampler = changed(sampler, steps=self.steps)
         conditioner = prior.network.conditioner
         guidance = self.guidance if conditioner is not None and conditioner.hides(conditioner.names) else None
@@ -81,7 +81,7 @@ def first_wish(name: str, prior: Prior, sampler: str | None = None) -> Wish:
     cls = sampler_called(sampler or type(prior.recipe.sampler).__name__, prior.process.family, prior.others.keys())
     made = prior.recipe.sampler if type(prior.recipe.sampler) is cls else cls()
     scale = 1.0 if prior.recipe.guidance is None else arguments(prior.recipe.guidance).get("scale", 1.0)
-    steps = made.steps if takes_steps(made) else None
+    steps = made.steps if made.takes_steps else None
     return Wish(name, cls.__name__, steps, prior.recipe.warps.temperature, scale, options=_shown(made))
 
 
@@ -100,7 +100,7 @@ def wish_of(settings: Settings, prior: Prior) -> Wish:
             told[name] = names[value]
     told = {name: value for name, value in told.items() if name in questions(prior)}
     scale = 1.0 if recipe.guidance is None else arguments(recipe.guidance).get("scale", 1.0)
-    steps = recipe.sampler.steps if takes_steps(recipe.sampler) else None
+    steps = recipe.sampler.steps if recipe.sampler.takes_steps else None
     num_images = min(settings["num_images"], MOST_IMAGES)
     best_of = min(settings.get("best_of") or 1, MOST_EACH, MOST_DRAWS // num_images)
     return Wish(settings["ckpt_path"], type(recipe.sampler).__name__, steps, recipe.warps.temperature, scale,
@@ -138,11 +138,6 @@ def _shown(sampler: Any) -> dict[str, Any]:
         else values[option.name]
         for option in options(type(sampler))
     }
-
-
-def takes_steps(sampler: Any) -> bool:
-    """Whether the number of steps can be chosen."""
-    return "steps" in arguments(sampler)
 
 
 def samplers(prior: Prior) -> list[str]:

@@ -121,11 +121,11 @@ class Suite:
                 raise ValueError(f"method {name} needs a best_of above 1 and a reranker, or neither")
             list(recipes(method))
         budgets = [b for method in self.methods.values() for b in method.evaluations or self.evaluations]
-        for what, numbers in (("evaluations", budgets), ("batch_size", [self.batch_size])):
-            if not numbers:
-                raise ValueError(f"{what} names no budget; give numbers of network evaluations, e.g. [8, 16]")
-            if min(numbers) < 1:
-                raise ValueError(f"{what} must be at least 1, not {min(numbers)}")
+        if not budgets:
+            raise ValueError("evaluations names no budget; give numbers of network evaluations, e.g. [8, 16]")
+        for what, least in (("evaluations", min(budgets)), ("batch_size", self.batch_size)):
+            if least < 1:
+                raise ValueError(f"{what} must be at least 1, not {least}")
         for what, number in (("num_images", self.num_images), ("tuning_images", self.tuning_images)):
             if number is not None and number <= self.protocol.k:
                 raise ValueError(f"{what} must be above {self.protocol.k}, the neighbours of precision, not {number}")
@@ -174,12 +174,10 @@ def recipes(method: Method) -> Iterator[Recipe]:
 
 def within(recipe: Recipe, budget: int, num_tokens: int) -> Recipe | None:
     """The recipe with as many steps as take at most `budget` network evaluations; None if not even one step does."""
-    sampler = describe(recipe.sampler)
-    if "steps" not in sampler["arguments"]:
+    if not recipe.sampler.takes_steps:
         return recipe if recipe.num_evaluations(num_tokens) <= budget else None
     for steps in range(budget, 0, -1):
-        arguments = {**sampler["arguments"], "steps": steps}
-        fitted = recipe.replace(sampler=build({**sampler, "arguments": arguments}, "sampler"))
+        fitted = recipe.changed(steps=steps)
         if fitted.num_evaluations(num_tokens) <= budget:
             return fitted
     return None
@@ -187,7 +185,7 @@ def within(recipe: Recipe, budget: int, num_tokens: int) -> Recipe | None:
 
 def budgets(suite: Suite, method: Method, num_tokens: int) -> list[int]:
     """The budgets of a method; one that has no steps to choose has those that its recipes take."""
-    if "steps" in describe(method.recipe.sampler)["arguments"]:
+    if method.recipe.sampler.takes_steps:
         return method.evaluations or suite.evaluations
     return sorted({method.best_of * recipe.num_evaluations(num_tokens) for recipe in recipes(method)})
 

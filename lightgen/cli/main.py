@@ -62,8 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run() -> None:
     """The console entry point."""
     # A stream that is closed is None; what is said to nobody must not end the work.
-    nobody = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
-    sys.stdout, sys.stderr = sys.stdout or nobody, sys.stderr or nobody
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         # What a terminal has no sign for is a question mark, and not the end of the work.
         if isinstance(stream, io.TextIOWrapper):

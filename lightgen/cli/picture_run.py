@@ -308,14 +308,14 @@ def described(request: Request, record: dict[str, Any]) -> str:
     canvas = f" of {record['canvas']['windows']} windows" if record["canvas"] else ""
     chosen = "" if request.best_of is None else f", the best of {request.best_of.num} each,"
     mean = sum(record["evaluations"]) / record["num_images"]
-    of_all = f" of {said}" if (said := in_few_words(request.turns)) else ""
+    of_all = f" of {said}" if (said := asked_for(request.turns)) else ""
     return (
         f"{stages.count(record['num_images'], 'picture')}{of_all}{chosen} by {by}, "
         f"{mean:.4g} network evaluation{'' if mean == 1 else 's'}{canvas} each{doubled}"
     )
 
 
-def in_few_words(turns: Turns) -> str:
+def asked_for(turns: Turns) -> str:
     """What pictures are asked for: how many texts, classes and so on where there are several, then what all share."""
     several = [f"{len({*turns.columns[name]})} {SEVERAL.get(name, f'values of {name}')}" for name in turns.varied]
     return ", ".join([*several, *[textwrap.shorten(turns.same, 80)] * bool(turns.same)])

@@ -12,7 +12,7 @@ from torch import Tensor
 from lightgen.clock import Clock
 from lightgen.denoiser import Denoiser
 from lightgen.functional.random import Noise
-from lightgen.registry import Component, components, find, suggestion
+from lightgen.registry import Component, arguments, components, find, suggestion
 from lightgen.samplers.iteration import Iteration
 from lightgen.samplers.recorded import Player
 from lightgen.samplers.state import State
@@ -56,6 +56,11 @@ class Sampler(Component):
         if steps < 1:
             raise ValueError(f"steps must be at least 1, not {steps}")
         self.steps = steps
+
+    @property
+    def takes_steps(self) -> bool:
+        """Whether the number of steps can be chosen."""
+        return "steps" in arguments(self)
 
     def start(self, state: State, denoise: Denoiser) -> State:
         """The state with what the steps need in its memory."""
