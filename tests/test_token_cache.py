@@ -76,6 +76,13 @@ def test_ids_labels_and_names_are_those_of_the_pictures(tokenizer, tmp_path, sho
     assert torch.equal(seen, tokenizer.encode(torch.where(flips.bool()[:, None, None, None], images.flip(-1), images)))
 
 
+def test_what_is_encoded_is_not_kept_in_memory(tokenizer, tmp_path):
+    data = SyntheticImages(**SMALL)
+    data.dataset("val").images()
+    encode(tmp_path, tokenizer, data)
+    assert not data.dataset("train").kept and data.dataset("val").kept
+
+
 def test_any_shape_of_ids_and_large_codebooks(tmp_path, short_files):
     data = SyntheticImages(image_size=8, num_images=30, channels=1)
     dataset = encode(tmp_path, ManyCodes(8), data).dataset("train")

@@ -74,7 +74,8 @@ class Pictures(Dataset[Batch]):
         Which windows depends on nothing but a picture's identity, the window's number and the seed.
         """
         if num_crops == 0:
-            return torch.stack([self._picture(number) for number in numbers]).unsqueeze(1)
+            # Read once and not kept: between the large buffers of a network, small ones that stay keep memory in pieces.
+            return torch.stack([self._read(number) for number in numbers]).unsqueeze(1)
         return torch.stack([self._windows(number, num_crops, seed) for number in numbers])
 
     def images(self, limit: int | None = None) -> Tensor:
