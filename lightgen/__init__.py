@@ -1,6 +1,6 @@
 """lightgen: image generation on discrete tokens, one prior and many samplers, on equal footing.
 
->>> prior = lightgen.load("zoo:emoji64-sundae")
+>>> prior = lightgen.load("zoo:icons64-sundae")
 >>> images = prior.sample(4, steps=8)
 >>> images.shape, images.dtype
 (torch.Size([4, 3, 64, 64]), torch.uint8)

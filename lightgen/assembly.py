@@ -129,7 +129,7 @@ class Assembly(nn.Module):
         Raises:
             ValueError: if the device cannot do it.
 
-        >>> prior = lightgen.load("zoo:emoji64-sundae")
+        >>> prior = lightgen.load("zoo:icons64-sundae")
         >>> print(prior.accelerate("off"))
         accelerate off, float32 weights: as asked for
         """

@@ -238,7 +238,7 @@ def load(path: str | Path, kind: str | None = None) -> Any:
     Raises:
         ValueError: as `read`, or if the checkpoint holds another kind or does not fit this version's components.
 
-    >>> lightgen.load("zoo:emoji64-sundae").classes[:2]
+    >>> lightgen.load("zoo:icons64-sundae").classes[:2]
     ('Activities', 'Animals & Nature')
     """
     contents = read(path)

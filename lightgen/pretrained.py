@@ -16,7 +16,7 @@ CARD = "card.json"
 
 
 def located(checkpoint: str | Path) -> Path:
-    """The path of a checkpoint, which may be a name like `zoo:emoji64-sundae` or `hf:USER/NAME`.
+    """The path of a checkpoint, which may be a name like `zoo:icons64-sundae` or `hf:USER/NAME`.
 
     Raises:
         ValueError: if the zoo has no such model, and the message names the nearest one; or if the Hub has none.
@@ -46,8 +46,8 @@ def names() -> list[str]:
 def zoo() -> dict[str, str]:
     """What each trained model is, by the name that `lightgen.load` takes; it is `lightgen.zoo`.
 
-    >>> print(lightgen.zoo()["zoo:emoji64-sundae"])
-    SUNDAE with two unrolls on emoji, by class, 1.4 M parameters
+    >>> print(lightgen.zoo()["zoo:icons64-sundae"])
+    SUNDAE with two unrolls on icons, by text, style and class, 2.4 M parameters
     """
     return {PREFIX + name: card(name)["about"] for name in names()}
 

@@ -49,7 +49,7 @@ class Prior(Drawing, Component):
     Raises:
         ValueError: if the recipe or a network does not fit the process, or guidance the training.
 
-    >>> prior = lightgen.load("zoo:emoji64-sundae")
+    >>> prior = lightgen.load("zoo:icons64-sundae")
     >>> prior.sample(2, steps=4, label="Flags").shape
     torch.Size([2, 3, 64, 64])
     """
@@ -78,7 +78,7 @@ class Prior(Drawing, Component):
         Raises:
             ValueError: as `sample`.
 
-        >>> made = lightgen.load("zoo:emoji64-sundae")(2, steps=4, label="Flags", seed=7)
+        >>> made = lightgen.load("zoo:icons64-sundae")(2, steps=4, label="Flags", seed=7)
         >>> made.images[0].size, made.settings[0]["label"]
         ((64, 64), 2)
         """
@@ -165,7 +165,7 @@ class Prior(Drawing, Component):
         Raises:
             ValueError: if a value is of another type or out of range, or the sampler does not fit the prior.
 
-        >>> prior = lightgen.load("zoo:emoji64-absorbing")
+        >>> prior = lightgen.load("zoo:icons64-absorbing")
         >>> images = prior.sample(2, sampler="MaskGIT", steps=4, temperature=0.5, guidance=1, label=["Flags", 0])
         >>> lightgen.to_pil(images)[0].size
         (64, 64)
@@ -220,7 +220,7 @@ class Prior(Drawing, Component):
         Raises:
             ValueError: as `sample`, or if picture and mask do not fit, or nothing or everything is known.
 
-        >>> prior = lightgen.load("zoo:emoji64-sundae")
+        >>> prior = lightgen.load("zoo:icons64-sundae")
         >>> image, mask = prior.sample(1)[0], torch.zeros(64, 64, dtype=torch.bool)
         >>> mask[16:48, 16:48] = True
         >>> prior.inpaint(image, mask, num_images=3, steps=4, composite=True).shape
@@ -281,7 +281,7 @@ class Prior(Drawing, Component):
         Raises:
             ValueError: as `sample`, or if a picture does not fit, or the prior is autoregressive.
 
-        >>> prior = lightgen.load("zoo:emoji64-sundae")
+        >>> prior = lightgen.load("zoo:icons64-sundae")
         >>> images = prior.sample(1)
         >>> prior.edit(images, strength=0.3, label="Flags", num_images=2, seed=1).shape
         torch.Size([2, 3, 64, 64])

@@ -65,9 +65,9 @@ class Recipe(Component):
         Raises:
             ValueError: if a value is of another type or out of range, or the sampler takes no steps.
 
-        >>> recipe = lightgen.load("zoo:emoji64-sundae").recipe
+        >>> recipe = lightgen.load("zoo:icons64-sundae").recipe
         >>> recipe.changed(steps=8, guidance=3).sampler
-        SUNDAE(steps=8, update=0.7, min_steps=10, patience=2, unchanged='proposal')
+        SUNDAE(steps=8, update=0.5, min_steps=10, patience=2, unchanged='written')
         """
         parts: dict[str, Any] = {}
         if sampler is not None:

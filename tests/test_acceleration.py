@@ -42,12 +42,12 @@ def test_what_is_chosen(mode, dtype, device, evaluations, expected):
 )
 def test_what_cannot_be_is_refused(mode, dtype, message):
     with pytest.raises(ValueError, match=message):
-        lightgen.load("zoo:emoji64-sundae").accelerate(mode, dtype)
+        lightgen.load("zoo:icons64-sundae").accelerate(mode, dtype)
 
 
 @pytest.mark.parametrize("name", ["sundae", "uniform", "causal"])
 def test_narrow_weights_change_logits_by_their_rounding_and_no_table(name):
-    wide, prior = (lightgen.load(f"zoo:emoji64-{name}") for _ in range(2))
+    wide, prior = (lightgen.load(f"zoo:icons64-{name}") for _ in range(2))
     assert prior.accelerate("off", "bfloat16").dtype == "bfloat16"
     assert {p.dtype for p in prior.network.parameters()} == {torch.bfloat16}
     assert all(torch.equal(*pair) for pair in zip(wide.buffers(), prior.buffers(), strict=True))
@@ -91,7 +91,7 @@ def tape_for_cuda(monkeypatch):
 
 @pytest.mark.parametrize("name", ["sundae", "uniform", "absorbing", "mask-replace"])
 def test_a_prior_gives_the_same_pictures_from_recorded_steps(name, tape_for_cuda):
-    prior, noise = lightgen.load(f"zoo:emoji64-{name}"), Noise.of(1, 3)
+    prior, noise = lightgen.load(f"zoo:icons64-{name}"), Noise.of(1, 3)
     recipe = prior.chosen(steps=7)
     expected = prior.sample_ids(noise, recipe, prior.condition([0, 4, 8], 3))
     prior.player = Player(cuda_graph)
@@ -100,7 +100,7 @@ def test_a_prior_gives_the_same_pictures_from_recorded_steps(name, tape_for_cuda
 
 
 def test_a_causal_prior_gives_the_same_pictures_from_recorded_steps(tape_for_cuda):
-    prior = lightgen.load("zoo:emoji64-causal")
+    prior = lightgen.load("zoo:icons64-causal")
     expected = prior.sample(1, label=3)
     prior.player = Player(cuda_graph)
     for _ in range(2):
@@ -114,7 +114,7 @@ def test_steps_that_cannot_be_recorded_are_made_with_a_warning(tape_for_cuda, mo
             raise RuntimeError("operation not permitted when stream is capturing\nmore")
 
     monkeypatch.setattr(torch.cuda, "graph", lambda graph: Refusing())
-    prior = lightgen.load("zoo:emoji64-sundae")
+    prior = lightgen.load("zoo:icons64-sundae")
     expected = prior.sample(1, steps=6)
     prior.player = Player(cuda_graph)
     with pytest.warns(UserWarning, match="none could be recorded: operation not permitted when stream is capturing$"):
@@ -130,7 +130,7 @@ def test_networks_and_decoder_compile_once_for_all_steps():
 
 
 def compile_once():
-    prior, compiled = lightgen.load("zoo:emoji64-absorbing"), []
+    prior, compiled = lightgen.load("zoo:icons64-absorbing"), []
     expected = prior.sample(2, steps=4)
 
     def count(graph, inputs):

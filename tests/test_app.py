@@ -19,7 +19,7 @@ from lightgen.inpainting import known_region
 from lightgen.registry import components
 from lightgen.warps import Warps
 
-ZOO = "zoo:emoji64-absorbing"
+ZOO = "zoo:icons64-absorbing"
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def wish(**more):
 
 
 def test_only_what_is_offered_is_loaded(shelf, prior_checkpoint):
-    assert "zoo:emoji64-sundae" in shelf.names and "zoo:emoji64-tokenizer" not in shelf.names
+    assert "zoo:icons64-sundae" in shelf.names and "zoo:emoji64-tokenizer" not in shelf.names
     with pytest.raises(ValueError, match="does not offer /etc/x; `lightgen app --ckpt_path /etc/x` offers it"):
         shelf.prior("/etc/x")
     own = Shelf([str(prior_checkpoint)])
@@ -77,7 +77,7 @@ def test_a_form_takes_no_nonsense(values, message):
     ("change", "message"),
     [({"num_images": 17}, "num_images must be a whole number from 1 to 16"), ({"steps": 0}, "steps must be"),
      ({"seed": "a"}, "seed must be a whole number"), ({"sampler": "SUNDAE"}, "does not fit a prior trained with"),
-     ({"told": {"text": "a cat"}}, "trained without text"),
+     ({"told": {"coarse": "a cat"}}, "trained without coarse"),
      ({"told": {"layout": "/etc/passwd"}}, "trained without layout"),
      ({"told": {"label": "Flagg"}}, "did you mean 'Flags'"),
      ({"temperature": -1.0}, "temperature must be 0, or a number from 1e-06 on")],
@@ -89,29 +89,29 @@ def test_a_wish_that_cannot_be_met_is_one_line(prior, change, message):
 
 def test_a_form_begins_with_the_prior_s_own_recipe(shelf, prior):
     first = first_wish(ZOO, prior)
-    assert first.recipe(prior).sampler.steps == prior.recipe.sampler.steps == first.steps == 32
+    assert first.recipe(prior).sampler.steps == prior.recipe.sampler.steps == first.steps == 16
     assert repr(first.recipe(prior)) == repr(prior.recipe)
     assert first_wish(ZOO, prior, "MaskGIT").options["choice_temperature"] == 4.5
-    causal = shelf.prior("zoo:emoji64-causal")
-    assert first_wish("zoo:emoji64-causal", causal).steps is None
-    assert repr(first_wish("zoo:emoji64-causal", causal).recipe(causal)) == repr(causal.recipe)
+    causal = shelf.prior("zoo:icons64-causal")
+    assert first_wish("zoo:icons64-causal", causal).steps is None
+    assert repr(first_wish("zoo:icons64-causal", causal).recipe(causal)) == repr(causal.recipe)
     assert "MaskGIT" in samplers(prior) and "Autoregressive" in samplers(causal) and "MaskGIT" not in samplers(causal)
     assert questions(prior)["label"][:1] == ["Activities"]
 
 
 def test_a_run_is_what_sample_gives_and_can_be_stopped_and_gone_on_with(prior, tmp_path):
-    run, seen = Run(prior, wish()), []
+    run, seen = Run(prior, wish(sampler="Halton")), []
     for frame in run.steps():
         seen.append(frame.evaluations)
         run.stopped = len(seen) == 2
     assert seen == [2.0, 4.0] and not run.finished and run.described(2).endswith("%, stopped")
     seen += [frame.evaluations for frame in run.steps()]
     assert seen == [2.0, 4.0, 6.0, 8.0] and run.finished and len(run.frames) == 5
-    expected = prior.sample(2, sampler="MaskGIT", steps=4, temperature=0.5, guidance=2.0, seed=3, label="Flags")
+    expected = prior.sample(2, sampler="Halton", steps=4, temperature=0.5, guidance=2.0, seed=3, label="Flags")
     for number, (path, caption) in enumerate(run.save(tmp_path)):
-        assert torch.equal(read_png(path), expected[number]) and caption == f"Flags: MaskGIT, seed 3, picture {number}"
+        assert torch.equal(read_png(path), expected[number]) and caption == f"Flags: Halton, seed 3, picture {number}"
         assert read(path) == run.settings[number]
-    made = prior(2, sampler="MaskGIT", steps=4, temperature=0.5, guidance=2.0, seed=3, label="Flags")
+    made = prior(2, sampler="Halton", steps=4, temperature=0.5, guidance=2.0, seed=3, label="Flags")
     assert run.settings == made.settings
     # All noise is grey; later steps can be looked at again, with and without what is not sure.
     assert np.unique(np.array(run.picture(0))).tolist() == [128, 255]

@@ -367,13 +367,13 @@ def test_mistakes_on_the_command_line(run, tmp_path, monkeypatch, capsys, words,
         (["--style", "noto"], "there is no option --style, and this prior knows label"),
     ],
 )
-def test_a_prior_that_knows_classes_alone(words, message, capsys):
-    assert main(["sample", "--ckpt_path", "zoo:emoji64-sundae", *words]) == 2
+def test_a_prior_that_knows_classes_alone(words, message, prior_checkpoint, capsys):
+    assert main(["sample", "--ckpt_path", str(prior_checkpoint), *words]) == 2
     assert capsys.readouterr().err == f"lightgen: {message}\n"
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_what_is_said_of_held_out_pictures_is_asked_for_together(run, prior):
+def test_what_is_said_of_held_out_pictures_is_asked_for_together(run, prior, prior_checkpoint):
     data = folder(run)
     pictures, told = data.dataset("val"), data.conditions
     asked = held_out(prior, pictures, told, seed=3)
@@ -397,7 +397,7 @@ def test_what_is_said_of_held_out_pictures_is_asked_for_together(run, prior):
         assert bool(hidden) or (1, None, 0)[mine] == theirs
     assert found.hidden["style"].sum() > asked.hidden["style"].sum()
     # Priors without text draw classes as ever; so do all on data without captions.
-    assert not held_out(lightgen.load("zoo:emoji64-sundae"), pictures, told, 0)
+    assert not held_out(lightgen.load(prior_checkpoint), pictures, told, 0)
     assert not held_out(prior, pictures, {"label": ["cats", "dogs"]}, 0)
 
 

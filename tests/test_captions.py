@@ -179,6 +179,18 @@ def test_what_is_missing_is_counted_and_hidden_and_broken_lines_are_passed_over(
     assert Condition.cat([told, told.hide()]).hidden["caption"].sum() == 2 + 49
 
 
+def test_captions_that_are_not_utf_8_are_counted_as_missing(root):
+    (root / "metadata.jsonl").unlink()
+    first, second, third, *others = names(root)
+    lines = [f"{first},a café".encode("latin-1"), *(f"{name},a café".encode() for name in others)]
+    (root / "metadata.csv").write_bytes(b"\n".join([b"file_name,text", *lines]))
+    (root / second).with_suffix(".txt").write_bytes("a café".encode("latin-1"))
+    (root / third).with_suffix(".txt").write_bytes("an old café\n".encode() + "a café".encode("latin-1"))
+    with pytest.warns(UserWarning, match="2 of 60 pictures have no caption, which is hidden for them"):
+        found = made(root).collection.conditions["captions"]
+    assert [to_texts(row) for row in found[:4]] == [[""], [""], ["an old café"], ["a café"]]
+
+
 def test_a_csv_with_broken_lines(root):
     (root / "metadata.jsonl").unlink()
     first, second, *_ = names(root)

@@ -62,7 +62,7 @@ def test_unknown_option(capsys, args):
     assert "stepz" in mistake(capsys, args)
 
 
-SAMPLE = ["sample", "--ckpt_path", "zoo:emoji64-sundae", "--out", "nowhere"]
+SAMPLE = ["sample", "--ckpt_path", "zoo:icons64-sundae", "--out", "nowhere"]
 
 
 @pytest.mark.parametrize(
@@ -176,12 +176,26 @@ def test_files_that_are_no_configs(capsys, tmp_path, command):
     assert "is a folder, where a config is needed" in mistake(capsys, [*command, "--config", str(tmp_path)])
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("trainer: 3", "trainer holds options, as `trainer: {NAME: VALUE}`, and is not 3"),
+        ("trainer:", "trainer holds options, as `trainer: {NAME: VALUE}`, and is not None"),
+        ("checkpoints: [1]", "checkpoints holds options, as `checkpoints: {NAME: VALUE}`, and is not [1]"),
+        ("trainer:\n  max_steps: 3\n  max_steps: 5", "line 3: max_steps stands here for the second time"),
+    ],
+)
+def test_configs_that_would_be_read_otherwise_than_they_look(capsys, tmp_path, text, message):
+    (tmp_path / "odd.yaml").write_text(text)
+    assert mistake(capsys, [*TINY, "--config", str(tmp_path / "odd.yaml")]).endswith(message)
+
+
 def test_a_file_where_a_folder_is_needed(capsys, tmp_path, tokenizer_checkpoint):
     (tmp_path / "file").write_text("")
     for command in (
         ["export", "--ckpt_path", str(tokenizer_checkpoint)],
         ["encode", "--tokenizer", str(tokenizer_checkpoint)],
-        ["sample", "--ckpt_path", "zoo:emoji64-sundae", "--num_images", "1"],
+        ["sample", "--ckpt_path", "zoo:icons64-sundae", "--num_images", "1"],
     ):
         for out in (tmp_path / "file", tmp_path / "file" / "deeper"):
             line = mistake(capsys, [*command, "--out", str(out)])
@@ -279,7 +293,7 @@ def test_a_narrow_precision_where_it_is_slow_is_said_to_be(
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-"])
 def test_a_stream_that_is_closed_does_not_end_the_work(closed, tmp_path):
-    sample = "-m lightgen sample --ckpt_path zoo:emoji64-sundae --num_images 1"
+    sample = "-m lightgen sample --ckpt_path zoo:icons64-sundae --num_images 1"
     command = f"{sys.executable} {sample} --out {tmp_path}/out {closed}"
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "") and (tmp_path / "out" / "000000.png").exists()
@@ -461,7 +475,7 @@ def test_a_full_disk_is_said_plainly_and_leaves_no_half_picture(capsys, tmp_path
         written(image, *args, **kwargs)
 
     monkeypatch.setattr(Image.Image, "save", full)
-    args = ["sample", "--ckpt_path", "zoo:emoji64-sundae", "--num_images", "4", "--sampler.steps", "2"]
+    args = ["sample", "--ckpt_path", "zoo:icons64-sundae", "--num_images", "4", "--sampler.steps", "2"]
     args += ["--batch_size", "2", "--out", str(tmp_path)]
     assert main(args) == 1
     assert capsys.readouterr().err == (

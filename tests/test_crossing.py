@@ -13,7 +13,7 @@ from lightgen.cli.main import main
 from lightgen.crossing import Axis, Crossing
 from lightgen.functional.embedded import embedded
 
-PRIOR = "zoo:emoji64-absorbing"
+PRIOR = "zoo:icons64-absorbing"
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_arguments_of_parts_seeds_and_classes_are_axes(prior):
         ("sampler=SUNDAE", "seed=1", "the sampler SUNDAE does not fit a prior trained with absorbing noise"),
         ("sampler=MaskGot", "seed=1", "no sampler is called 'MaskGot'; did you mean 'MaskGIT'?"),
         ("steps=0", "seed=1", "steps must be at least 1, not 0"),
-        ("sampler.update=1", "seed=1", "Ancestral takes .*, and no update"),
+        ("sampler.update=1", "seed=1", "MaskGIT takes .*, and no update"),
         ("warps.top_k=few", "seed=1", "warps.top_k cannot be 'few'"),
         ("label=Flagg", "seed=1", "no class is called 'Flagg'; did you mean 'Flags'?"),
         ("label=0", "seed=a", "seed must be a whole number, not 'a'"),
@@ -97,7 +97,7 @@ def test_the_command_writes_a_sheet_and_a_page_whose_pictures_know_what_made_the
     data, index, how = files[7]
     found = embedded(io.BytesIO(base64.b64decode(data)), "x")
     assert (found["index"], index) == (1, "1") and found["warps"]["arguments"]["temperature"] == 1
-    assert how.startswith(f"lightgen sample --ckpt_path {PRIOR} --label 2 --sampler Ancestral --sampler.steps 2")
+    assert how.startswith(f"lightgen sample --ckpt_path {PRIOR} --label 2 --sampler MaskGIT --sampler.steps 2")
     assert read(tmp_path / "g" / "grid.png")["x"] == "steps=1,2"
     # The sheet again, of another seed.
     again = ["grid", "--from", str(tmp_path / "g" / "grid.png"), "--seed", "5", "--out", str(tmp_path / "h")]

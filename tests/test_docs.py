@@ -92,7 +92,7 @@ def test_python_of_the_first_pages_runs(name, tmp_path, monkeypatch):
     variables: dict = {}
     for block in re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL):
         exec(block, variables)
-    assert (tmp_path / "flag.png").exists() and variables["prior"].decode
+    assert (tmp_path / "officer.png").exists() and variables["prior"].decode
 
 
 def test_the_sampler_of_the_guide_runs_as_it_is_written(tmp_path):
@@ -100,7 +100,7 @@ def test_the_sampler_of_the_guide_runs_as_it_is_written(tmp_path):
     code = textwrap.dedent(re.search(r" {3}```python\n(.*?) {3}```", said, re.DOTALL)[1])
     (tmp_path / "fixed_count.py").write_text(code, encoding="utf-8")
     # In a process of its own, or other tests would find one sampler more.
-    draw = "lightgen.load('zoo:emoji64-sundae').sample(2, sampler='FixedCount', steps=3)"
+    draw = "lightgen.load('zoo:icons64-sundae').sample(2, sampler='FixedCount', steps=3)"
     command = [sys.executable, "-c", f"import fixed_count, lightgen; print(tuple({draw}.shape))"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("(2, 3, 64, 64)\n", "")

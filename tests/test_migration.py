@@ -89,11 +89,3 @@ def test_what_a_component_did_before_it_had_an_argument_it_goes_on_to_do(tmp_pat
     assert (loaded.process.schedule, loaded.recipe.sampler.unchanged) == ("squared_cosine", "proposal")
     for (kind, name), added in ADDED.items():
         assert added.keys() <= inspect.signature(find(kind, name)).parameters.keys()
-
-
-def test_the_priors_by_class_of_the_zoo_keep_what_its_samplers_did():
-    assert lightgen.load("zoo:emoji64-absorbing").recipe.sampler.steps == 32
-    assert lightgen.load("zoo:emoji64-mask-replace").recipe.sampler.leave_one_out is False
-    assert lightgen.load("zoo:emoji64-sundae").recipe.sampler.unchanged == "proposal"
-    assert lightgen.load("zoo:emoji64-uniform").process.schedule == "squared_cosine"
-    assert lightgen.load("zoo:emoji64-sundae").network.conditioner.num_classes == 9

@@ -152,8 +152,10 @@ def test_bench_scores_against_a_priors_own_pictures_or_says_so(here, caplog, mon
     other = suite(data=SyntheticImages(32, 60))
     warn_of_other_pictures(other.priors, other.data)
     assert "prior mine was trained on ImageFolder mine, and is scored against SyntheticImages" in caplog.text
-    both = {"mine": PRIOR, "zoo": "zoo:emoji64-sundae"}
-    with pytest.raises(ValueError, match="the priors were trained on ImageFolder mine and Emoji; name pictures"):
+    both = {"mine": PRIOR, "zoo": "zoo:icons64-sundae"}
+    with pytest.raises(
+        ValueError, match="the priors were trained on ImageFolder mine and ImageFolder data/icons64; name pictures"
+    ):
         Suite(priors=both, methods=own.methods, protocol=Offline(), evaluations=[2])
 
 

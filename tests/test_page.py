@@ -23,7 +23,7 @@ from gradio_client.exceptions import AppError  # noqa: E402
 from lightgen.app import live  # noqa: E402
 from lightgen.app.page import opened, page  # noqa: E402
 
-PRIOR = "zoo:emoji64-absorbing"
+PRIOR = "zoo:icons64-absorbing"
 SLOW = 60_000
 """Milliseconds that a page may take on a machine that does other things too."""
 SHOTS = os.environ.get("LIGHTGEN_SCREENSHOTS")
@@ -42,9 +42,9 @@ def served(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory, text_prior_checkpoint, scorer_checkpoint):
-    """The address of a page whose prior knows text, and which has a judge."""
-    shelf = Shelf([str(text_prior_checkpoint)], judge=str(scorer_checkpoint))
+def asked(tmp_path_factory, text_prior_checkpoint, prior_checkpoint, scorer_checkpoint):
+    """The address of a page whose first prior knows text, and the next one not, and which has a judge."""
+    shelf = Shelf([str(text_prior_checkpoint), str(prior_checkpoint)], judge=str(scorer_checkpoint))
     made = page(shelf, tmp_path_factory.mktemp("asked"))
     yield opened(made, "127.0.0.1", free("127.0.0.1", 17870))
     made.close(verbose=False)
@@ -121,9 +121,10 @@ def test_generate_look_back_and_bring_the_settings_back(opening, tmp_path):
     shown = opening()
     elsewhere = []
     shown.on("request", lambda request: elsewhere.append(request.url))
-    choose(shown, "sampler", "MaskGIT")
-    # Its own number of steps comes with it.
-    shown.wait_for_function("document.querySelector('#steps input[type=number]').value == '12'")
+    # A sampler brings its own number of steps, the prior's own that of the prior.
+    for sampler, steps in (("Halton", 32), ("MaskGIT", 16)):
+        choose(shown, "sampler", sampler)
+        shown.wait_for_function(f"document.querySelector('#steps input[type=number]').value == '{steps}'")
     choose(shown, "asked-label", "Flags")
     fill(shown, steps=4, seed=3, num=2)
     shown.get_by_text("Options of the sampler").click()
@@ -156,7 +157,7 @@ def test_generate_look_back_and_bring_the_settings_back(opening, tmp_path):
     assert [url for url in elsewhere if "127.0.0.1" not in url and not url.startswith(("data:", "blob:"))] == []
 
 
-def test_a_prompt_makes_pictures_and_comes_back_with_them(opening, asked, text_prior_checkpoint, tmp_path):
+def test_a_prompt_makes_pictures_and_comes_back(opening, asked, text_prior_checkpoint, prior_checkpoint, tmp_path):
     shown = opening(asked)
     write(shown, "asked-negative_text", "blue")
     write(shown, "asked-text", "a red heart")
@@ -187,7 +188,7 @@ def test_a_prompt_makes_pictures_and_comes_back_with_them(opening, asked, text_p
     other.wait_for_selector("#generate-files a[download]")
     assert torch.equal(read_png(download(other, "#generate-files", tmp_path / "b", 1)), expected.tensor[1])
     # A prior without text has no field for one, and a page without a judge no draws.
-    choose(other, "prior", PRIOR)
+    choose(other, "prior", str(prior_checkpoint))
     other.wait_for_selector("#asked-text", state="detached")
     fill(other, steps=2, num=1)
     other.click("#generate-start")
@@ -196,7 +197,7 @@ def test_a_prompt_makes_pictures_and_comes_back_with_them(opening, asked, text_p
 
 
 def test_paint_over_a_stroke(opening, tmp_path):
-    image = lightgen.load("zoo:emoji64-sundae").sample(1, seed=6, label="Food & Drink")[0]
+    image = lightgen.load("zoo:icons64-sundae").sample(1, seed=6, label="Food & Drink")[0]
     save_png(image, tmp_path / "cat.png")
     shown = opening()
     fill(shown, steps=4, seed=1, num=1)
@@ -297,7 +298,7 @@ def test_the_client_of_gradio(served, tmp_path):
     )
     paths = files["value"] if isinstance(files, dict) else files
     assert torch.equal(torch.stack([read_png(Path(path)) for path in paths]), expected)
-    other = {**form, "prior": "zoo:emoji64-sundae", "sampler": "SUNDAE"}
+    other = {**form, "prior": "zoo:icons64-sundae", "sampler": "SUNDAE"}
     assert client.predict(*other.values(), False, api_name="/generate")[1].startswith("step 2 of 2")
     about, how, settings = client.predict(handle_file(paths[0]), api_name="/settings")
     assert "picture 0 of seed 4" in about and settings == read(Path(paths[0])) and how.startswith("lightgen sample")

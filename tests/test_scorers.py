@@ -241,7 +241,7 @@ class Brightness(Scorer):
 
 @pytest.fixture(scope="module")
 def prior():
-    return load("zoo:emoji64-sundae", "prior")
+    return load("zoo:icons64-sundae", "prior")
 
 
 def test_the_best_of_several_draws_is_one_that_can_be_made_alone(prior):
@@ -278,7 +278,7 @@ def test_what_judges_refuse(prior, run, tmp_path):
 
 def test_sample_with_a_judge(run, tmp_path, capsys):
     judge = ["--judge", str(run / "run" / "last.ckpt")]
-    args = ["sample", "--ckpt_path", "zoo:emoji64-sundae", "--num_images", "2", "--sampler.steps", "2"]
+    args = ["sample", "--ckpt_path", "zoo:icons64-sundae", "--num_images", "2", "--sampler.steps", "2"]
     assert main([*args, "--label", "Flags", "--best_of", "3", *judge, "--out", str(tmp_path / "best")]) == 0
     record = json.loads((tmp_path / "best" / "samples.json").read_text())
     assert record["best_of"] == 3 and [draw // 3 for draw in record["draws"]] == [0, 1]
@@ -290,7 +290,7 @@ def test_sample_with_a_judge(run, tmp_path, capsys):
         assert torch.equal(read_png(kept), read_png(made))
     assert main([*args, "--best_of", "3"]) == 2
     assert "best_of 3 needs a judge" in capsys.readouterr().err
-    assert main([*args, "--best_of", "3", "--judge", "zoo:emoji64-sundae"]) == 2
+    assert main([*args, "--best_of", "3", "--judge", "zoo:icons64-sundae"]) == 2
     assert "holds a prior, where a scorer is needed" in capsys.readouterr().err
 
 
@@ -351,7 +351,7 @@ def suite(run, judge, out, **method):
     features = {"class_path": "EfficientNetLite0", "init_args": {"size": 32}}
     pictures = {"root": str(run / "digits"), "image_size": 64, "val_fraction": 0.1}
     config = {
-        "priors": {"sundae": "zoo:emoji64-sundae"}, "evaluations": [4], "num_images": 5,
+        "priors": {"sundae": "zoo:icons64-sundae"}, "evaluations": [4], "num_images": 5,
         "protocol": {"class_path": "Custom", "init_args": {"features": features}},
         "data": {"class_path": "ImageFolder", "init_args": pictures},
         "seeds": [0, 1], "tuning_seeds": [], "scores": ["KIDScore"], "judge": str(judge),

@@ -18,7 +18,7 @@ from lightgen.figures import read_png
 from lightgen.functional.embedded import KEYWORD, chunk
 from lightgen.settings import NEVER_ASKED, SCHEMA
 
-PRIOR = "zoo:emoji64-sundae"
+PRIOR = "zoo:icons64-sundae"
 
 
 def run(*args, capsys):

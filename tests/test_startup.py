@@ -19,7 +19,7 @@ from lightgen.networks.transformer import Transformer
 from lightgen.quantizers import VQ, ResidualVQ
 
 HEAVY = ("lightning", "torchmetrics", "torchvision", "timm", "matplotlib", "scipy", "einx", "sympy", "torch._dynamo")
-PRIOR = "zoo:emoji64-sundae"
+PRIOR = "zoo:icons64-sundae"
 SAMPLE = ["sample", "--ckpt_path", PRIOR, "--num_images", "2", "--sampler.steps", "2", "--warps.temperature", "0.5"]
 
 

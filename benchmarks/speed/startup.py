@@ -19,7 +19,7 @@ from PIL import Image
 
 from lightgen.cli.commands import COMMANDS
 
-PRIOR = "zoo:emoji64-sundae"
+PRIOR = "zoo:icons64-sundae"
 PYTHON = sys.executable
 TO_THE_FIRST_STEP = """
 import sys

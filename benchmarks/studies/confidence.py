@@ -1,4 +1,4 @@
-"""Whose confidence, the network's own or that after the warps; and leave-one-out warps: on the emoji priors of the zoo.
+"""Whose confidence, the network's own or that after the warps; and leave-one-out warps: on priors by class.
 
 KID to the held-out emoji of 400 pictures, mean over seeds and, of two ways on the same seeds, of their differences. The
 settings are those that the suite emoji64 chose for the warped way; leave-one-out warps are tuned on seed 1000.

@@ -1,7 +1,6 @@
 """What an edit without a mask keeps of a picture, and what it changes, as its strength rises.
 
-    python benchmarks/studies/editing.py zoo:emoji64-sundae zoo:emoji64-absorbing zoo:emoji64-uniform \
-        zoo:emoji64-mask-replace
+    python benchmarks/studies/editing.py runs/emoji64-{sundae,absorbing,uniform}/last.ckpt
     python benchmarks/studies/editing.py runs/icons64-absorbing/last.ckpt --judge runs/icons64-scorer/last.ckpt
 
 Held-out emoji are edited towards another class than theirs, by each prior's own recipe, guidance included. What is kept

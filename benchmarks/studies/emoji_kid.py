@@ -42,8 +42,8 @@ def best_temperature(prior: str, sampler: Sampler, scale: float) -> float:
 
 @cache
 def loaded(prior: str) -> Prior:
-    """Of the zoo by the end of its name, or of a checkpoint's path."""
-    return load(prior if "/" in prior else f"zoo:emoji64-{prior}", "prior")
+    """Of `emoji64-class.yaml` by the name of its method, or of a checkpoint's path."""
+    return load(prior if "/" in prior else f"runs/emoji64-{prior}/last.ckpt", "prior")
 
 
 @cache

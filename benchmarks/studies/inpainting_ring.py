@@ -1,11 +1,11 @@
 """What it brings to tell a network which cells are known: the likelihood of the tokens at the edge of a hole.
 
     lightgen encode --tokenizer zoo:emoji64-tokenizer --out tokens
-    lightgen fit --init_from zoo:emoji64-absorbing --config method/inpainting.yaml --data CachedTokens \
+    lightgen fit --init_from runs/emoji64-absorbing/last.ckpt --config method/inpainting.yaml --data CachedTokens \
         --data.cache tokens --data.data Emoji --data.data.image_size 64 --data.batch_size 32 --model.optimizer.lr 2e-4 \
         --model.scheduler WarmupCosine --model.scheduler.warmup_steps 20 --model.scheduler.final_fraction 0.02 \
         --trainer.max_steps 300 --trainer.limit_val_batches 0 --trainer.default_root_dir known
-    python benchmarks/studies/inpainting_ring.py zoo:emoji64-absorbing known/last.ckpt
+    python benchmarks/studies/inpainting_ring.py runs/emoji64-absorbing/last.ckpt known/last.ckpt
 
 The same without the overlay says what the further steps alone bring. All priors are absorbing ones of one tokenizer,
 and see the same holes in the held-out emoji, asked for no class: squares in the middle, and those of the training. A

@@ -91,7 +91,7 @@ def main(folder: Path, pair: list[str] | None) -> None:
 @torch.enable_grad()
 def trained() -> tuple[Prior, Prior]:
     """The priors of both levels."""
-    fine = load("zoo:emoji64-absorbing").tokenizer
+    fine = load("zoo:icons64-absorbing").tokenizer
     tokenizers = [resized(fine, side) for side in SIDES]
     ids = []
     for tokenizer, side in zip(tokenizers, SIDES, strict=True):

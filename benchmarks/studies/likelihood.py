@@ -1,6 +1,6 @@
 """Held-out bits per token of trained priors, beside those of models without any network.
 
-    python benchmarks/studies/likelihood.py zoo:emoji64-sundae zoo:emoji64-absorbing zoo:emoji64-causal
+    python benchmarks/studies/likelihood.py runs/emoji64-{sundae,absorbing,causal}/last.ckpt
 
 For the diffusions the figure is an upper bound, by a random term a picture (estimate) and by the sum over all terms on
 every sixteenth picture (full sum), both with their standard errors over pictures; autoregressive, it is exact. Pictures

@@ -1,6 +1,6 @@
 """Which samplers mend mistakes: token accuracy after a few steps from real ids with a tenth of the tokens replaced.
 
-    python benchmarks/studies/planted_errors.py zoo:emoji64-sundae zoo:emoji64-absorbing
+    python benchmarks/studies/planted_errors.py runs/emoji64-sundae/last.ckpt runs/emoji64-absorbing/last.ckpt
 
 Every sampler gets the same ids, none of them marked as wrong, and five steps at low temperature. Those that revise
 tokens can raise the accuracy; those that only fill in MASK cannot.

@@ -1,4 +1,4 @@
-"""When a SUNDAE picture may stop by itself: unchanged as written, or as proposed; on the emoji prior of the zoo.
+"""When a SUNDAE picture may stop by itself: unchanged as written, or as proposed; on the prior of emoji64-class.yaml.
 
 KID to the held-out emoji of 128 pictures a seed, and the network evaluations that a picture takes. Pictures of one seed
 are the same until they stop, so that differences between rules are theirs alone. Some ten minutes on one core.

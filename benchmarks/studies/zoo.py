@@ -1,7 +1,7 @@
 """Put a trained checkpoint into the zoo: weights in float16, and a card that says what it is, whence, and how good.
 
-    python benchmarks/studies/zoo.py runs/emoji64-sundae/last.ckpt emoji64-sundae --seconds 2100 \\
-        --about "SUNDAE on emoji, by class" --command "lightgen fit --config emoji64-class.yaml ..."
+    python benchmarks/studies/zoo.py runs/icons64-sundae/last.ckpt icons64-sundae --seconds 2100 \\
+        --about "SUNDAE on icons, by text" --command "lightgen fit --config icons64.yaml ..."
 
 What is scored is what was written, as float16. Of a tokenizer: held-out pictures through it. Of a prior: as many
 pictures as there are held-out ones, by its own sampler, and bits per token where it has a likelihood. Of one that is

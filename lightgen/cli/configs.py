@@ -18,6 +18,8 @@ IN_CONFIGS = {"model": CONFIGS, "data": CONFIGS, "priors": SUITES, "methods": SU
 """Options that nobody gives without a config, and where those are."""
 OVERLAYS = "method"
 """The folder of those that only change others."""
+GROUPS = ("trainer", "checkpoints")
+"""Names that stand for several options, and for no value of their own."""
 MAX_VALUES = 100_000
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -59,19 +61,43 @@ def read(path: str) -> dict[str, Any]:
     """The options in a config.
 
     Raises:
-        ValueError: if it cannot be read, holds none, or holds aliases that unfold to more than anyone writes.
+        ValueError: if it cannot be read, holds none, one twice, or aliases that unfold to more than anyone writes.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
         tree = yaml.compose(text, Loader=Loader)
         if tree is not None and _size(tree, {}) > MAX_VALUES:
             raise ValueError(f"{path} is not a config: its aliases unfold to more than {MAX_VALUES} values")
+        if tree is not None and (twice := _twice(tree)):
+            raise ValueError(f"{path}, line {twice.start_mark.line + 1}: {twice.value} stands here for the second time")
         config = yaml.load(text, Loader=Loader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ValueError(f"{path} is not a config: {' '.join(str(error).split())}") from None
     if not isinstance(config, dict):
         raise ValueError(f"{path} is not a config: it holds no options")
+    for name in GROUPS:
+        if not isinstance(config.get(name, {}), dict):
+            raise ValueError(f"{path}: {name} holds options, as `{name}: {{NAME: VALUE}}`, and is not {config[name]!r}")
     return config
+
+
+def _twice(tree: yaml.Node) -> yaml.ScalarNode | None:
+    """A key that its mapping has had before: YAML would take the last one without a word."""
+    todo, seen = [tree], set[int]()
+    while todo:
+        node = todo.pop()
+        if isinstance(node, yaml.ScalarNode) or id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            keys = set[str]()
+            for key, _ in node.value:
+                if isinstance(key, yaml.ScalarNode):
+                    if key.value in keys:
+                        return key
+                    keys.add(key.value)
+        todo += [part for child in node.value for part in _parts(child)]
+    return None
 
 
 def _size(node: yaml.Node, known: dict[int, float]) -> float:

@@ -23,8 +23,8 @@ examples:
   lightgen demo --out demo
   lightgen fit --config emoji64-tokenizer.yaml
   lightgen fit --config emoji64.yaml --model.tokenizer runs/emoji64-tokenizer/last.ckpt
-  lightgen sample --ckpt_path zoo:emoji64-causal --out samples
-  lightgen sample --ckpt_path runs/emoji64/last.ckpt --sampler SUNDAE --sampler.steps 50 --out samples
+  lightgen sample --ckpt_path zoo:icons64-causal --text "red heart" --style noto --out hearts
+  lightgen sample --ckpt_path runs/emoji64/last.ckpt --sampler SUNDAE --sampler.steps 50 --out emoji
 
 `lightgen COMMAND --help` explains a command. A config is looked up in this folder, then among the shipped ones.
 Add --debug to any command to see the traceback of an error; `--print_shtab bash` (or zsh) prints tab completion."""

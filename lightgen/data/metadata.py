@@ -123,9 +123,9 @@ def texts_beside(names: Sequence[str], read: Read) -> Callable[[str], list[str]]
 
 
 def captions(value: Any) -> list[str]:
-    """The captions that a column has of a picture: one, several, or none."""
+    """The captions that a column has of a picture: one, several, or none; those that are not UTF-8 are none."""
     several = value if isinstance(value, list) else [value]
-    texts = (" ".join(one.split()) for one in several if isinstance(one, str))
+    texts = (" ".join(one.split()) for one in several if isinstance(one, str) and "\ufffd" not in one)
     return [text for text in texts if text][:MOST_CAPTIONS]
 
 

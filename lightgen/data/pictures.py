@@ -74,7 +74,7 @@ class Pictures(Dataset[Batch]):
         Which windows depends on nothing but a picture's identity, the window's number and the seed.
         """
         if num_crops == 0:
-            # Read once and not kept: between the large buffers of a network, small ones that stay keep memory in pieces.
+            # Read once and not kept: small tensors between the large ones of a network would keep memory in pieces.
             return torch.stack([self._read(number) for number in numbers]).unsqueeze(1)
         return torch.stack([self._windows(number, num_crops, seed) for number in numbers])
 
