@@ -257,7 +257,9 @@ def test_draws_of_a_picture_are_asked_for_the_same(prior):
     alone = prior.completed(None, Noise(5, torch.tensor([0, 3]))).tensors["label"]
     assert made.asked.tensors["label"].equal(alone)
     draws = Sampling(prior, prior.chosen(steps=1), made.asked.select(torch.tensor([1])), seed=5)(made.draws[1:])
-    assert draws.images.equal(made.images[1:]) and made.evaluations.eq(3 * draws.evaluations).all()
+    # Decoded in a batch of another size, a value may be rounded to its neighbour.
+    assert (draws.images.int() - made.images[1:].int()).abs().max() <= 1
+    assert made.evaluations.eq(3 * draws.evaluations).all()
 
 
 def test_what_judges_refuse(prior, run, tmp_path):
