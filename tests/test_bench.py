@@ -458,8 +458,9 @@ def test_results_of_before_are_todays():
     assert {row.id for row in read(folder)} == {line["id"] for line in lines}
 
 
-@pytest.mark.parametrize("name", ["emoji64", "sundae_ablations"])
-def test_a_suite_of_before_is_todays(name):
+@pytest.mark.parametrize(("name", "version"), [("emoji64", 2), ("sundae_ablations", None)])
+def test_a_suite_of_before_is_todays(name, version):
+    assert json.loads((PUBLISHED / name / "suite.json").read_text()).get("version") == version
     methods = {method: described(made) for method, made in suite_of(f"{name}.yaml").methods.items()}
     assert read_identity(PUBLISHED / name).methods == methods
 

@@ -83,20 +83,15 @@ def read(path: str) -> dict[str, Any]:
 
 def _twice(tree: yaml.Node) -> yaml.ScalarNode | None:
     """A key that its mapping has had before: YAML would take the last one without a word."""
-    todo, seen = [tree], set[int]()
+    todo = [tree]
     while todo:
         node = todo.pop()
-        if isinstance(node, yaml.ScalarNode) or id(node) in seen:
-            continue
-        seen.add(id(node))
         if isinstance(node, yaml.MappingNode):
-            keys = set[str]()
+            first: dict[str, yaml.ScalarNode] = {}
             for key, _ in node.value:
-                if isinstance(key, yaml.ScalarNode):
-                    if key.value in keys:
-                        return key
-                    keys.add(key.value)
-        todo += [part for child in node.value for part in _parts(child)]
+                if isinstance(key, yaml.ScalarNode) and first.setdefault(key.value, key) is not key:
+                    return key
+        todo += _children(node)
     return None
 
 
@@ -104,9 +99,12 @@ def _size(node: yaml.Node, known: dict[int, float]) -> float:
     """How many values a node unfolds to; an alias is the same node again, within itself endlessly."""
     if id(node) not in known:
         known[id(node)] = math.inf
-        children = [] if isinstance(node, yaml.ScalarNode) else [part for child in node.value for part in _parts(child)]
-        known[id(node)] = 1 + sum(_size(child, known) for child in children)
+        known[id(node)] = 1 + sum(_size(child, known) for child in _children(node))
     return known[id(node)]
+
+
+def _children(node: yaml.Node) -> list[yaml.Node]:
+    return [] if isinstance(node, yaml.ScalarNode) else [part for child in node.value for part in _parts(child)]
 
 
 def _parts(child: Any) -> tuple[yaml.Node, ...]:
