@@ -145,8 +145,9 @@ class Assembly(nn.Module):
             for module in (*networks, self.tokenizer.decoding):
                 narrow(module)
         if acceleration.mode == "compile":
+            # The first batch by its own size; where pictures finish, once more for all sizes. One picture is another.
             for network in networks:
-                network.compile(dynamic=False)
+                network.compile()
         self.player = Player(cuda_graph) if acceleration.records else None
 
     @property

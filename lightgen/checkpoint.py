@@ -1,6 +1,6 @@
 """Reading checkpoints, safely: what lightgen writes can be loaded without executing anything that is in it.
 
-A checkpoint is a file that torch reads, or a folder of `model.safetensors` and `config.json`.
+A checkpoint is a file that torch reads, a folder of shards, or one of `model.safetensors` and `config.json`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 import lightgen
 from lightgen.functional.files import NotWritten, atomic, save_json
+from lightgen.functional.sharded_files import is_sharded, read_sharded
 from lightgen.functional.torch_files import read_torch
 from lightgen.functional.undrawn import undrawn
 from lightgen.migration import first_name, is_sound, migrate
@@ -71,7 +72,7 @@ def read(path: str | Path) -> dict[str, Any]:
             (which is refused, not run), lightgen did not write it, or it holds weights that are not finite.
     """
     path = located(path)
-    contents = _read_folder(path) if path.is_dir() else _read_file(path)
+    contents = (_read_folder if path.is_dir() else _read_file)(path)
     if not is_sound(contents, KEY):
         raise ValueError(f"{path} {NONE}")
     for state in STATES:
@@ -105,7 +106,11 @@ def _read_file(path: Path) -> Any:
     return read_torch(path)
 
 
-def _read_folder(folder: Path) -> dict[str, Any]:
+def _read_folder(folder: Path) -> Any:
+    return read_sharded(folder) if is_sharded(folder) else _read_exported(folder)
+
+
+def _read_exported(folder: Path) -> dict[str, Any]:
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise ValueError(f"the folder {folder} is not one that lightgen exported: it has no {name}")
@@ -131,7 +136,7 @@ def _read_folder(folder: Path) -> dict[str, Any]:
 def _beside(folder: Path, name: str, checksum: Any) -> dict[str, Tensor]:
     tokenizer = folder.parent / name
     try:
-        contents = _read_folder(tokenizer)
+        contents = _read_exported(tokenizer)
     except ValueError as error:
         raise ValueError(f"{folder} takes its tokenizer from the folder beside it: {error}") from None
     if contents[KEY][CHECKSUM] != checksum:
@@ -218,7 +223,7 @@ def _left_out(weights: dict[str, Tensor], tokenizer: Path, folder: Path) -> dict
     tokenizer = located(tokenizer)
     if tokenizer.resolve().parent != folder.resolve().parent or tokenizer.resolve() == folder.resolve():
         raise ValueError(f"{tokenizer} must stand beside {folder}, so that the two stay together")
-    there = _read_folder(tokenizer)
+    there = _read_exported(tokenizer)
     own = {name.removeprefix(TOKENIZER): weights.pop(name) for name in [*weights] if name.startswith(TOKENIZER)}
     beside = there["state_dict"]
     if own.keys() != beside.keys() or not Tokenizer.same_ids(own, beside):

@@ -75,7 +75,9 @@ class Windowed:
         yes_or_no = self.network.num_outputs == 1
         num_outcomes = 2 if yes_or_no else self.network.num_outputs
         total = ids_BN.new_full((*ids_BN.shape, num_outcomes), -torch.inf, dtype=torch.float32)
-        for some in self.positions.to(ids_BN.device).split(max(1, self.max_rows // len(ids_BN))):
+        # Moved once, for a recorded step moves nothing between devices.
+        self.positions, self.covered = self.positions.to(ids_BN.device), self.covered.to(ids_BN.device)
+        for some in self.positions.split(max(1, self.max_rows // len(ids_BN))):
             for place, logits in zip(some, self._evaluate(ids_BN, some, time, context), strict=True):
                 both = pad(logits, (0, 1)) if yes_or_no else logits
                 log_probs = torch.log_softmax(both, -1, dtype=torch.float32)
@@ -83,7 +85,7 @@ class Windowed:
                 total[:, place] = torch.logaddexp(total[:, place], log_probs)
         if yes_or_no:
             return total[..., :1] - total[..., 1:]
-        return total - self.covered.to(ids_BN.device).log()[:, None]
+        return total - self.covered.log()[:, None]
 
     def _evaluate(self, ids_BN: Tensor, windows: Tensor, time: Tensor | None, context: Context | None) -> Tensor:
         """Logits (windows, B, n, V) of some windows of every picture, in one batch."""

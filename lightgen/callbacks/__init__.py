@@ -9,10 +9,12 @@ from lightgen.callbacks.reconstructions import Reconstructions
 from lightgen.callbacks.refit import Refit
 from lightgen.callbacks.run_folder import RunFolder
 from lightgen.callbacks.step_progress import StepProgress
+from lightgen.callbacks.weight_averaging import EMAWeightAveraging
 
 __all__ = [
     "Checkpoints",
     "DataWait",
+    "EMAWeightAveraging",
     "Generation",
     "Preview",
     "Reconstructions",

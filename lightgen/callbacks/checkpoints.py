@@ -42,7 +42,7 @@ class Checkpoints(ModelCheckpoint):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
         path = last_checkpoint(trainer)
-        if trainer.global_step == 0 and trainer.is_global_zero and path.is_file():
+        if trainer.global_step == 0 and trainer.is_global_zero and path.exists():
             kept = next(name for name in _earlier(path.parent) if not name.exists())
             path.replace(kept)
             log.warning(f"there is a checkpoint of an earlier run in {path.parent}, which is now {kept.name}; "
@@ -68,7 +68,7 @@ class Checkpoints(ModelCheckpoint):
 
     def _save_last_state(self, trainer: Trainer) -> None:
         self._saved = last_checkpoint(trainer)
-        if self._last_global_step_saved != trainer.global_step or not self._saved.is_file():
+        if self._last_global_step_saved != trainer.global_step or not self._saved.exists():
             self._last_global_step_saved = trainer.global_step
             trainer.save_checkpoint(self._saved)
 

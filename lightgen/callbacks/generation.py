@@ -20,6 +20,7 @@ from lightgen.metrics.features import FeatureNetwork
 from lightgen.metrics.generation import GenerationScores
 from lightgen.metrics.protocols import EvaluationProtocol
 from lightgen.modules.prior import PriorModule
+from lightgen.modules.sharding import whole_weights
 from lightgen.prior import Prior
 from lightgen.reranking import texts
 
@@ -88,9 +89,10 @@ class Generation(Callback):
         ours = torch.arange(rank, self.num_images, world_size, device=pl_module.device)
         fake: list[torch.Tensor] = []
         asked = self._asked(trainer, pl_module.prior)
-        for index in ours.split(self.batch_size):
-            if not received(trainer):
-                fake.append(self._sample(pl_module, index, asked))
+        with whole_weights(trainer):
+            for index in ours.split(self.batch_size):
+                if not received(trainer):
+                    fake.append(self._sample(pl_module, index, asked))
         if interrupted(trainer):
             return
         if trainer.is_global_zero:

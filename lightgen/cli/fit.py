@@ -42,8 +42,10 @@ TRAINER_DEFAULTS: dict[str, Any] = {
 
 LIGHTNINGS = "pytorch-lightning_version"
 """What Lightning looks for in a checkpoint."""
-TRAINING = ("loops", "optimizer_states", "lr_schedulers")
+TRAINING = ("loops", "lr_schedulers")
 """What a training that goes on needs besides."""
+OPTIMIZERS = "optimizer_states"
+"""And this, which a folder of shards has in them."""
 
 
 class FitParser(Parser, LightningArgumentParser):
@@ -193,7 +195,8 @@ def require_fitting(path: str, module: str, command: str) -> None:
     """
     contents = read(path)
     require_kind(contents, cast(type[TrainingModule], find("module", module.rpartition(".")[2])).product, path)
-    if command == "fit" and not contents.keys() >= {LIGHTNINGS, *TRAINING}:
+    needed = {LIGHTNINGS, *TRAINING} | (set() if Path(path).is_dir() else {OPTIMIZERS})
+    if command == "fit" and not contents.keys() >= needed:
         raise ValueError(
             f"{path} holds weights alone, so that fit cannot go on with it; --init_from {path} begins with them"
         )

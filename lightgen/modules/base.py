@@ -6,7 +6,7 @@ import logging
 import math
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from lightning.pytorch import LightningModule
 from lightning.pytorch.plugins.io import TorchCheckpointIO
@@ -21,6 +21,7 @@ from lightgen.modules.finite import FiniteGuard
 from lightgen.modules.means import Means
 from lightgen.modules.optim import OptimizerFactory, SchedulerFactory, WarmupCosine
 from lightgen.modules.precision import require_precision
+from lightgen.modules.sharding import is_sharded, prepare, whole_weights
 from lightgen.registry import Component
 from lightgen.types import Batch
 
@@ -40,6 +41,9 @@ class TrainingModule(LightningModule, Component):
     kind: ClassVar[str] = "module"
     product: ClassVar[str]
     """The attribute that is trained, e.g. `"prior"`."""
+
+    is_spreadable: ClassVar[bool] = False
+    """Whether its weights may be spread over devices (FSDP)."""
 
     frozen: tuple[str, ...] = ()
     """Parts of the product that are not trained, e.g. `("tokenizer",)`."""
@@ -70,9 +74,13 @@ class TrainingModule(LightningModule, Component):
         require_precision(self.trainer)
         if type(self.trainer.strategy.checkpoint_io) is TorchCheckpointIO:
             self.trainer.strategy.checkpoint_io = AtomicCheckpointIO()
+        product = getattr(self, self.product)
+        parts = [getattr(product, part) for part in self.frozen]
+        prepare(self.trainer, self.product, parts if self.is_spreadable else None)
 
     def on_fit_start(self) -> None:
-        count = sum(p.numel() for p in self.trained_parameters())
+        with whole_weights(self.trainer):
+            count = sum(p.numel() for p in self.trained_parameters())
         said = f"{count / 1e6:.2f} M" if count >= 1e5 else f"{count:,}"
         log.info(f"{type(getattr(self, self.product)).__name__}: {said} parameters to train")
         if self.device.type == "cuda" if self.compiles is None else self.compiles:
@@ -132,6 +140,15 @@ class TrainingModule(LightningModule, Component):
         self._means = self._means or Means(self.device)
         self._means.add(name, value, num)
 
+    def configure_gradient_clipping(
+        self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        if gradient_clip_val and gradient_clip_algorithm in (None, "norm") and is_sharded(self.trainer):
+            # The norm is that of all shards.
+            cast(Any, self.trainer.model).clip_grad_norm_(gradient_clip_val)
+        else:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
     @abstractmethod
     def evaluate(self, split: str, batch: Batch) -> None:
         """Count a batch of a held-out split."""
@@ -161,6 +178,9 @@ class TrainingModule(LightningModule, Component):
         self.finish("test")
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self.trainer.training and "optimizer_states" not in checkpoint and not is_sharded(self.trainer):
+            raise ValueError("this checkpoint has the states of its optimizers in shards, which only "
+                             "--trainer.strategy fsdp goes on with; --init_from begins with its weights")  # fmt: skip
         migrate(checkpoint, KEY)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from lightgen.checkpoint import write
+from lightgen.functional.sharded_files import is_sharded, read_sharded
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -22,3 +23,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             super().save_checkpoint(checkpoint, path, storage_options)
         else:
             write(checkpoint, Path(path))
+
+    def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        if is_sharded(Path(path)):
+            contents: dict[str, Any] = read_sharded(Path(path))
+            return contents
+        return super().load_checkpoint(path, *args, **kwargs)

@@ -24,7 +24,8 @@ class FiniteGuard:
             raise ValueError(f"patience must be at least 1, not {patience}")
         self.patience = patience
         self.skipped = self.in_a_row = 0
-        self.finite = True
+        self._losses: Tensor | None = None
+        """Finite where all losses seen are."""
         self._before: list[tuple[Tensor, Tensor]] = []
 
     def remember(self, tensors: Iterable[Tensor]) -> None:
@@ -33,13 +34,14 @@ class FiniteGuard:
             self._before = [(tensor, tensor.detach().clone()) for tensor in tensors]
 
     def see(self, loss: Tensor) -> None:
-        """Take note of a loss that the next update follows."""
-        self.finite = self.finite and bool(loss.isfinite())
+        """Take note of a loss that the next update follows, without waiting for its value."""
+        loss = loss.detach()
+        self._losses = loss if self._losses is None else self._losses + loss
 
     def allows(self, parameters: Iterable[Tensor]) -> bool:
         """Whether the losses seen and the gradients are finite, on this rank."""
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        return self.finite and bool(torch.nn.utils.get_total_norm(gradients).isfinite())
+        norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        return bool(norm.isfinite() if self._losses is None else (norm + self._losses).isfinite())
 
     @property
     def running_away(self) -> bool:
@@ -80,4 +82,4 @@ class FiniteGuard:
         )
 
     def _forget(self) -> None:
-        self.finite, self._before = True, []
+        self._losses, self._before = None, []

@@ -74,6 +74,7 @@ class PriorModule(TrainingModule):
 
     product: ClassVar[str] = "prior"
     frozen = ("tokenizer",)
+    is_spreadable: ClassVar[bool] = True
     source: ClassVar[str] = "McKinney and Willcocks, 2022, arXiv 2206.12351"
 
     def __init__(

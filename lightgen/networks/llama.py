@@ -91,7 +91,7 @@ class Llama(Prefixed):
 
     def read(self, x_BnD: Tensor, where: slice | Tensor, context: Context, memory: Memory) -> Tensor:
         x = x_BnD
-        rotation = torch.view_as_complex(self.rotation.float())[where]
+        rotation = self.rotation.float()[where]
         bias = self.bias(where, context)
         for block, known in zip(self.blocks, memory, strict=True):
             x = block(x, rotation=rotation, memory=known, bias=bias)

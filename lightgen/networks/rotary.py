@@ -40,7 +40,7 @@ class Rotary(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Rotate (B, N, heads, dim_head), two neighbouring channels at a time."""
-        return turn(x, torch.view_as_complex(self.rotation.float()))
+        return turn(x, self.rotation.float())
 
 
 class CausalRotary(Rotary):
@@ -65,10 +65,16 @@ class CausalRotary(Rotary):
 
 
 def turn(x: Tensor, rotation: Tensor) -> Tensor:
-    """Rotate pairs of neighbouring channels of (..., dim_head) by complex numbers (..., dim_head / 2) of length 1."""
-    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
-    # One complex product reads and writes each number once.
-    return torch.view_as_real(pairs * rotation).flatten(-2).type_as(x)
+    """Rotate pairs of neighbouring channels of (..., dim_head) by cosines and sines (..., dim_head / 2, 2), float32."""
+    pairs = x.float().unflatten(-1, (-1, 2))
+    if torch.compiler.is_compiling():
+        # The compiler makes no code of its own for complex numbers.
+        (a, b), (cosine, sine) = pairs.unbind(-1), rotation.unbind(-1)
+        turned = torch.stack([a * cosine - b * sine, a * sine + b * cosine], -1)
+    else:
+        # One complex product reads and writes each number once.
+        turned = torch.view_as_real(torch.view_as_complex(pairs) * torch.view_as_complex(rotation))
+    return turned.flatten(-2).type_as(x)
 
 
 def _angles(length: int, num_frequencies: int) -> Tensor:

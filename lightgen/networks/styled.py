@@ -151,7 +151,7 @@ class StyledAttention(nn.Module):
 
         Args:
             x: (B, n, D).
-            rotation: (n, 1, d / 2) complex, which queries and keys are multiplied by, two channels at a time.
+            rotation: (n, 1, d / 2, 2) cosines and sines, by which queries and keys are turned, two channels at a time.
             memory: of the places before these n, which are added to it; one place at a time, but for the first ones.
                 It knows where they stand.
             bias: (B, 1, n, places) added to the attention, in place of hiding later positions; -inf hides.
