@@ -2,6 +2,7 @@
 
 import multiprocessing
 from contextlib import nullcontext
+from functools import partialmethod
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from test_recorded import Tape
 import lightgen
 from lightgen.acceleration import COMPILE_FROM, chosen, cuda_graph, narrow
 from lightgen.functional.random import Noise
+from lightgen.samplers import SUNDAE
 from lightgen.samplers.recorded import Player
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -121,12 +123,16 @@ def test_steps_that_cannot_be_recorded_are_made_with_a_warning(tape_for_cuda, mo
         assert torch.equal(prior.sample(1, steps=6), expected)
 
 
-def test_networks_and_decoder_compile_once_for_all_steps():
-    # The compiler leaves threads behind, after which other tests could not fork.
-    process = multiprocessing.get_context("fork").Process(target=compile_once)
+def in_a_process(function):
+    """The compiler leaves threads behind, after which other tests could not fork."""
+    process = multiprocessing.get_context("fork").Process(target=function)
     process.start()
     process.join()
     assert process.exitcode == 0
+
+
+def test_networks_and_decoder_compile_once_for_all_steps():
+    in_a_process(compile_once)
 
 
 def compile_once():
@@ -142,6 +148,29 @@ def compile_once():
     for _ in range(2):
         assert torch.equal(prior.sample(2, steps=4), expected)
     assert len(compiled) == 2
+
+
+def test_pictures_that_finish_one_by_one_compile_thrice_at_most():
+    """For the whole batch, for any other number of pictures, and for a single one."""
+    in_a_process(compile_for_fewer)
+
+
+def compile_for_fewer():
+    prior, compiled, noise = lightgen.load("zoo:icons64-sundae"), [], Noise.of(0, 16)
+    recipe = prior.chosen(sampler=SUNDAE(20, min_steps=2, patience=1), guidance=1.0)
+    expected = prior.sample_ids(noise, recipe, prior.condition(1, 16))
+    assert len(set(expected.trace.rows)) > 5 and expected.trace.rows[-1] == 1
+
+    def count(graph, inputs):
+        compiled.append(graph)
+        assert not any(isinstance(value := node.meta.get("example_value"), torch.Tensor) and value.is_complex()
+                       for node in graph.graph.nodes)  # fmt: skip
+        return graph.forward
+
+    torch.nn.Module.compile = partialmethod(torch.nn.Module.compile, backend=count)
+    prior.accelerate("compile")
+    assert torch.equal(prior.sample_ids(noise, recipe, prior.condition(1, 16)).ids, expected.ids)
+    assert 2 <= len(compiled) <= 3
 
 
 def test_narrowing_nothing_is_no_error():
