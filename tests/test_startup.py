@@ -31,7 +31,10 @@ from lightgen.cli import one_device
 one_device.torch.cuda.device_count = lambda: 0
 found = []
 for args in json.loads(sys.argv[1]):
-    code = main(args)
+    try:
+        code = main(args)
+    except SystemExit as end:
+        code = end.code
     found.append([code, [name for name in {HEAVY} if name in sys.modules]])
 print(json.dumps(found))
 """
@@ -42,13 +45,14 @@ print(json.dumps(found))
         [*SAMPLE, "--animate", "--out", str(tmp_path / "light")],
         ["inpaint", *changed, "--mask", str(mask), "--out", str(tmp_path / "painted")],
         ["edit", *changed, "--out", str(tmp_path / "edited")],
+        ["sample", "--help"],
         [*SAMPLE, "--trainer.devices", "1", "--trainer.accelerator", "cpu", "--out", str(tmp_path / "trained")],
     ]
     command = [sys.executable, "-c", code, json.dumps(runs)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     *light, trained = json.loads(done.stdout.splitlines()[-1])
-    assert light == [[0, []]] * 3 and trained[0] == 0 and {"lightning", "torchmetrics"} & {*trained[1]}
-    assert done.stderr == ""
+    assert light == [[0, []]] * 4 and trained[0] == 0 and {"lightning", "torchmetrics"} & {*trained[1]}
+    assert done.stderr == "" and "`lightgen sample --help trainer`" in done.stdout
     for name in ("000000.png", "000001.png", "grid.png"):
         assert (tmp_path / "light" / name).read_bytes() == (tmp_path / "trained" / name).read_bytes()
     one, many = (json.loads((tmp_path / name / "samples.json").read_text()) for name in ("light", "trained"))

@@ -114,7 +114,7 @@ def _is_hidden(action: argparse.Action, section: str, texts: Mapping[str, str]) 
 
 def _more(parser: Any, command: str) -> list[str]:
     lines = [_line(left, text) for left, text in READ_BEFORE.get(command, {}).items()]
-    if any(action.dest.startswith(f"{TRAINER}.") for action in parser._actions):
+    if parser.takes_trainer or any(action.dest.startswith(f"{TRAINER}.") for action in parser._actions):
         text = (
             f"accelerator, devices, precision and all else of Lightning's Trainer: `lightgen {command} --help trainer`"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,7 +16,8 @@ from lightgen.sampling import PictureFiles, Sampling
 if TYPE_CHECKING:
     from lightgen.cli.many_devices import ManyDevices
 
-SHOWING = ("-h", "--help", "--print_config")
+PRINTING = "--print_config"
+HELP = ("-h", "--help")
 
 LAUNCHED = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "SLURM_NTASKS", "LSB_JOBID", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
 """By one of these, a process knows that it may be one of several."""
@@ -50,9 +52,10 @@ def understood(
     """What a command line says, and what makes the devices that it asks for.
 
     Lightning's options take longer to read than a small prior takes for a picture, so they are there only for whoever
-    uses one, makes a mistake, or wants to see them all.
+    uses one, makes a mistake, or wants to see them.
     """
-    if is_alone() and not any(arg.partition("=")[0] in SHOWING for arg in args):
+    if is_alone() and not _shows_all(args):
+        made.takes_trainer = True
         with suppress(ValueError):
             return made.parse_args(args), OneDevice
     made = parser(True)
@@ -64,3 +67,9 @@ def understood(
         return ManyDevices(made.instantiate(parsed).trainer)
 
     return parsed, devices
+
+
+def _shows_all(args: list[str]) -> bool:
+    """Whether the config is to be printed, or more than the first page of the help."""
+    sections = (word for arg, word in pairwise(args) if arg in HELP)
+    return any(arg.partition("=")[0] == PRINTING for arg in args) or any(not word.startswith("-") for word in sections)

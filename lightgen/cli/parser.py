@@ -27,6 +27,8 @@ class Parser(ArgumentParser):
     """What `--help` says of options in place of what they say themselves; nothing hides one."""
     of: type | None = None
     """The class whose arguments it reads, where it is one that jsonargparse made for that."""
+    takes_trainer = False
+    """Whether the command takes Lightning's options too, which are not here."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         set_up_output()
