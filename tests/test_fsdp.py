@@ -17,7 +17,7 @@ import lightgen
 from lightgen.callbacks import EMAWeightAveraging
 from lightgen.cli.main import main
 from lightgen.functional.sharded_files import INDEX, REST, read_sharded
-from lightgen.modules.sharding import prepare
+from lightgen.modules.spreading import prepare
 
 SCRIPT = Path(__file__).with_name("fsdp_on_cpus.py")
 STATES = ("state_dict", "current_model_state")
@@ -130,11 +130,14 @@ def test_code_in_an_index_is_refused_and_not_run(shards, tmp_path):
 
 
 def test_what_cannot_be_spread_is_refused():
-    def trainer(*callbacks):
-        return SimpleNamespace(strategy=OnCPUs(parallel_devices=[torch.device("cpu")]), callbacks=callbacks)
+    def trainer(*callbacks, **options):
+        strategy = OnCPUs(parallel_devices=[torch.device("cpu")], **options)
+        return SimpleNamespace(strategy=strategy, callbacks=callbacks)
 
     with pytest.raises(ValueError, match="fsdp spreads the weights of priors; a tokenizer is trained with ddp"):
         prepare(trainer(), "tokenizer", None)
     with pytest.raises(ValueError, match=r"goes with the callback lightgen\.callbacks\.EMAWeightAveraging, not with"):
         prepare(trainer(Lightnings()), "prior", [])
+    with pytest.raises(ValueError, match="takes no auto_wrap_policy here"):
+        prepare(trainer(auto_wrap_policy={torch.nn.Linear}), "prior", [])
     prepare(trainer(EMAWeightAveraging()), "prior", [])

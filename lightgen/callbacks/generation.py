@@ -20,7 +20,7 @@ from lightgen.metrics.features import FeatureNetwork
 from lightgen.metrics.generation import GenerationScores
 from lightgen.metrics.protocols import EvaluationProtocol
 from lightgen.modules.prior import PriorModule
-from lightgen.modules.sharding import whole_weights
+from lightgen.modules.spreading import whole_weights
 from lightgen.prior import Prior
 from lightgen.reranking import texts
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer, callbacks
 
-from lightgen.modules.sharding import is_sharded, whole_weights
+from lightgen.modules.spreading import is_spread, whole_weights
 
 
 class EMAWeightAveraging(callbacks.EMAWeightAveraging):
@@ -37,13 +37,14 @@ class EMAWeightAveraging(callbacks.EMAWeightAveraging):
             super().on_validation_epoch_end(trainer, pl_module)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        if self._average_model is not None and is_sharded(trainer):
+        if self._average_model is not None and is_spread(trainer):
             checkpoint["state_dict"] = self._copied(trainer, pl_module)
         super().on_save_checkpoint(trainer, pl_module, checkpoint)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        # From the shards of a checkpoint, the weights are read by each device, and are there.
-        checkpoint.setdefault("state_dict", self._copied(trainer, pl_module))
+        if "state_dict" not in checkpoint:
+            # FSDP has given them to the network already.
+            checkpoint["state_dict"] = self._copied(trainer, pl_module)
         with whole_weights(trainer):
             super().on_load_checkpoint(trainer, pl_module, checkpoint)
 

@@ -17,7 +17,8 @@ REST, INDEX = "meta.pt", ".metadata"
 MODEL = "model."
 """How the names of weights begin in the index."""
 KNOWN = {
-    ("pathlib", "PosixPath"), ("pathlib", "WindowsPath"), ("torch", "Size"), ("torch.serialization", "_get_layout"),
+    ("torch", "Size"), ("torch.serialization", "_get_layout"),
+    *((module, name) for module in ("pathlib", "pathlib._local") for name in ("PosixPath", "WindowsPath")),
     *(("torch.distributed.checkpoint.metadata", name) for name in (
         "BytesStorageMetadata", "ChunkStorageMetadata", "Metadata", "MetadataIndex", "StorageMeta",
         "TensorProperties", "TensorStorageMetadata", "_MEM_FORMAT_ENCODING",

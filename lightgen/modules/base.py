@@ -21,7 +21,7 @@ from lightgen.modules.finite import FiniteGuard
 from lightgen.modules.means import Means
 from lightgen.modules.optim import OptimizerFactory, SchedulerFactory, WarmupCosine
 from lightgen.modules.precision import require_precision
-from lightgen.modules.sharding import is_sharded, prepare, whole_weights
+from lightgen.modules.spreading import is_spread, prepare, whole_weights
 from lightgen.registry import Component
 from lightgen.types import Batch
 
@@ -143,7 +143,7 @@ class TrainingModule(LightningModule, Component):
     def configure_gradient_clipping(
         self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
     ) -> None:
-        if gradient_clip_val and gradient_clip_algorithm in (None, "norm") and is_sharded(self.trainer):
+        if gradient_clip_val and gradient_clip_algorithm in (None, "norm") and is_spread(self.trainer):
             # The norm is that of all shards.
             cast(Any, self.trainer.model).clip_grad_norm_(gradient_clip_val)
         else:
@@ -178,7 +178,7 @@ class TrainingModule(LightningModule, Component):
         self.finish("test")
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        if self.trainer.training and "optimizer_states" not in checkpoint and not is_sharded(self.trainer):
+        if self.trainer.training and "optimizer_states" not in checkpoint and not is_spread(self.trainer):
             raise ValueError("this checkpoint has the states of its optimizers in shards, which only "
                              "--trainer.strategy fsdp goes on with; --init_from begins with its weights")  # fmt: skip
         migrate(checkpoint, KEY)

@@ -13,7 +13,7 @@ from lightning.pytorch.strategies import FSDPStrategy
 from torch import nn
 
 
-def is_sharded(trainer: Trainer) -> bool:
+def is_spread(trainer: Trainer) -> bool:
     """Whether the weights of what is trained are spread over the devices."""
     return isinstance(trainer.strategy, FSDPStrategy)
 
@@ -27,13 +27,17 @@ def prepare(trainer: Trainer, what: str, frozen: Iterable[nn.Module] | None) -> 
         frozen: parts of it; None if its weights are no good in parts.
 
     Raises:
-        ValueError: if they are none, or if weights are averaged that nobody gathers.
+        ValueError: if they are none, if parts of a network are to be spread apart, or if weights are averaged that
+            nobody gathers.
     """
     strategy = trainer.strategy
     if not isinstance(strategy, FSDPStrategy):
         return
     if frozen is None:
         raise ValueError(f"trainer.strategy fsdp spreads the weights of priors; a {what} is trained with ddp")
+    if "auto_wrap_policy" in strategy.kwargs:
+        raise ValueError("FSDPStrategy takes no auto_wrap_policy here: a loss and a sampler ask for the whole network "
+                         "several times in one step")  # fmt: skip
     if any(type(callback) is EMAWeightAveraging for callback in trainer.callbacks):  # type: ignore[attr-defined]
         raise ValueError("trainer.strategy fsdp goes with the callback lightgen.callbacks.EMAWeightAveraging, not with "
                          "lightning.pytorch.callbacks.EMAWeightAveraging, which sees weights in parts")  # fmt: skip
@@ -45,7 +49,7 @@ def prepare(trainer: Trainer, what: str, frozen: Iterable[nn.Module] | None) -> 
 
 def whole_weights(trainer: Trainer) -> AbstractContextManager[Any]:
     """Every device has all weights, and what is written into them stays; all ranks enter and leave together."""
-    if not is_sharded(trainer) or trainer.strategy.model is None:
+    if not is_spread(trainer) or trainer.strategy.model is None:
         return nullcontext()
     # Loading it takes as long as the rest of Lightning.
     from torch.distributed.fsdp import FullyShardedDataParallel
