@@ -3,14 +3,12 @@
 import csv
 import pickle
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
-from fsdp_on_cpus import OnCPUs
+from fsdp_on_cpus import OnCPUs, two
 from lightning.pytorch.callbacks import EMAWeightAveraging as Lightnings
 
 import lightgen
@@ -19,22 +17,19 @@ from lightgen.cli.main import main
 from lightgen.functional.sharded_files import INDEX, REST, read_sharded
 from lightgen.modules.spreading import prepare
 
-SCRIPT = Path(__file__).with_name("fsdp_on_cpus.py")
 STATES = ("state_dict", "current_model_state")
 
 
 def fit(root, runs, strategy, steps, *more):
     """Two processes that train; their losses, by step."""
-    tokenizer = runs / "tokenizer" / "last.ckpt"
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), "fit", "--config", "tiny.yaml", "--model.tokenizer", str(tokenizer),
-         "--trainer.default_root_dir", str(root), "--trainer.max_steps", str(steps), "--trainer.strategy", strategy,
-         "--trainer.devices", "2", "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false",
-         "--trainer.log_every_n_steps", "1", "--trainer.gradient_clip_val", "0.05",
-         "--trainer.logger", "lightning.pytorch.loggers.CSVLogger", "--trainer.logger.save_dir", str(root), *more],
-        capture_output=True, text=True, timeout=300,
+    codes = two(
+        "fit", "--config", "tiny.yaml", "--model.tokenizer", str(runs / "tokenizer" / "last.ckpt"),
+        "--trainer.default_root_dir", str(root), "--trainer.max_steps", str(steps), "--trainer.strategy", strategy,
+        "--trainer.enable_progress_bar", "false", "--trainer.log_every_n_steps", "1",
+        "--trainer.gradient_clip_val", "0.05", "--trainer.logger", "lightning.pytorch.loggers.CSVLogger",
+        "--trainer.logger.save_dir", str(root), *more,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert codes == [0, 0]
     (path,) = root.rglob("metrics.csv")
     with path.open() as file:
         return [float(row["train/loss"]) for row in csv.DictReader(file) if row["train/loss"]]
