@@ -11,6 +11,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import EMAWeightAveraging
 from lightning.pytorch.strategies import FSDPStrategy
 from torch import nn
+from torch.distributed.fsdp import FullyShardedDataParallel
 
 
 def is_spread(trainer: Trainer) -> bool:
@@ -51,8 +52,5 @@ def whole_weights(trainer: Trainer) -> AbstractContextManager[Any]:
     """Every device has all weights, and what is written into them stays; all ranks enter and leave together."""
     if not is_spread(trainer) or trainer.strategy.model is None:
         return nullcontext()
-    # Loading it takes as long as the rest of Lightning.
-    from torch.distributed.fsdp import FullyShardedDataParallel
-
     context: AbstractContextManager[Any] = FullyShardedDataParallel.summon_full_params(trainer.strategy.model)
     return context
